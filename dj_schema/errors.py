@@ -1,0 +1,169 @@
+"""Every error that this system raises on purpose.
+
+::
+
+    DataJointError
+    ├── ConfigError                  a setting is unknown, of the wrong type, or missing
+    ├── DefinitionError              a table definition does not parse or does not hold together
+    ├── LostConnectionError          the server went away; what was open is rolled back
+    ├── ConnectionRefusedByServerError   the server cannot be reached, or refuses us
+    ├── QueryError
+    │   ├── QuerySyntaxError
+    │   ├── AccessError
+    │   ├── DuplicateError
+    │   ├── IntegrityError
+    │   ├── DataError                a value does not fit its column
+    │   ├── DeadlockError            this transaction was chosen to be rolled back; try again
+    │   ├── LockTimeoutError         a lock was not granted in time; try again
+    │   ├── UnknownAttributeError
+    │   └── MissingAttributeError
+    ├── MissingTableError
+    ├── TransactionError             a transaction is used where it cannot be
+    ├── MakeError                    a `make` broke its contract
+    │   ├── ForeignKeyOfMakeError    it inserted a row of another key
+    │   └── InputChangedError        what it fetched changed before it inserted
+    ├── JobError                     a job cannot make this move
+    │   └── ClaimLostError           another worker holds the key now
+    ├── EmbeddedServerError          the embedded PostgreSQL cannot start
+    ├── MissingExternalFile
+    └── BucketInaccessible
+"""
+
+from __future__ import annotations
+
+
+class DataJointError(Exception):
+    """Base of all errors of this package."""
+
+    def suggest(self, *hints: str) -> DataJointError:
+        """Return the same error with more to say, one hint a line."""
+        return type(self)("\n".join([str(self), *hints]))
+
+
+class ConfigError(DataJointError):
+    """A setting is unknown, has the wrong type, or is missing."""
+
+
+class DefinitionError(DataJointError):
+    """A table definition does not parse, or contradicts itself.
+
+    Attributes
+    ----------
+    line_number : int or None
+        One-based line of the definition.
+    line : str
+        The text of that line.
+    expected : str
+        What would have been right there.
+    """
+
+    def __init__(
+        self, message: str, *, line_number: int | None = None, line: str = "", expected: str = ""
+    ) -> None:
+        self.line_number = line_number
+        self.line = line
+        self.expected = expected
+        where = f"line {line_number}: {line.strip()!r}: " if line_number is not None else ""
+        tail = f" Expected {expected}." if expected else ""
+        super().__init__(f"{where}{message}{tail}")
+
+
+class LostConnectionError(DataJointError):
+    """The connection broke; an open transaction is gone with it."""
+
+
+class ConnectionRefusedByServerError(DataJointError):
+    """The server cannot be reached, or does not let us in."""
+
+
+class QueryError(DataJointError):
+    """The server refused a statement.
+
+    Attributes
+    ----------
+    code : str or None
+        The server's own code: SQLSTATE on PostgreSQL, the error number on MySQL and MariaDB.
+    statement : str or None
+        The text that was sent, without its values.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None, statement: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.statement = statement
+
+
+class QuerySyntaxError(QueryError):
+    """The SQL, ours or the user's, does not parse on the server."""
+
+
+class AccessError(QueryError):
+    """The user lacks a privilege."""
+
+
+class DuplicateError(QueryError):
+    """A row with this primary or unique key exists."""
+
+
+class IntegrityError(QueryError):
+    """A foreign key does not hold: a parent is missing, or a child is in the way."""
+
+
+class DataError(QueryError):
+    """A value does not fit its column: out of range, too long, or of the wrong type."""
+
+
+class DeadlockError(QueryError):
+    """The server rolled this transaction back to end a deadlock; it may be repeated."""
+
+
+class LockTimeoutError(QueryError):
+    """A lock was not granted in time; the transaction may be repeated."""
+
+
+class UnknownAttributeError(QueryError):
+    """An attribute is named that is not in the heading."""
+
+
+class MissingAttributeError(QueryError):
+    """A row lacks an attribute that has no default."""
+
+
+class MissingTableError(DataJointError):
+    """The table is not declared in the database."""
+
+
+class TransactionError(DataJointError):
+    """A transaction is opened, closed or used where that cannot be."""
+
+
+class MakeError(DataJointError):
+    """A `make` broke its contract; nothing of it was kept."""
+
+
+class ForeignKeyOfMakeError(MakeError):
+    """A `make` inserted a row that does not belong to the key it was given."""
+
+
+class InputChangedError(MakeError):
+    """What a `make` had fetched changed before it inserted; it is to be run again."""
+
+
+class JobError(DataJointError):
+    """A job cannot make this move from the state it is in."""
+
+
+class ClaimLostError(JobError):
+    """The claim is no longer ours; nothing was written."""
+
+
+class EmbeddedServerError(DataJointError):
+    """The embedded PostgreSQL cannot be started or reached."""
+
+
+class MissingExternalFile(DataJointError):
+    """A file that a row refers to is not in its store."""
+
+
+class BucketInaccessible(DataJointError):
+    """A bucket cannot be reached, or refuses us."""
