@@ -35,10 +35,6 @@ from __future__ import annotations
 class DataJointError(Exception):
     """Base of all errors of this package."""
 
-    def suggest(self, *hints: str) -> DataJointError:
-        """Return the same error with more to say, one hint a line."""
-        return type(self)("\n".join([str(self), *hints]))
-
 
 class ConfigError(DataJointError):
     """A setting is unknown, has the wrong type, or is missing."""

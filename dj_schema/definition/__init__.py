@@ -1,0 +1,1 @@
+"""The definition language: text to spec, spec to text, and the difference of two specs."""
