@@ -1,0 +1,133 @@
+"""Every setting but those of stores: its name, type, bounds and default.
+
+Units are in the descriptions. Defaults are those of reference/configuration.md and
+reference/specs/autopopulate.md section 13, except where a ruling changes them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from dj_schema.settings.section import Section
+from dj_schema.settings.stores import Stores
+
+TLS_OPTIONS = ("ca", "cert", "key", "check_hostname", "verify")
+
+
+def _not_a_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a number is expected")
+    return value
+
+
+def _known_tls_options(value: object) -> object:
+    if isinstance(value, dict):
+        for name in value:
+            if name not in TLS_OPTIONS:
+                raise ValueError(f"TLS option {name!r} is unknown, there are {', '.join(TLS_OPTIONS)}")
+    return value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+Whole = Annotated[int, BeforeValidator(_not_a_boolean), Field(ge=0)]
+Positive = Annotated[int, BeforeValidator(_not_a_boolean), Field(ge=1)]
+Seconds = Annotated[float, BeforeValidator(_not_a_boolean), Field(gt=0, allow_inf_nan=False)]
+Port = Annotated[int, BeforeValidator(_not_a_boolean), Field(ge=1, le=65535)]
+Priority = Annotated[int, BeforeValidator(_not_a_boolean), Field(ge=0, le=255)]
+Tls = Annotated[bool | dict[str, Any] | None, AfterValidator(_known_tls_options)]
+
+
+class DatabaseSettings(Section):
+    """How to reach the server; `server_address.connection_settings` fills in what is left open."""
+
+    host: str | None = Field(
+        default=None, description="name or address, or the folder or file of a local socket"
+    )
+    port: Port | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    name: str | None = Field(default=None, description="PostgreSQL: the database that holds the schemas")
+    backend: Literal["postgresql", "mysql", "embedded"] | None = None
+    use_tls: Tls = Field(
+        default=None,
+        description="None: where the server offers it; True, False; or a mapping of options",
+    )
+    reconnect: bool = Field(
+        default=True, description="reconnect after a connection is lost outside a transaction"
+    )
+    embedded_path: Path | None = Field(default=None, description="where the embedded server keeps its data")
+    charset: str | None = Field(default=None, description="None: UTF-8 in the words of the server")
+    collation: str | None = Field(default=None, description="None: the server's comparison by code point")
+    connect_timeout_s: Seconds = 10.0
+
+
+class JobsSettings(Section):
+    """How jobs are queued, held and tried again."""
+
+    auto_refresh: bool = Field(default=True, description="populate refreshes the job queue first")
+    keep_completed: bool = Field(default=False, description="keep the record of a job that succeeded")
+    stale_timeout: Whole = Field(default=3600, description="seconds before a job is checked for being stale")
+    default_priority: Priority = Field(default=5, description="lower is more urgent")
+    version: str | None = Field(
+        default=None, description="version recorded with a job; 'git' asks git for it"
+    )
+    version_method: Literal["git", "none"] | None = None
+    add_job_metadata: bool = Field(
+        default=False, description="declare hidden columns of start, duration and version"
+    )
+    allow_new_pk_fields_in_computed_tables: bool = False
+    lease_timeout: Seconds = Field(
+        default=60.0, description="seconds after which a silent worker has lost its job"
+    )
+    max_attempts: Positive = Field(default=1, description="tries before an error is final")
+    max_rescues: Whole = Field(default=3, description="how often a job is taken over from a dead worker")
+    max_infrastructure_retries: Whole = Field(
+        default=5, description="tries after failures that are not the job's own"
+    )
+    shutdown_timeout: Seconds = Field(
+        default=30.0, description="seconds that a stopping worker may finish in"
+    )
+    verify: Literal["fingerprint", "lock"] = "fingerprint"
+    orphan_timeout: Seconds | None = Field(
+        default=None, description="seconds; None: orphans are left to the lease"
+    )
+    attempts_kept: Whole = 10
+
+
+class DisplaySettings(Section):
+    """How a query is printed."""
+
+    limit: Whole = Field(default=12, description="rows shown")
+    width: Positive = Field(default=14, description="characters of a column")
+    show_tuple_count: bool = True
+
+
+class AwsSettings(Section):
+    """Credentials for stores of protocol s3 that have none of their own."""
+
+    access_key_id: SecretStr | None = None
+    secret_access_key: SecretStr | None = None
+    session_token: SecretStr | None = None
+    region: str | None = None
+
+
+class Settings(Section):
+    """All settings."""
+
+    database: DatabaseSettings = Field(default_factory=lambda: DatabaseSettings())
+    stores: Stores = Field(default_factory=Stores)
+    jobs: JobsSettings = Field(default_factory=lambda: JobsSettings())
+    display: DisplaySettings = Field(default_factory=lambda: DisplaySettings())
+    aws: AwsSettings = Field(default_factory=lambda: AwsSettings())
+    safemode: bool = Field(default=True, description="ask before rows or tables are removed")
+    loglevel: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = (
+        "INFO"
+    )
+    download_path: str = Field(default=".", description="where fetched attachments are written")
+    fetch_format: Literal["array", "frame"] = Field(default="array", description="what fetch() returns")
