@@ -1,0 +1,1 @@
+"""What several tests share: the servers that they run on."""
