@@ -121,7 +121,10 @@ def _ordinary_account() -> str:
 
 def _run_as(account: str, command: list[str], folder: Path, log: Path) -> None:
     with open(log, "ab") as output:
-        status = start_as(account, command, folder, output).wait()
+        try:
+            status = start_as(account, command, folder, output).wait()
+        except FileNotFoundError as error:
+            raise Unavailable(f"no program {command[0]}") from error
     if status:
         raise Unavailable(f"{command[0]} failed: {_tail(log)}")
 
