@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _overridden: ContextVar[Mapping[Config, Settings]] = ContextVar("_overridden", default=MappingProxyType({}))
 
 
+_NAMES_OF_DEFAULT = ("stores.default", "object_storage.default", "object_storage.default_store")
+
+
 class _Load:
     """`Config.load()` reads all sources into a new Config, `config.load(path)` one more file into it."""
 
@@ -99,7 +102,7 @@ class Config:
         if folder is not None:
             if (folder / sources.FILE_NAME).exists():
                 config._apply(sources.read_file(folder / sources.FILE_NAME))
-            sections = config._base.keys()
+            sections = config._base.names()
             config._apply(sources.read_secrets(folder / sources.SECRETS_NAME, sections))
         from dj_schema.settings.stores import StoreSettings
 
@@ -127,7 +130,7 @@ class Config:
         """Change settings for the length of a block, in this thread.
 
         A mapping is merged into its section: ``override(safemode=False, jobs={"version": "2"})``. A dotted
-        key goes into a mapping of all, or is written with two underscores, as in ``override(database__host="x")``.
+        key is written with two underscores, ``override(database__host="x")``, or put into one mapping.
         """
         from dj_schema.settings.stores import Stores
 
@@ -146,28 +149,9 @@ class Config:
 
         A store of protocol s3 without an access key takes the credentials of the section `aws`.
         """
-        stores = self.stores
-        chosen = name or stores.default_name()
-        if chosen is None:
-            raise ConfigError(
-                "No default store is configured: set stores.default and the options stores.<name>.protocol and "
-                "stores.<name>.location, or name the store, as in <blob@name>."
-            )
-        if chosen == "default":
-            raise ConfigError(
-                "'default' is not the name of a store; leave the name out for the default store."
-            )
-        spec: dict[str, Any] = stores.lookup(chosen).spec()
-        if spec["protocol"] == "s3" and "access_key" not in spec:
-            aws = self.aws
-            fallback = {
-                "access_key": aws.access_key_id,
-                "secret_key": aws.secret_access_key,
-                "session_token": aws.session_token,
-                "region": aws.region,
-            }
-            spec = {option: value for option, value in fallback.items() if value is not None} | spec
-        return spec
+        from dj_schema.settings.stores import store_spec
+
+        return store_spec(self.stores, name, self.aws)
 
     get_store_spec = get_object_store_spec
 
@@ -192,8 +176,10 @@ class Config:
         object.__setattr__(twin, "_base", self._current.model_copy(deep=True))
         return twin
 
-    def keys(self) -> list[str]:
-        return [key for key, _ in self._current.leaves()]
+    # There is no keys(): dict(config) would hold secrets as text.
+    def items(self) -> list[tuple[str, Any]]:
+        """Return every setting with its dotted key; secrets are masked objects."""
+        return list(self._current.leaves())
 
     def get(self, key: str, default: Any = None) -> Any:
         try:
@@ -227,13 +213,13 @@ class Config:
         return True
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.keys())
+        return (key for key, _ in self._current.leaves())
 
     def __len__(self) -> int:
-        return len(self.keys())
+        return len(self.items())
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._current.keys(), "object_storage"]
+        return [*super().__dir__(), *self._current.names(), "object_storage"]
 
     def __repr__(self) -> str:
         current = self._current
@@ -273,11 +259,12 @@ class Config:
 
     def _apply(self, found: list[Given], *, weaker_than: Layer | None = None) -> None:
         """Set what a source gave, except, with `weaker_than`, what that layer or the environment set."""
-        for given in found:
-            for key, value in _spread(given.key, given.value):
-                if weaker_than is not None and self._layer_of(key) in (weaker_than, Layer.ENVIRONMENT):
-                    continue
-                _assign(self._current, key, value, given.source)
+        settings = [(*pair, given.source) for given in found for pair in _spread(given.key, given.value)]
+        # The default store is named before `object_storage` gives it options.
+        for key, value, source in sorted(settings, key=lambda setting: setting[0] not in _NAMES_OF_DEFAULT):
+            if weaker_than is not None and self._layer_of(key) in (weaker_than, Layer.ENVIRONMENT):
+                continue
+            _assign(self._current, key, value, source)
 
     def _layer_of(self, key: str) -> Layer | None:
         try:
@@ -295,8 +282,7 @@ def _assign(settings: Settings, key: str, value: object, source: Source) -> None
         if not isinstance(value, Mapping):
             expected = "a mapping of options is expected"
             raise wrong_value(key, expected, value, where=source.label, secret=True)
-        # The default store is named before its options are given.
-        for option in sorted(value, key=lambda name: name not in ("default", "default_store")):
+        for option in sorted(value, key=lambda name: f"{key}.{name}" not in _NAMES_OF_DEFAULT):
             _assign(settings, f"{key}.{option}", value[option], source)
         return
     translated = canonical_key(key, settings.stores, assigned_from=source)
@@ -308,8 +294,8 @@ def _assign(settings: Settings, key: str, value: object, source: Source) -> None
 def _spread(key: str, value: object) -> Iterator[tuple[str, object]]:
     """Take a nested mapping of sections apart, so that each setting meets its own precedence."""
     if isinstance(value, Mapping) and value and not key.endswith(sources.MAPPING_VALUED):
-        for name in sorted(value, key=lambda name: name not in ("default", "default_store")):
-            yield from _spread(f"{key}.{name}", value[name])
+        for name, inner in value.items():
+            yield from _spread(f"{key}.{name}", inner)
     else:
         yield key, value
 

@@ -94,7 +94,7 @@ class Section(BaseModel):
         except ValidationError as error:
             field = type(self).model_fields[name]
             expected = "; ".join(dict.fromkeys(_sentence(problem["msg"]) for problem in error.errors()))
-            secret = "SecretStr" in str(field.annotation) or not field.repr
+            secret = "SecretStr" in str(field.annotation)
             key = self.path_of(name)
             raise wrong_value(key, expected, value, where=source.label, secret=secret) from None
         self._sources[name] = source
@@ -138,10 +138,9 @@ class Section(BaseModel):
             if isinstance(value, Branch):
                 yield from value.leaves()
             else:
-                masked = type(self).model_fields[name].repr is False and value
-                yield self.path_of(name), SecretStr("masked") if masked else value
+                yield self.path_of(name), value
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         return list(type(self).model_fields)
 
     def get(self, key: str, default: Any = None) -> Any:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from dj_schema.errors import ConfigError
 from dj_schema.settings.problems import unknown_setting, wrong_value
 from dj_schema.settings.section import Section, plain, strongest
 from dj_schema.settings.sources import DEFAULT, PROGRAM, Source
 
+if TYPE_CHECKING:
+    from dj_schema.settings.sections import AwsSettings
+
 UNNAMED_STORE = "object_storage"
 """The store whose options stand directly in `object_storage`, unless `stores.default` names one."""
+
+
+class HiddenValues(dict[str, Any]):
+    """A dict that shows only its keys, since any value may be a credential."""
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(f"{key!r}: **********" for key in self) + "}"
 
 
 class StoreSettings(Section):
@@ -42,8 +52,8 @@ class StoreSettings(Section):
     schema_prefix: str = "_schema"
     filepath_prefix: str | None = None
     stage: str | None = None
-    options: dict[str, Any] = Field(default_factory=dict, repr=False)
-    """Handed to fsspec as they are; never shown, since they may hold credentials."""
+    options: Annotated[dict[str, Any], AfterValidator(HiddenValues)] = Field(default_factory=HiddenValues)
+    """Handed to fsspec as they are."""
 
     @classmethod
     def named(cls, name: str) -> StoreSettings:
@@ -204,6 +214,28 @@ class ObjectStorage:
 
     def __repr__(self) -> str:
         return repr(self._lookup("stores"))
+
+
+def store_spec(stores: Stores, name: str | None, aws: AwsSettings) -> dict[str, Any]:
+    """Return the options of a store, with the credentials of `aws` if it is on S3 and has none."""
+    chosen = name or stores.default_name()
+    if chosen is None:
+        raise ConfigError(
+            "No default store is configured: set stores.default and the options stores.<name>.protocol "
+            "and stores.<name>.location, or name the store, as in <blob@name>."
+        )
+    if chosen == "default":
+        raise ConfigError("'default' is not the name of a store; leave it out for the default store.")
+    spec: dict[str, Any] = stores.lookup(chosen).spec()
+    if spec["protocol"] == "s3" and "access_key" not in spec:
+        fallback = {
+            "access_key": aws.access_key_id,
+            "secret_key": aws.secret_access_key,
+            "session_token": aws.session_token,
+            "region": aws.region,
+        }
+        spec = {option: value for option, value in fallback.items() if value is not None} | spec
+    return spec
 
 
 def canonical_key(key: str, stores: Stores, *, assigned_from: Source | None = None) -> str:
