@@ -45,11 +45,14 @@ def account_for(folder: Path, cluster: Path) -> Account:
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), is_other=False)
-    for path in (cluster, folder):
-        if path.exists() and path.stat().st_uid != 0:
-            return Account(path.stat().st_uid, path.stat().st_gid, is_other=True)
     import pwd  # not on every system
 
+    if cluster.exists() and cluster.stat().st_uid != 0:
+        return Account(cluster.stat().st_uid, cluster.stat().st_gid, is_other=True)
+    owner = folder.stat()
+    # initdb refuses a user without a name, as the owner of a container's volume often is.
+    if owner.st_uid != 0 and any(user.pw_uid == owner.st_uid for user in pwd.getpwall()):
+        return Account(owner.st_uid, owner.st_gid, is_other=True)
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:

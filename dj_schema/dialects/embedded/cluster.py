@@ -6,30 +6,17 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from dj_schema.dialects.embedded.account import Account
+from dj_schema.dialects.embedded.commands import initdb_command
 from dj_schema.dialects.embedded.folder import DataFolder, write_durably
 from dj_schema.dialects.embedded.programs import MAJOR, Programs, environment
 from dj_schema.dialects.embedded.watchdog import is_server_of, postmaster_pid
 from dj_schema.errors import EmbeddedServerError
 
 _UNFINISHED = "cluster.new-"
-SUPERUSER = "postgres"
-DATABASE = "postgres"
-
-
-def name_of(cluster: Path, account: Account) -> str:
-    """Return the path by which a program, started inside `cluster`, is told where its data is.
-
-    Another user may not pass the folders above it (root's home, say), and those are not ours to open.
-    The kernel's link to the working folder needs no way through them.
-    """
-    if account.is_other and sys.platform == "linux":
-        return "/proc/self/cwd"
-    return str(cluster)
 
 
 def ensure_cluster(folder: DataFolder, programs: Programs, account: Account, alive_fd: int) -> None:
@@ -69,10 +56,8 @@ def _check_marker(folder: DataFolder) -> None:
 
 
 def _initdb(fresh: Path, programs: Programs, account: Account, alive_fd: int) -> None:
-    command: list[str | Path] = [programs.initdb, "-D", name_of(fresh, account), "-U", SUPERUSER]
-    command += ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"]
     result = subprocess.run(
-        command,
+        initdb_command(programs, account, fresh),
         cwd=fresh,
         env=environment(),
         stdin=subprocess.DEVNULL,

@@ -90,7 +90,7 @@ class DataFolder:
         found = self.path.stat()
         if os.geteuid() == 0 and found.st_uid != 0:
             for path in (self.start, self.leases, self.alive, self.watched, self.log):
-                path.open("ab", opener=not_through_a_link).close()
+                open(path, "ab", opener=not_through_a_link).close()
                 os.chown(path, found.st_uid, found.st_gid, follow_symlinks=False)
 
     def bound_log(self) -> None:
@@ -131,7 +131,7 @@ def write_durably(path: Path, text: str) -> None:
     """Write a file that is there whole or not at all, also after a power cut."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
-    with fresh.open("x", opener=not_through_a_link) as file:
+    with open(fresh, "x", opener=not_through_a_link) as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

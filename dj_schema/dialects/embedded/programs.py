@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -88,10 +89,11 @@ def runnable_by(programs: Programs, account: Account, copies: Path = _COPIES) ->
     if not account.is_other or _can_run(programs, account):
         return programs
     stamp = f"{programs.root}\0{programs.postgres.stat().st_mtime_ns}"
-    copy = Programs(copies / f"postgres-{MAJOR}-{hashlib.sha256(stamp.encode()).hexdigest()[:12]}")
+    target = copies / f"postgres-{MAJOR}-{hashlib.sha256(stamp.encode()).hexdigest()[:12]}"
+    copy = Programs(target / programs.root.parent.name / programs.root.name)
     try:
-        if not copy.root.exists():
-            _copy_tree(programs.root, copy.root)
+        if not target.exists():
+            _copy(programs, target)
         owner = copy.root.stat().st_uid
     except OSError as error:
         raise EmbeddedServerError(
@@ -109,7 +111,8 @@ def runnable_by(programs: Programs, account: Account, copies: Path = _COPIES) ->
 def _can_run(programs: Programs, account: Account) -> bool:
     try:
         result = subprocess.run(
-            [programs.postgres, "--version"],
+            # Of the two programs this one needs a library of the wheel's.
+            [programs.initdb, "--version"],
             cwd="/",
             env=environment(),
             stdin=subprocess.DEVNULL,
@@ -123,21 +126,28 @@ def _can_run(programs: Programs, account: Account) -> bool:
     return result.returncode == 0
 
 
-def _copy_tree(source: Path, target: Path) -> None:
+def _copy(programs: Programs, target: Path) -> None:
+    package = programs.root.parent
+    # The programs look for the libraries that the wheel brings along beside its package.
+    libraries = package.with_name(f"{package.name}.libs")
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    # mkdtemp makes a folder that only we can open; the umask may close what copytree makes as well.
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as folder:
         fresh = Path(folder) / "tree"
-        shutil.copytree(source, fresh, symlinks=True)
-        for parent, _, names in os.walk(fresh):
-            os.chmod(parent, 0o755)
-            for name in names:
-                path = Path(parent) / name
-                if not path.is_symlink():
-                    path.chmod(0o755 if os.access(path, os.X_OK) else 0o644)
+        shutil.copytree(programs.root, fresh / package.name / programs.root.name, symlinks=True)
+        if libraries.is_dir():
+            shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+        _open_to_readers(fresh)
         try:
             fresh.rename(target)
         except OSError:
             # Another process was faster, and its copy is as good.
             if not target.exists():
                 raise
+
+
+def _open_to_readers(tree: Path) -> None:
+    for parent, _, names in os.walk(tree):
+        os.chmod(parent, 0o755)
+        for path in (Path(parent) / name for name in names):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)

@@ -21,12 +21,15 @@ from types import TracebackType
 
 from dj_schema.dialects.embedded import watchdog
 from dj_schema.dialects.embedded.account import Account, account_for
-from dj_schema.dialects.embedded.cluster import (
+from dj_schema.dialects.embedded.cluster import clear_stale_pid_file, ensure_cluster
+from dj_schema.dialects.embedded.commands import (
     DATABASE,
+    READY,
+    REJECTING,
     SUPERUSER,
-    clear_stale_pid_file,
-    ensure_cluster,
-    name_of,
+    postgres_command,
+    probe,
+    probe_command,
 )
 from dj_schema.dialects.embedded.folder import PORT, DataFolder, default_path
 from dj_schema.dialects.embedded.locks import FileLock, is_held
@@ -45,23 +48,6 @@ log = logging.getLogger("datajoint.embedded")
 
 _POLL_S = 0.02
 _SILENCE_S = 120
-_READY, _REJECTING = 0, 1
-_SETTINGS = {
-    "listen_addresses": "",
-    "unix_socket_permissions": "0700",
-    "port": str(PORT),
-    "max_connections": "200",
-    "shared_buffers": "128MB",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "fsync": "on",
-    # Errors go to the client; in the log they would only repeat the user's values.
-    "log_min_messages": "log",
-    "log_min_error_statement": "panic",
-    "log_checkpoints": "off",
-    "log_autovacuum_min_duration": "-1",
-    "logging_collector": "off",
-}
 
 
 @dataclass(frozen=True)
@@ -165,11 +151,11 @@ class EmbeddedServer:
         silent_since = time.monotonic()
         while is_held(folder.alive) or is_held(folder.watched):
             socket_dir = folder.socket_dir(account)
-            answer = None if socket_dir is None else _probe(self._programs, socket_dir)
-            if answer == _READY:
+            answer = None if socket_dir is None else probe(self._programs, socket_dir)
+            if answer == READY:
                 self._ensure_watchdog(account)
                 return socket_dir
-            if answer == _REJECTING:
+            if answer == REJECTING:
                 silent_since = time.monotonic()
             if time.monotonic() - silent_since > _SILENCE_S:
                 raise EmbeddedServerError(
@@ -233,12 +219,12 @@ class EmbeddedServer:
             "alive": str(folder.alive),
             "alive_fd": alive.fd if alive else None,
             "log": str(folder.log),
-            "command": _postgres_command(programs, account, folder.cluster, socket_dir) if alive else None,
-            "probe": _probe_command(programs, socket_dir),
+            "command": postgres_command(programs, account, folder.cluster, socket_dir) if alive else None,
+            "probe": probe_command(programs, socket_dir),
             "socket_dir": str(socket_dir),
             "user": account.popen_arguments(),
         }
-        with folder.log.open("ab", opener=not_through_a_link) as errors:
+        with open(folder.log, "ab", opener=not_through_a_link) as errors:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", watchdog.__file__],
                 cwd="/",
@@ -283,37 +269,6 @@ class EmbeddedServer:
         # The watchdog can get the leases: nobody takes one while we hold the start lock.
         with FileLock(folder.watched) as watched:
             watched.exclusive()
-
-
-def _postgres_command(programs: Programs, account: Account, cluster: Path, socket_dir: Path) -> list[str]:
-    settings = {**_SETTINGS, "unix_socket_directories": str(socket_dir)}
-    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    return [str(programs.postgres), "-D", name_of(cluster, account), *options]
-
-
-def _probe_command(programs: Programs, socket_dir: Path) -> list[str]:
-    return [
-        str(programs.pg_isready),
-        "-q",
-        "-h",
-        str(socket_dir),
-        "-p",
-        str(PORT),
-        "-U",
-        SUPERUSER,
-        "-d",
-        DATABASE,
-    ]
-
-
-def _probe(programs: Programs, socket_dir: Path) -> int:
-    return subprocess.run(
-        _probe_command(programs, socket_dir),
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
-    ).returncode
 
 
 _servers: dict[Path, EmbeddedServer] = {}

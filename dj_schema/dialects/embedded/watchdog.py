@@ -7,6 +7,7 @@ lease back, and this process gets the lock that it waits for.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from typing import Any
 if sys.platform != "win32":
     import fcntl
 
+_HAS_PROC: bool = sys.platform == "linux"
 _POLL_S = 0.01
 _FAST_SHUTDOWN_S = 120
 
@@ -40,7 +42,7 @@ def postmaster_pid(cluster: Path) -> int | None:
 
 def is_server_of(pid: int, cluster: Path) -> bool:
     """Tell whether process `pid` is a PostgreSQL server whose working folder is `cluster`."""
-    if sys.platform == "linux":
+    if _HAS_PROC:
         try:
             there = os.stat(f"/proc/{pid}/cwd")
             name = Path(f"/proc/{pid}/comm").read_text().strip()
@@ -75,6 +77,8 @@ class Watchdog:
         # Granted when the last process of the server is gone. Until then the server is not reaped, so
         # its process id cannot be given to another one.
         fcntl.flock(self.alive, fcntl.LOCK_SH)
+        # Before our other locks go, so that whoever waits for them finds this one free.
+        os.close(self.alive)
         self._remove_socket_dir()
 
     def _start(self) -> bool:
@@ -105,10 +109,9 @@ class Watchdog:
         return True
 
     def _report(self, failure: str) -> None:
-        try:
+        # Where the client is gone its lease is too, and the server will be stopped.
+        with contextlib.suppress(BrokenPipeError):
             os.write(1, json.dumps({"failure": failure}).encode())
-        except BrokenPipeError:
-            pass  # The client is gone, and its lease with it: the server will be stopped.
         with open(os.devnull, "r+b") as nothing:
             os.dup2(nothing.fileno(), 1)
 
@@ -125,7 +128,7 @@ class Watchdog:
         pid = postmaster_pid(self.cluster)
         if pid is None:
             return
-        if sys.platform != "linux":
+        if not _HAS_PROC:
             if is_server_of(pid, self.cluster):
                 os.kill(pid, number)
             return
@@ -141,10 +144,8 @@ class Watchdog:
     def _remove_socket_dir(self) -> None:
         socket_dir = Path(self.orders["socket_dir"])
         for entry in (*socket_dir.glob(".s.PGSQL.*"), socket_dir):
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 entry.rmdir() if entry == socket_dir else entry.unlink()
-            except FileNotFoundError:
-                pass
 
 
 def main() -> None:
