@@ -9,7 +9,7 @@ from dj_schema.errors import DefinitionError
 
 MAX_NAME_LENGTH = 64
 _CAMEL = re.compile(r"[A-Z][A-Za-z0-9]*")
-_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_BOUNDARY = re.compile(r"(?<!^)(?=[A-Z])")
 _SNAKE = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
 
 
@@ -39,7 +39,7 @@ _PATTERNS: tuple[tuple[Tier, re.Pattern[str]], ...] = (
 
 
 def to_snake_case(class_name: str) -> str:
-    """``ProcessedEMG`` becomes ``processed_emg``."""
+    """``ProcessedEMG`` becomes ``processed_e_m_g``: every capital starts a word, as in shared databases (ruling 21)."""
     if not _CAMEL.fullmatch(class_name):
         raise DefinitionError(
             f"{class_name!r} cannot name a table.", expected="CamelCase letters and digits, as in ProcessedData"
@@ -48,7 +48,7 @@ def to_snake_case(class_name: str) -> str:
 
 
 def to_camel_case(table_name: str) -> str:
-    """``processed_emg`` becomes ``ProcessedEmg``; prefixes of tiers are dropped."""
+    """``processed_data`` becomes ``ProcessedData``; prefixes of tiers are dropped."""
     return "".join(word.capitalize() for word in table_name.lstrip("#_~").split("_") if word)
 
 

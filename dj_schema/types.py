@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
 from typing import Literal
 
 from dj_schema.errors import DefinitionError
@@ -72,7 +74,7 @@ class CoreType:
     def __str__(self) -> str:
         if not self.args:
             return self.name
-        parts = ("'" + str(a).replace("'", "''") + "'" if isinstance(a, str) else str(a) for a in self.args)
+        parts = (quote(a) if isinstance(a, str) else str(a) for a in self.args)
         return f"{self.name}({','.join(parts)})"
 
 
@@ -84,7 +86,7 @@ class NativeType:
 
     @property
     def is_auto_increment(self) -> bool:
-        return "auto_increment" in self.text.lower() or self.text.lower() == "serial"
+        return re.search(r"\bauto_increment\b|^(?:small|big)?serial$", self.text, re.I) is not None
 
     @property
     def kind(self) -> Kind:
@@ -141,13 +143,31 @@ _NATIVE = re.compile(
     | boolean | jsonb | double\s+precision
     )$"""
 )
-_CODEC = re.compile(r"^<\s*([a-z][a-z0-9_]*)\s*(?:(@)\s*([A-Za-z0-9_.-]*)\s*)?>$", re.I)
-_SIMPLE = re.compile(r"^([a-z][a-z0-9]*)\s*(?:\((.*)\))?$", re.I | re.S)
-_LABEL = re.compile(r"""\s*(?:'((?:[^'\\]|''|\\.)*)'|"((?:[^"\\]|""|\\.)*)")\s*(,|$)""", re.S)
+_CODEC = re.compile(r"<\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:(@)\s*([A-Za-z0-9_.-]*)\s*)?>")
+_SIMPLE = re.compile(r"([a-z][a-z0-9]*)\s*(?:\((.*)\))?", re.I | re.S)
+QUOTED = r"""(?:'(?:[^'\\]|''|\\.)*'|"(?:[^"\\]|""|\\.)*")"""
+_LABEL = re.compile(rf"\s*({QUOTED})\s*(,|$)", re.S)
+_ESCAPED = {"'": re.compile(r"""'(')|\\(['"\\])"""), '"': re.compile(r""""(")|\\(['"\\])""")}
 _FORBIDDEN = re.compile(
     r"\b(not\s+null|null|default|primary\s+key|unique|comment|character\s+set|charset|collate|references|check)\b",
     re.I,
 )
+_IN_BRACKETS = re.compile(r"<?\s*(attach|blob|filepath|hash|npy|object)\s*(@\s*[\w.-]*)?\s*>?", re.I)
+
+
+def quote(text: str) -> str:
+    """Write a string as definitions do; `unquote` reads it back."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def unquote(text: str) -> str:
+    """Read a quoted string.
+
+    A quote is doubled or escaped, a backslash is escaped; before any other character a backslash is
+    itself, so that a pattern or a path reads as it is written, whatever the server.
+    """
+    body = text[1:-1]
+    return _ESCAPED[text[0]].sub(lambda m: m[1] or m[2], body) if text[0] in body or "\\" in body else body
 
 
 def kind_of_native(text: str) -> Kind:
@@ -158,6 +178,7 @@ def kind_of_native(text: str) -> Kind:
     return "unknown"
 
 
+@lru_cache(maxsize=1024)
 def parse_type(text: str) -> TypeSpec:
     """Read a type as a definition writes it.
 
@@ -167,22 +188,31 @@ def parse_type(text: str) -> TypeSpec:
         For an unknown type, wrong arguments, or an SQL modifier such as ``NOT NULL``.
     """
     text = text.strip()
-    if codec := _CODEC.match(text):
-        return CodecType(codec[1].lower(), codec[3] if codec[2] else None)
-    if not text.lower().startswith("enum"):
-        if bad := _FORBIDDEN.search(text):
-            raise DefinitionError(
-                f"the modifier {bad[0]!r} is not part of a type.",
-                expected="the type alone; a default is written `name = value : type`, a comment `# text`",
-            )
-    if (simple := _SIMPLE.match(text)) and (core := _core(simple[1].lower(), simple[2])):
+    if codec := _CODEC.fullmatch(text):
+        return CodecType(codec[1], codec[3] if codec[2] else None)
+    if bad := _FORBIDDEN.search(re.sub(QUOTED, "''", text)):
+        raise DefinitionError(
+            f"the modifier {bad[0]!r} is not part of a type.",
+            expected="the type alone; a default is written `name = value : type`, a comment `# text`",
+        )
+    if (simple := _SIMPLE.fullmatch(text)) and (core := _core(simple[1].lower(), simple[2])):
         return core
     if _NATIVE.match(text):
         return NativeType(" ".join(text.lower().split()))
-    raise DefinitionError(
-        f"unsupported attribute type {text!r}.",
-        expected="a core type such as int32, float64, varchar(40), datetime or json, or a codec such as <blob>",
-    )
+    raise DefinitionError(f"unsupported attribute type {text!r}.", expected=_closest_type(text))
+
+
+def _closest_type(text: str) -> str:
+    if codec := _IN_BRACKETS.fullmatch(text):
+        name = codec[1].lower()
+        store = re.sub(r"\s", "", codec[2] or ("@" if name in ("filepath", "hash", "object") else ""))
+        return f"a codec in angle brackets: <{name}{store}>"
+    if text.startswith("<"):
+        return "a codec as <name>, <name@> or <name@store>"
+    word = re.split(r"[^A-Za-z0-9]", text.lower(), maxsplit=1)[0]
+    if close := get_close_matches(word, [*_KIND_OF_CORE, "timestamp"], 1):
+        return f"a type that exists, {close[0]} perhaps"
+    return "a core type such as int32, float64, varchar(40), datetime or json, or a codec such as <blob>"
 
 
 def _core(name: str, args: str | None) -> CoreType | None:
@@ -190,52 +220,61 @@ def _core(name: str, args: str | None) -> CoreType | None:
         return CoreType("enum", _labels(args))
     if name not in _KIND_OF_CORE:
         return None
-    numbers = _numbers(args) if args is not None else ()
-    if numbers is None:
-        raise DefinitionError(f"the arguments of {name}({args}) are not numbers.", expected=f"{name} with digits")
-    wrong: str | None = None
-    if name in ("char", "varchar"):
-        if len(numbers) != 1 or not 1 <= numbers[0] <= 65535:
-            if name == "char" and args is None:
-                numbers = (1,)
-            else:
-                wrong = f"{name}(n) with n from 1 to 65535"
-    elif name == "decimal":
-        if len(numbers) == 1:
-            numbers = (numbers[0], 0)
-        if len(numbers) != 2 or not (1 <= numbers[0] <= 65 and 0 <= numbers[1] <= min(30, numbers[0])):
-            wrong = "decimal(p,s) with p up to 65 and s up to 30 and up to p"
-    elif name == "datetime":
-        if len(numbers) > 1 or (numbers and not 0 <= numbers[0] <= 6):
-            wrong = "datetime or datetime(n) with n from 0 to 6"
-    elif args is not None:
-        wrong = f"{name} without arguments"
-    if wrong:
-        raise DefinitionError(f"{name}{f'({args})' if args is not None else ''} is no type.", expected=wrong)
+    numbers = _numbers(name, args) if args is not None else ()
+    if name == "char" and args is None:
+        numbers = (1,)
+    if name == "decimal" and len(numbers) == 1:
+        numbers = (numbers[0], 0)
+    if not _fits(name, numbers):
+        written = name if args is None else f"{name}({args})"
+        raise DefinitionError(f"{written} is no type.", expected=_ARGUMENTS.get(name, f"{name} without arguments"))
     return CoreType(name, numbers)
 
 
-def _numbers(args: str) -> tuple[int, ...] | None:
+_ARGUMENTS = {
+    "char": "char(n) with n from 1 to 255",
+    "varchar": "varchar(n) with n from 1 to 65535",
+    "decimal": "decimal(p,s) with p up to 65 and s up to 30 and up to p",
+    "datetime": "datetime or datetime(n) with n from 0 to 6",
+}
+
+
+def _fits(name: str, args: tuple[int, ...]) -> bool:
+    match name, args:
+        case "char", (n,):
+            return 1 <= n <= 255
+        case "varchar", (n,):
+            return 1 <= n <= 65535
+        case "decimal", (precision, scale):
+            return 1 <= precision <= 65 and scale <= min(30, precision)
+        case "datetime", (digits,):
+            return digits <= 6
+        case _:
+            return not args and name not in ("varchar", "decimal")
+
+
+def _numbers(name: str, args: str) -> tuple[int, ...]:
     parts = [p.strip() for p in args.split(",")]
-    return tuple(int(p) for p in parts) if all(p.isdecimal() for p in parts) else None
+    if not all(re.fullmatch(r"[0-9]{1,9}", p) for p in parts):
+        raise DefinitionError(
+            f"the arguments of {name}({args}) are not numbers.",
+            expected=_ARGUMENTS.get(name, f"{name} without arguments"),
+        )
+    return tuple(map(int, parts))
 
 
 def _labels(args: str | None) -> tuple[str, ...]:
     labels: list[str] = []
-    position = 0
-    text = args or ""
-    more = True
+    text = (args or "").strip()
+    position, more = 0, True
     while more:
         match = _LABEL.match(text, position)
         if not match:
             raise DefinitionError(
                 f"cannot read the labels of enum({text}).", expected="quoted labels, as in enum('left', 'right')"
             )
-        single, double = match[1], match[2]
-        label = single.replace("''", "'") if single is not None else double.replace('""', '"')
-        labels.append(re.sub(r"\\(.)", r"\1", label))
-        position = match.end()
-        more = match[3] == ","
-    if position != len(text) or len(set(labels)) != len(labels):
-        raise DefinitionError(f"the labels of enum({text}) do not hold.", expected="distinct quoted labels")
+        labels.append(unquote(match[1]))
+        position, more = match.end(), match[2] == ","
+    if len(set(labels)) != len(labels):
+        raise DefinitionError(f"a label of enum({text}) comes twice.", expected="distinct labels")
     return tuple(labels)

@@ -1,0 +1,49 @@
+"""What users hand to a restriction beside plain values: `Not`, `AndList`, `Top`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+class AndList(list[Any]):
+    """Conditions that must all hold; a plain list means that one of them must."""
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The rows that do not match a condition."""
+
+    restriction: Any
+
+
+@dataclass(frozen=True)
+class Top:
+    """The first rows in an order, as a restriction.
+
+    Parameters
+    ----------
+    limit : int or None
+        How many rows at most; None for all.
+    order_by : str, list of str or None
+        Attributes, each with an optional ``DESC``; ``"KEY"`` is the primary key; None keeps the order
+        of an earlier `Top`.
+    offset : int
+        How many rows to pass over first.
+    """
+
+    limit: int | None = 1
+    order_by: str | list[str] | tuple[str, ...] | None = "KEY"
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and (not isinstance(self.limit, int) or isinstance(self.limit, bool)):
+            raise TypeError(f"limit of Top must be an int or None, not {self.limit!r}")
+        if not isinstance(self.offset, int) or isinstance(self.offset, bool):
+            raise TypeError(f"offset of Top must be an int, not {self.offset!r}")
+        items = self.order_by
+        if items is not None and not isinstance(items, str):
+            if not isinstance(items, (list, tuple)) or not all(isinstance(i, str) for i in items):
+                raise TypeError(f"order_by of Top must be a str, a list of str or None, not {items!r}")
+        if (self.limit or 0) < 0 or self.offset < 0:
+            raise ValueError("limit and offset of Top cannot be negative")

@@ -1,0 +1,200 @@
+"""A query as a value: one SELECT block, its sources and its conditions. No SQL text here.
+
+Names inside a block are of its source; `Column` says how they become the attributes of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dj_schema.heading import Attribute
+
+if TYPE_CHECKING:
+    from dj_query.user_sql import UserExpression
+
+
+# -- conditions ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """Each name has its value; None means NULL."""
+
+    names: tuple[str, ...]
+    values: tuple[Any, ...]
+
+    @property
+    def shape(self) -> Hashable:
+        return ("eq", self.names, tuple(v is None for v in self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The names, as a row, are one of the rows; no value is None."""
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UserCondition:
+    """A condition that a user wrote as SQL, parsed and rendered for the server."""
+
+    expression: UserExpression
+
+    @property
+    def shape(self) -> Hashable:
+        return ("sql", self.expression.sql)
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """There is a row in another query with the same values of `names`."""
+
+    select: Select
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Negated:
+    """The condition is false or unknown."""
+
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JsonEquals:
+    """The value at a path inside a JSON attribute; None means that nothing, or null, is there."""
+
+    name: str
+    path: str
+    value: Any
+
+
+Condition = Equals | OneOf | UserCondition | Exists | AnyOf | AllOf | Negated | Constant | JsonEquals
+
+
+def names_in(condition: Condition) -> frozenset[str]:
+    """The names of the source that a condition looks at."""
+    match condition:
+        case Equals(names=names) | OneOf(names=names) | Exists(names=names):
+            return frozenset(names)
+        case UserCondition(expression=expression):
+            return expression.names
+        case AnyOf(conditions=parts) | AllOf(conditions=parts):
+            return frozenset().union(*map(names_in, parts))
+        case Negated(condition=inner):
+            return names_in(inner)
+        case JsonEquals(name=name):
+            return frozenset((name,))
+    return frozenset()
+
+
+# -- sources and the block -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TableSource:
+    schema: str
+    table: str
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedSource:
+    select: Select
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(c.attribute.name for c in self.select.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinSource:
+    left: Source
+    right: Source
+    using: tuple[str, ...]
+    is_left: bool
+
+    @property
+    def names(self) -> frozenset[str]:
+        return self.left.names | self.right.names
+
+
+@dataclass(frozen=True, slots=True)
+class UnionSource:
+    """The rows of both; the attributes that one lacks are NULL in its rows."""
+
+    left: Select
+    right: Select
+    attributes: tuple[Attribute, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(a.name for a in self.attributes)
+
+
+Source = TableSource | DerivedSource | JoinSource | UnionSource
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """An attribute of the result: a name of the source, or an SQL expression over it."""
+
+    attribute: Attribute
+    origin: str | UserExpression
+
+    @property
+    def is_identity(self) -> bool:
+        return self.origin == self.attribute.name
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """An attribute to sort by."""
+
+    name: str
+    is_descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What part of the rows, in which order."""
+
+    order: tuple[Ordering, ...]
+    limit: int | None
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """One block. `group` holds names of the source to group by; `()` makes one group, None does not group."""
+
+    source: Source
+    columns: tuple[Column, ...]
+    where: tuple[Condition, ...] = ()
+    group: tuple[str, ...] | None = None
+    is_distinct: bool = False
+    window: Window | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its conditions may still be added to, without a subquery."""
+        return self.group is None and self.window is None

@@ -1,0 +1,148 @@
+"""The seam to a server: what every dialect provides. No server is named here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dj_schema.sql import Sql
+
+if TYPE_CHECKING:
+    from dj_schema.catalog_rows import ColumnRow, ForeignKeyRow, IndexRow
+    from dj_schema.definition.spec import Default
+    from dj_schema.heading import Attribute
+    from dj_schema.table_info import ForeignKey, Index, TableInfo
+    from dj_schema.types import TypeSpec
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one statement gave back."""
+
+    rows: list[Row] = field(default_factory=list)
+    n_rows: int = 0
+    columns: tuple[str, ...] = ()
+
+
+class Session(Protocol):
+    """One open connection to a server. Not thread-safe; `Connection` sees to that."""
+
+    id: int
+
+    def execute(self, text: str, params: Sequence[Any] | None) -> Result: ...
+
+    def script(self, texts: Sequence[str]) -> None:
+        """Send statements without values."""
+
+    def stream(
+        self, text: str, params: Sequence[Any], batch_rows: int, in_transaction: bool
+    ) -> Iterator[list[Row]]:
+        """Yield batches; other statements may run on the session between two of them."""
+
+    def copy_in(self, text: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Send many rows in the server's fastest way; `text` is a COPY or an INSERT with one row."""
+
+    def is_open(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+    def abandon(self) -> None:
+        """Forget the socket without a word to the server: it belongs to a parent process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What a server can do, and how its statements differ in form."""
+
+    has_copy: bool
+    has_returning: bool
+    has_transactional_ddl: bool
+    has_full_names_in_alias: bool = True
+    upsert: str = "ON CONFLICT"
+
+
+Execute = Callable[[Sql], Result]
+
+
+class Types(Protocol):
+    """`types.py`: how attributes are stored, and how their values come back."""
+
+    def decoder_of(self, type_: TypeSpec | None) -> Callable[[Any], Any] | None: ...
+
+    def core_type_of_column(self, text: str) -> str: ...
+
+
+class Ddl(Protocol):
+    """`ddl.py`: declaring and dropping. `EXISTS_CODES` are the errors for what is there already."""
+
+    EXISTS_CODES: frozenset[str]
+    MAX_NAME_LENGTH: int
+
+    def create_schema(self, name: str) -> list[Sql]: ...
+
+    def drop_schema(self, name: str) -> list[Sql]: ...
+
+    def create_table(self, info: TableInfo) -> list[Sql]: ...
+
+    def drop_table(self, schema: str, table: str) -> list[Sql]: ...
+
+    def column_comment(self, attribute: Attribute) -> str: ...
+
+    def default_clause(self, default: Default | None, type_: TypeSpec | None) -> Sql: ...
+
+    def foreign_key(self, fk: ForeignKey) -> Sql: ...
+
+    def create_index(self, info: TableInfo, index: Index) -> Sql: ...
+
+
+class CatalogReader(Protocol):
+    """`catalog.py`: the server's own description of what it holds."""
+
+    def columns(self, execute: Execute, schema: str, table: str | None = None) -> list[ColumnRow]: ...
+
+    def tables(self, execute: Execute, schema: str) -> dict[str, str]: ...
+
+    def foreign_keys(self, execute: Execute, schemas: Sequence[str]) -> list[ForeignKeyRow]: ...
+
+    def indexes(self, execute: Execute, schema: str) -> list[IndexRow]: ...
+
+    def schemas(self, execute: Execute) -> list[str]: ...
+
+    def schema_exists(self, execute: Execute, schema: str) -> bool: ...
+
+
+class RowStatements(Protocol):
+    """`rows.py`: the statements on rows that servers word differently."""
+
+    def copy_text(self, schema: str, table: str, columns: Sequence[str]) -> Sql:
+        """Return the text for `Session.copy_in`."""
+
+    def on_duplicate(self, key: Sequence[str], update: Sequence[str] | None) -> Sql:
+        """Return the clause that skips a duplicate (`update` is None) or overwrites these columns."""
+
+    def json_value(self, value: Any) -> Any:
+        """Return a JSON document as the driver wants it bound."""
+
+
+class JobStatements(Protocol):
+    """`jobs.py`: claiming, and time on the server's clock."""
+
+    def now(self, offset_s: Sql | None = None) -> Sql: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """All of one server, by subject; each field is a module or a value."""
+
+    name: str
+    quote: str
+    default_port: int
+    flags: Flags
+    types: Types
+    ddl: Ddl
+    catalog: CatalogReader
+    rows: RowStatements
+    jobs: Any

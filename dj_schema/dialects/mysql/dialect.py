@@ -1,0 +1,30 @@
+"""MySQL and MariaDB, put together: one dialect with the flags of each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dj_schema.dialects.base import Dialect, Flags, Session
+from dj_schema.dialects.mysql import catalog, ddl, driver, jobs, rows, types
+
+if TYPE_CHECKING:
+    from dj_schema.server_address import ConnectionSettings
+
+MYSQL = Dialect(
+    name="mysql",
+    quote="`",
+    default_port=3306,
+    flags=Flags(has_copy=False, has_returning=False, has_transactional_ddl=False),
+    types=types,
+    ddl=ddl,
+    catalog=catalog,
+    rows=rows,
+    jobs=jobs,
+)
+MARIADB = replace(MYSQL, name="mariadb")
+
+
+def open_session(settings: ConnectionSettings) -> tuple[Dialect, Session]:
+    session = driver.connect(settings)
+    return (MARIADB if session.is_mariadb else MYSQL), session

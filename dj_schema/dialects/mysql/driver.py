@@ -1,0 +1,155 @@
+"""MySQL and MariaDB through PyMySQL: the only file that knows this driver."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pymysql
+from pymysql.constants import CLIENT
+from pymysql.converters import conversions, escape_bytes_prefixed
+from pymysql.cursors import SSCursor
+
+from dj_schema.dialects.base import Result, Row
+from dj_schema.dialects.mysql.errors import from_number
+from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
+
+if TYPE_CHECKING:
+    from dj_schema.server_address import ConnectionSettings
+
+_SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+_CONVERSIONS = {**conversions, UUID: lambda value, mapping=None: escape_bytes_prefixed(value.bytes)}
+_abandoned: list[Any] = []
+
+
+def json_parameter(value: Any) -> str:
+    """Bind a document as text; NaN and infinities are refused, as JSON has none."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def connect(settings: ConnectionSettings) -> MysqlSession:
+    """Open a session pinned to UTC, utf8mb4 and strict mode.
+
+    Raises
+    ------
+    ConnectionRefusedByServerError
+        Where the server does not answer, or refuses the user.
+    """
+
+    def open_connection() -> pymysql.Connection[Any]:
+        tls = settings.tls
+        ssl: dict[str, Any] = {}
+        if isinstance(tls, dict):
+            ssl = {f"ssl_{k}": v for k, v in tls.items() if k in ("ca", "cert", "key") and v}
+            ssl |= {"ssl_verify_cert": bool(tls.get("ca")), "ssl_verify_identity": bool(tls.get("ca"))}
+        elif tls is False:
+            ssl = {"ssl_disabled": True}
+        elif tls is True:
+            ssl = {"ssl": {"check_hostname": False, "verify_mode": "none"}}
+        return pymysql.connect(
+            host=settings.host,
+            port=settings.port,
+            user=settings.user,
+            password=settings.password or "",
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=max(2, int(settings.connect_timeout_s)),
+            client_flag=CLIENT.FOUND_ROWS,
+            conv=_CONVERSIONS,
+            init_command=(
+                f"SET time_zone='+00:00', sql_mode='{_SQL_MODE}', group_concat_max_len=67108864, "
+                f"NAMES utf8mb4 COLLATE {_collation(settings.collation)}"
+            ),
+            **ssl,
+        )
+
+    try:
+        return MysqlSession(open_connection(), open_connection)
+    except pymysql.err.MySQLError as e:
+        message = str(e.args[-1]) if e.args else type(e).__name__
+        raise ConnectionRefusedByServerError(
+            f"cannot connect to MySQL at {settings.host}:{settings.port} as {settings.user!r}: {message}. "
+            "Check database.host, port, user, password and use_tls (dj.config, DJ_* variables)."
+        ) from None
+
+
+def _collation(name: str | None) -> str:
+    """Only a plain name can go where the server takes no parameter."""
+    name = name or "utf8mb4_bin"
+    if not name.replace("_", "").isalnum() or not name.startswith("utf8mb4"):
+        raise ConnectionRefusedByServerError(f"database.collation {name!r} is no collation of utf8mb4.")
+    return name
+
+
+class MysqlSession:
+    """A PyMySQL connection in autocommit; transactions are begun by statement."""
+
+    def __init__(self, connection: Any, reopen: Callable[[], Any]) -> None:
+        self._connection = connection
+        self._reopen = reopen
+        self._cursor = connection.cursor()
+        self.id: int = connection.thread_id()
+        self.is_mariadb = "mariadb" in str(connection.get_server_info()).lower()
+
+    def execute(self, text: str, params: Sequence[Any] | None) -> Result:
+        cursor = self._cursor
+        try:
+            cursor.execute(text, params)
+            if cursor.description is None:
+                return Result(n_rows=max(cursor.rowcount, 0))
+            rows: list[Row] = list(cursor.fetchall())
+            return Result(rows, len(rows), tuple(c[0] for c in cursor.description))
+        except (pymysql.err.MySQLError, OSError) as e:
+            raise _translate(e, text) from e
+
+    def script(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            self.execute(text, ())
+
+    def stream(
+        self, text: str, params: Sequence[Any], batch_rows: int, in_transaction: bool
+    ) -> Iterator[list[Row]]:
+        if in_transaction:  # only this session sees its own rows, and it must stay free for other statements
+            rows = self.execute(text, params).rows
+            yield from (rows[i : i + batch_rows] for i in range(0, len(rows), batch_rows))
+            return
+        try:
+            connection = self._reopen()
+            try:
+                cursor = connection.cursor(SSCursor)
+                cursor.execute(text, params)
+                while batch := cursor.fetchmany(batch_rows):
+                    yield list(batch)
+            finally:
+                connection._force_close()  # a polite close would first read the rows that nobody wants
+        except (pymysql.err.MySQLError, OSError) as e:
+            raise _translate(e, text) from e
+
+    def copy_in(self, text: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Insert by statements of many rows, each as long as the server's packet allows."""
+        try:
+            return int(self._cursor.executemany(text, list(rows)) or 0)
+        except (pymysql.err.MySQLError, OSError) as e:
+            raise _translate(e, text) from e
+
+    def is_open(self) -> bool:
+        return bool(self._connection.open)
+
+    def close(self) -> None:
+        if self._connection.open:
+            self._connection.close()
+
+    def abandon(self) -> None:
+        _abandoned.append(self._connection)  # closing it would speak on the parent's socket
+
+
+def _translate(error: Exception, statement: str) -> DataJointError:
+    if isinstance(error, OSError):
+        return LostConnectionError(f"the connection to the server was lost: {error}")
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else -1
+    if isinstance(error, pymysql.err.InterfaceError) and number <= 0:
+        number = 0
+    message = str(error.args[1]) if len(error.args) > 1 else str(error)
+    return from_number(number, message, statement)

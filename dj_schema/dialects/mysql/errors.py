@@ -1,0 +1,64 @@
+"""What the error numbers of MySQL and MariaDB mean here (chapter "Server Error Message Reference")."""
+
+from __future__ import annotations
+
+from dj_schema import errors
+from dj_schema.errors import DataJointError, LostConnectionError, MissingTableError, QueryError
+
+_NUMBERS: dict[int, type[QueryError]] = {
+    1022: errors.DuplicateError,
+    1062: errors.DuplicateError,
+    1586: errors.DuplicateError,
+    1216: errors.IntegrityError,
+    1217: errors.IntegrityError,
+    1451: errors.IntegrityError,
+    1452: errors.IntegrityError,
+    3819: errors.DataError,  # check constraint, MySQL
+    4025: errors.DataError,  # check constraint, MariaDB
+    1048: errors.MissingAttributeError,
+    1364: errors.MissingAttributeError,
+    1054: errors.UnknownAttributeError,
+    1044: errors.AccessError,
+    1045: errors.AccessError,
+    1142: errors.AccessError,
+    1143: errors.AccessError,
+    1227: errors.AccessError,
+    1370: errors.AccessError,
+    1064: errors.QuerySyntaxError,
+    1149: errors.QuerySyntaxError,
+    1305: errors.QuerySyntaxError,
+    1582: errors.QuerySyntaxError,
+    1111: errors.QuerySyntaxError,
+    1205: errors.LockTimeoutError,
+    3572: errors.LockTimeoutError,
+    1213: errors.DeadlockError,
+    1020: errors.DeadlockError,  # MariaDB with innodb_snapshot_isolation
+    1264: errors.DataError,
+    1265: errors.DataError,
+    1292: errors.DataError,
+    1366: errors.DataError,
+    1367: errors.DataError,
+    1406: errors.DataError,
+    1411: errors.DataError,
+    1525: errors.DataError,
+    1690: errors.DataError,
+    3140: errors.DataError,
+    3141: errors.DataError,
+    3156: errors.DataError,
+    4038: errors.DataError,
+    1153: errors.DataError,  # packet larger than max_allowed_packet
+}
+_LOST = {0, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031}
+_MISSING = {1146, 1049, 1051, 1109}
+
+
+def from_number(number: int, message: str, statement: str) -> DataJointError:
+    """Return our error for a number; one that we do not know stays a `QueryError` that names it."""
+    if number in _LOST:
+        return LostConnectionError(f"the connection to the server was lost: {message or 'no answer'}")
+    if number in _MISSING:
+        return MissingTableError(f"{message}. Is it declared, and the schema activated?")
+    kind = _NUMBERS.get(number)
+    if kind is None:
+        return QueryError(f"server error {number}: {message}", code=str(number), statement=statement)
+    return kind(message, code=str(number), statement=statement)

@@ -1,0 +1,129 @@
+"""Reading PostgreSQL's own description of schemas (chapter "System Catalogs" of its manual)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from dj_schema.catalog_rows import ColumnRow, ForeignKeyRow, IndexRow
+from dj_schema.definition.spec import CurrentTimestamp, Default, Literal, Null
+from dj_schema.dialects.base import Result
+from dj_schema.sql import Param, Sql, join, sql
+
+Execute = Callable[[Sql], Result]
+
+_COLUMNS = """
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
+       pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum),
+       a.attidentity <> '', array_position(i.indkey::int2[], a.attnum),
+       CASE WHEN t.typtype = 'e' THEN
+         (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid) END
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+WHERE n.nspname = {} AND c.relkind IN ('r', 'p', 'v', 'm'){}
+ORDER BY c.relname, a.attnum
+"""
+_TABLES = """
+SELECT c.relname, COALESCE(obj_description(c.oid, 'pg_class'), '')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = {} AND c.relkind IN ('r', 'p', 'v', 'm') ORDER BY c.oid
+"""
+_FOREIGN_KEYS = """
+SELECT k.conname, cn.nspname, c.relname, pn.nspname, p.relname, ca.attname, pa.attname
+FROM pg_constraint k
+JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace cn ON cn.oid = c.relnamespace
+JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
+CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY AS u(child_col, parent_col, position)
+JOIN pg_attribute ca ON ca.attrelid = c.oid AND ca.attnum = u.child_col
+JOIN pg_attribute pa ON pa.attrelid = p.oid AND pa.attnum = u.parent_col
+WHERE k.contype = 'f' AND (cn.nspname IN ({}) OR pn.nspname IN ({}))
+ORDER BY k.oid, u.position
+"""
+_INDEXES = """
+SELECT t.relname, x.relname, i.indisunique,
+       (SELECT array_agg(pg_get_indexdef(i.indexrelid, s.n, true) ORDER BY s.n)
+        FROM generate_series(1, i.indnkeyatts) AS s(n))
+FROM pg_index i
+JOIN pg_class t ON t.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid
+JOIN pg_namespace n ON n.oid = t.relnamespace
+WHERE n.nspname = {} AND NOT i.indisprimary ORDER BY x.oid
+"""
+_SCHEMAS = """
+SELECT nspname FROM pg_namespace
+WHERE nspname NOT LIKE 'pg\\_%%' AND nspname NOT IN ('information_schema', 'public') ORDER BY nspname
+"""
+
+
+def columns(execute: Execute, schema: str, table: str | None = None) -> list[ColumnRow]:
+    only = sql(" AND c.relname = {}", Param(table)) if table else Sql(())
+    rows = execute(sql(_COLUMNS, Param(schema), only)).rows
+    return [
+        ColumnRow(
+            table=r[0],
+            name=r[1],
+            type_text="enum" if r[8] else r[2],
+            is_nullable=r[3],
+            default=_default(r[4], r[3]),
+            comment=r[5] or "",
+            is_auto_increment=r[6] or bool(r[4] and r[4].startswith("nextval(")),
+            key_position=r[7],
+            labels=tuple(r[8] or ()),
+        )
+        for r in rows
+    ]
+
+
+def _default(text: str | None, is_nullable: bool) -> Default | None:
+    if text is None or text.startswith("NULL::"):
+        return Null() if is_nullable else None
+    if text.startswith("nextval("):
+        return None
+    if re.match(r"(?i)current_timestamp|now\(\)|localtimestamp", text):
+        return CurrentTimestamp()
+    bare = re.sub(r"::[\w\s\"().,]+$", "", text)
+    if bare.startswith("'"):
+        return Literal(bare[1:-1].replace("''", "'"))
+    if bare in ("true", "false"):
+        return Literal(bare == "true")
+    return Literal(bare.strip("()"))
+
+
+def tables(execute: Execute, schema: str) -> dict[str, str]:
+    """Return comments by table name."""
+    return {name: comment for name, comment in execute(sql(_TABLES, Param(schema))).rows}
+
+
+def foreign_keys(execute: Execute, schemas: Sequence[str]) -> list[ForeignKeyRow]:
+    """Return the foreign keys out of these schemas and into them."""
+    names = join(", ", map(Param, schemas))
+    return group_foreign_keys(execute(sql(_FOREIGN_KEYS, names, names)).rows)
+
+
+def group_foreign_keys(rows: Sequence[tuple[str, ...]]) -> list[ForeignKeyRow]:
+    """Put the rows of one constraint together; each row names one pair of columns."""
+    grouped: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for *head, child_column, parent_column in rows:
+        grouped.setdefault(tuple(head), []).append((child_column, parent_column))
+    return [
+        ForeignKeyRow(head[0], (head[1], head[2]), (head[3], head[4]), tuple(pairs))
+        for head, pairs in grouped.items()
+    ]
+
+
+def indexes(execute: Execute, schema: str) -> list[IndexRow]:
+    return [
+        IndexRow(table, name, tuple(c.strip('"') for c in cols), unique)
+        for table, name, unique, cols in execute(sql(_INDEXES, Param(schema))).rows
+    ]
+
+
+def schemas(execute: Execute) -> list[str]:
+    return [name for (name,) in execute(sql(_SCHEMAS)).rows]
+
+
+def schema_exists(execute: Execute, schema: str) -> bool:
+    return bool(execute(sql("SELECT 1 FROM pg_namespace WHERE nspname = {}", Param(schema))).rows)

@@ -1,0 +1,39 @@
+"""PostgreSQL, put together; and how the embedded one is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dj_schema.dialects.base import Dialect, Flags, Session
+from dj_schema.dialects.postgres import catalog, ddl, driver, jobs, rows, types
+
+if TYPE_CHECKING:
+    from dj_schema.server_address import ConnectionSettings
+
+POSTGRES = Dialect(
+    name="postgresql",
+    quote='"',
+    default_port=5432,
+    flags=Flags(has_copy=True, has_returning=True, has_transactional_ddl=True),
+    types=types,
+    ddl=ddl,
+    catalog=catalog,
+    rows=rows,
+    jobs=jobs,
+)
+
+
+def open_session(settings: ConnectionSettings) -> tuple[Dialect, Session]:
+    return POSTGRES, driver.connect(settings)
+
+
+def open_embedded_session(settings: ConnectionSettings) -> tuple[Dialect, Session]:
+    """Start the embedded server where it does not run, and open a session on its socket."""
+    from dataclasses import replace
+
+    from dj_schema.dialects.embedded import EmbeddedServer
+
+    lease = EmbeddedServer.acquire(settings.embedded_path)  # released when this process ends
+    at = lease.address
+    address = replace(settings, port=at.port, user=at.user, database_name=at.database)
+    return POSTGRES, driver.connect(address, socket_dir=at.socket_dir)

@@ -1,0 +1,158 @@
+"""PostgreSQL through psycopg 3: the only file that knows this driver."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import pq
+from psycopg.types.json import Jsonb
+from psycopg.types.string import TextBinaryLoader
+
+from dj_schema.dialects.base import Result, Row
+from dj_schema.dialects.postgres.errors import from_sqlstate
+from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError, TransactionError
+
+if TYPE_CHECKING:
+    from dj_schema.server_address import ConnectionSettings
+
+_INVALID_OID = 0
+_abandoned: list[psycopg.Connection[Any]] = []
+_cursor_numbers = itertools.count(1)
+
+__all__ = ["Jsonb", "PostgresSession", "connect", "json_parameter"]
+
+
+def json_parameter(value: Any) -> Jsonb:
+    """Bind a document; NaN and infinities are refused, as JSON has none."""
+    return Jsonb(value, dumps=_dumps)
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def connect(settings: ConnectionSettings, *, socket_dir: str | None = None) -> PostgresSession:
+    """Open a session pinned to UTC and UTF-8.
+
+    Raises
+    ------
+    ConnectionRefusedByServerError
+        Where the server does not answer, or refuses the user.
+    """
+    tls = settings.tls
+    options: dict[str, Any] = {
+        "host": socket_dir or settings.host,
+        "port": settings.port,
+        "user": settings.user,
+        "dbname": settings.database_name,
+        "connect_timeout": max(2, int(settings.connect_timeout_s)),
+        "client_encoding": "UTF8",
+        "application_name": "datajoint",
+        "options": "-c TimeZone=UTC -c IntervalStyle=postgres -c extra_float_digits=1",
+        "autocommit": True,
+    }
+    if settings.password and not socket_dir:
+        options["password"] = settings.password
+    if isinstance(tls, dict):
+        files = {"ca": "sslrootcert", "cert": "sslcert", "key": "sslkey"}
+        options |= {"sslmode": "verify-full" if tls.get("ca") else "require"}
+        options |= {files[k]: str(v) for k, v in tls.items() if k in files and v}
+    elif not socket_dir:
+        options["sslmode"] = {True: "require", False: "disable", None: "prefer"}[tls]
+    try:
+        connection = psycopg.connect(**options)
+    except psycopg.OperationalError as e:
+        where = socket_dir or f"{settings.host}:{settings.port}"
+        raise ConnectionRefusedByServerError(
+            f"cannot connect to PostgreSQL at {where} as {settings.user!r}: {_first_line(e)}. "
+            "Check database.host, port, user, password and use_tls (dj.config, DJ_* variables)."
+        ) from None
+    return PostgresSession(connection)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+class PostgresSession:
+    """A psycopg connection in autocommit; transactions are begun by statement."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        connection.adapters.register_loader(_INVALID_OID, TextBinaryLoader)  # enums come as their labels
+        connection.prepare_threshold = 3
+        connection.prepared_max = 500
+        self._cursor = connection.cursor(binary=True)
+        self.id = connection.info.backend_pid
+
+    def execute(self, text: str, params: Sequence[Any] | None) -> Result:
+        cursor = self._cursor
+        try:
+            cursor.execute(text, params)  # type: ignore[arg-type]
+            if cursor.description is None:
+                if text == "COMMIT" and cursor.statusmessage == "ROLLBACK":
+                    raise TransactionError(
+                        "nothing was committed: a statement of this transaction had failed, and PostgreSQL "
+                        "rolls back all of it; put what may fail into `with connection.transaction:`"
+                    )
+                return Result(n_rows=max(cursor.rowcount, 0))
+            rows: list[Row] = cursor.fetchall()
+            return Result(rows, cursor.rowcount, tuple(c.name for c in cursor.description))
+        except psycopg.Error as e:
+            raise self._translate(e, text) from e
+
+    def script(self, texts: Sequence[str]) -> None:
+        try:
+            # a text cursor without values speaks the simple protocol, which takes several statements
+            self._connection.execute(";\n".join(texts), ())  # type: ignore[call-overload]
+        except psycopg.Error as e:
+            raise self._translate(e, texts[0]) from e
+
+    def stream(
+        self, text: str, params: Sequence[Any], batch_rows: int, in_transaction: bool
+    ) -> Iterator[list[Row]]:
+        name = f"dj_stream_{next(_cursor_numbers)}"
+        hold = "" if in_transaction else " WITH HOLD"
+        self.execute(f"DECLARE {name} NO SCROLL CURSOR{hold} FOR {text}", params)
+        try:
+            while True:
+                rows = self.execute(f"FETCH FORWARD {int(batch_rows)} FROM {name}", None).rows
+                if rows:
+                    yield rows
+                if len(rows) < batch_rows:
+                    return
+        finally:
+            if self.is_open() and self._connection.info.transaction_status != pq.TransactionStatus.INERROR:
+                self.execute(f"CLOSE {name}", None)
+
+    def copy_in(self, text: str, rows: Iterable[Sequence[Any]]) -> int:
+        cursor = self._cursor
+        try:
+            with cursor.copy(text) as copy:  # type: ignore[arg-type]
+                write_row = copy.write_row
+                for row in rows:
+                    write_row(row)
+            return cursor.rowcount
+        except psycopg.Error as e:
+            raise self._translate(e, text) from e
+
+    def is_open(self) -> bool:
+        return not self._connection.closed
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def abandon(self) -> None:
+        _abandoned.append(self._connection)  # closing it would speak on the parent's socket
+
+    def _translate(self, error: psycopg.Error, statement: str) -> DataJointError:
+        if self._connection.closed or isinstance(error, psycopg.InterfaceError):
+            return LostConnectionError(f"the connection to PostgreSQL was lost: {_first_line(error)}")
+        diag = error.diag
+        message = diag.message_primary or _first_line(error)
+        detail = diag.message_detail or ""
+        return from_sqlstate(error.sqlstate, message, detail, statement, diag.constraint_name)

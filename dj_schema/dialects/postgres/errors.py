@@ -1,0 +1,48 @@
+"""What PostgreSQL's SQLSTATE codes mean here (appendix A of its manual)."""
+
+from __future__ import annotations
+
+from dj_schema import errors
+from dj_schema.errors import DataJointError, LostConnectionError, MissingTableError, QueryError
+
+# Exact codes first, then their two-character class.
+_CODES: dict[str, type[QueryError]] = {
+    "23505": errors.DuplicateError,
+    "23503": errors.IntegrityError,
+    "23001": errors.IntegrityError,
+    "23502": errors.MissingAttributeError,
+    "23514": errors.DataError,
+    "42501": errors.AccessError,
+    "42601": errors.QuerySyntaxError,
+    "42703": errors.UnknownAttributeError,
+    "40P01": errors.DeadlockError,
+    "40001": errors.DeadlockError,
+    "55P03": errors.LockTimeoutError,
+    "42883": errors.QuerySyntaxError,
+    "42804": errors.QuerySyntaxError,
+}
+_CLASSES: dict[str, type[QueryError]] = {
+    "22": errors.DataError,
+    "23": errors.IntegrityError,
+    "28": errors.AccessError,
+    "42": errors.QuerySyntaxError,
+}
+_LOST = {"57P01", "57P02", "57P03", "25P03", "57P05"}
+_MISSING = {"42P01", "3F000"}
+
+
+def from_sqlstate(
+    code: str | None, message: str, detail: str, statement: str, constraint: str | None
+) -> DataJointError:
+    """Return our error for a code; one that we do not know stays a `QueryError` that names it."""
+    text = f"{message} {detail}".strip()
+    if code is None or code.startswith("08") or code in _LOST:
+        return LostConnectionError(f"the connection to PostgreSQL was lost: {text}")
+    if code in _MISSING:
+        return MissingTableError(f"{text}. Is it declared, and the schema activated?")
+    kind = _CODES.get(code) or _CLASSES.get(code[:2])
+    if kind is None:
+        return QueryError(f"PostgreSQL error {code}: {text}", code=code, statement=statement)
+    if constraint and constraint not in text:
+        text += f" (constraint {constraint})"
+    return kind(text, code=code, statement=statement)

@@ -1,0 +1,141 @@
+"""Headings: the attributes of a table or an expression, in order, and where each comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from dj_schema.definition.spec import Default
+from dj_schema.errors import UnknownAttributeError
+from dj_schema.types import CodecType, Kind, TypeSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute of a heading.
+
+    Attributes
+    ----------
+    type : TypeSpec or None
+        As declared; None for a computed attribute.
+    kind : Kind
+        What its values are in Python terms.
+    storage : TypeSpec or None
+        The core or native type at the end of a codec's chain; `type` itself for all others.
+    lineage : str or None
+        ``schema.table.attribute`` where it was first defined; None for what has no origin.
+    """
+
+    name: str
+    type: TypeSpec | None
+    kind: Kind
+    in_key: bool = False
+    is_nullable: bool = False
+    default: Default | None = None
+    comment: str = ""
+    is_auto_increment: bool = False
+    storage: TypeSpec | None = None
+    lineage: str | None = None
+
+    @property
+    def is_hidden(self) -> bool:
+        return self.name.startswith("_")
+
+    @property
+    def is_codec(self) -> bool:
+        return isinstance(self.type, CodecType)
+
+    @property
+    def is_required(self) -> bool:
+        """Whether an insert must give a value."""
+        return not (self.is_nullable or self.is_auto_increment or self.default is not None)
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Attributes in order, visible and hidden.
+
+    Attributes
+    ----------
+    all : tuple of Attribute
+        Every attribute; hidden ones (``_name``) too.
+    lineage_available : bool
+        Whether origins are known, so that semantic matching can be checked.
+    """
+
+    all: tuple[Attribute, ...]
+    comment: str = ""
+    lineage_available: bool = True
+    _memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @cached_property
+    def attributes(self) -> dict[str, Attribute]:
+        """The visible attributes by name."""
+        return {a.name: a for a in self.all if not a.is_hidden}
+
+    @cached_property
+    def by_name(self) -> dict[str, Attribute]:
+        """All attributes by name, the hidden ones too."""
+        return {a.name: a for a in self.all}
+
+    @cached_property
+    def names(self) -> list[str]:
+        return list(self.attributes)
+
+    @cached_property
+    def primary_key(self) -> list[str]:
+        return [a.name for a in self.all if a.in_key]
+
+    @cached_property
+    def secondary_attributes(self) -> list[str]:
+        return [n for n, a in self.attributes.items() if not a.in_key]
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """Names and kinds, hidden attributes too: what user SQL is checked against."""
+        return {a.name: a.kind for a in self.all}
+
+    def memo(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Keep what was derived from this heading, once for all expressions that share it."""
+        try:
+            return self._memo[key]
+        except KeyError:
+            value = self._memo[key] = make()
+            return value
+
+    def __getitem__(self, name: str) -> Attribute:
+        try:
+            return self.by_name[name]
+        except KeyError:
+            raise unknown_attribute(name, self.names) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.by_name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def select(self, attributes: Mapping[str, Attribute]) -> Heading:
+        """A heading of other attributes with the same comment and lineage state."""
+        return replace(self, all=tuple(attributes.values()), _memo={})
+
+    def __str__(self) -> str:
+        from dj_schema.definition.display import heading_text
+
+        return heading_text(self)
+
+    __repr__ = __str__
+
+
+def unknown_attribute(name: str, names: list[str], of: str = "") -> UnknownAttributeError:
+    """Return the error for a name that is not there, with the closest ones that are."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, names, 3)
+    hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"There are: {', '.join(names) or 'none'}."
+    return UnknownAttributeError(f"there is no attribute {name!r}{f' in {of}' if of else ''}. {hint}")
