@@ -1,0 +1,173 @@
+"""User SQL for MySQL and MariaDB: mostly as written; where the two differ, a form that both take."""
+
+from __future__ import annotations
+
+from dj_query.user_sql.kinds import MOMENTS, NUMBERS, TEXTS, Kind, Piece, joint_kind
+from dj_query.user_sql.literals import mysql_string
+from dj_query.user_sql.render import CAST_KINDS, Call, Renderer
+from dj_query.user_sql.signatures import Signature
+
+
+class MySQLRenderer(Renderer):
+    """MySQL 8.0 and later."""
+
+    def quote_name(self, name: str) -> str:
+        return "`" + name.replace("`", "``") + "`"
+
+    def quote_string(self, value: str) -> str:
+        return mysql_string(value)
+
+    def fitted_constant(self, value: str, kind: Kind) -> Piece:
+        if kind == "uuid":
+            return Piece("X'" + value.replace("-", "") + "'", kind, constant=value, is_nullable=False)
+        return Piece(mysql_string(value), kind, constant=value, is_nullable=False)
+
+    def matched(self, left: Piece, right: Piece) -> tuple[Piece, Piece]:
+        if "json" in (left.kind, right.kind):
+            return self.json_matched(left, right), self.json_matched(right, left)
+        if left.kind != right.kind and "uuid" in (left.kind, right.kind):
+            return self.text(left), self.text(right)
+        return left, right
+
+    def json_matched(self, piece: Piece, other: Piece) -> Piece:
+        # A JSON true equals neither 1 nor TRUE on every server, and MariaDB keeps the quotes of a JSON string.
+        if isinstance(other.constant, bool) and piece.kind == "json":
+            return self.unquoted(piece)
+        if isinstance(piece.constant, bool) and other.kind == "json":
+            return self.string("true" if piece.constant else "false")
+        return self.unquoted(piece) if piece.kind == "json" and other.kind in TEXTS else piece
+
+    def unquoted(self, piece: Piece) -> Piece:
+        return Piece(f"JSON_UNQUOTE({piece.sql})", "string")
+
+    def truth(self, piece: Piece) -> Piece:
+        return self.number(piece) if piece.is_text_constant else piece
+
+    def numeric(self, piece: Piece) -> Piece:
+        if piece.kind == "string":
+            return Piece(f"({piece.operand} + 0e0)", "float")
+        return piece
+
+    def text(self, piece: Piece) -> Piece:
+        if piece.kind == "uuid" and not piece.is_null:
+            return Piece(self.uuid_text(piece), "string")
+        return piece
+
+    def uuid_text(self, piece: Piece) -> str:
+        return f"BIN_TO_UUID({piece.sql})"
+
+    def operation(self, operator: str, left: Piece, right: Piece) -> Piece:
+        kind: Kind = joint_kind([left, right])
+        if operator == "/" and kind in ("int", "bool"):
+            kind = "decimal"
+        elif operator == "DIV" or operator in ("&", "|", "^", "<<", ">>") or kind == "bool":
+            kind = "int"
+        return Piece(f"{left.operand} {operator} {right.operand}", kind, is_atomic=False)
+
+    def logic(self, operator: str, left: Piece, right: Piece) -> str:
+        return f"{left.operand} {operator} {right.operand}"
+
+    def null_safe(self, left: Piece, right: Piece) -> str:
+        return f"{left.operand} <=> {right.operand}"
+
+    def regexp(self, value: Piece, pattern: Piece) -> str:
+        return f"{value.operand} REGEXP {pattern.operand}"
+
+    def cast_to(self, piece: Piece, target: str, sizes: list[str]) -> Piece:
+        if target == "CHAR":
+            piece = self.text(piece)
+        if target == "JSON":
+            return self.as_json(piece)
+        size = f"({', '.join(sizes)})" if sizes else ""
+        return Piece(f"CAST({piece.sql} AS {target}{size})", CAST_KINDS[target])
+
+    def as_json(self, piece: Piece) -> Piece:
+        return Piece(f"CAST({piece.sql} AS JSON)", "json")
+
+    def shifted(self, moment: Piece, amount: Piece, unit: str, sign: str) -> Piece:
+        kind: Kind = moment.kind
+        if kind == "date" and unit in ("HOUR", "MINUTE", "SECOND", "MICROSECOND"):
+            kind = "datetime"
+        return Piece(f"{moment.operand} {sign} INTERVAL {amount.operand} {unit}", kind, is_atomic=False)
+
+    def difference(self, unit: str, start: Piece, end: Piece) -> Piece:
+        return Piece(f"TIMESTAMPDIFF({unit}, {start.sql}, {end.sql})", "int")
+
+    def json_at(self, document: Piece, path: str, *, as_text: bool) -> Piece:
+        sql = document.sql if path == "$" else f"JSON_EXTRACT({document.sql}, {mysql_string(path)})"
+        return self.unquoted(Piece(sql, "json")) if as_text else Piece(sql, "json")
+
+    def json_value(self, document: Piece, path: str, target: str | None, sizes: list[str]) -> Piece:
+        # MariaDB knows no RETURNING, and its JSON_VALUE writes true as 1: ask for the text, then cast.
+        document_sql = f"JSON_EXTRACT({document.sql}, {mysql_string(path)})"
+        text = f"NULLIF(JSON_UNQUOTE({document_sql}), 'null')"
+        if target in ("SIGNED", "UNSIGNED"):
+            number = f"CAST({text} AS {target})"
+            return Piece(f"CASE {text} WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE {number} END", "int")
+        return self.cast_to(Piece(text, "string"), target, sizes) if target else Piece(text, "string")
+
+    def group_concat(self, parts: list[Piece], order: list[str], separator: str, is_distinct: bool) -> Piece:
+        distinct = "DISTINCT " if is_distinct else ""
+        ordering = f" ORDER BY {', '.join(order)}" if order else ""
+        inner = ", ".join(self.text(part).sql for part in parts)
+        return Piece(f"GROUP_CONCAT({distinct}{inner}{ordering} SEPARATOR {mysql_string(separator)})", "string")
+
+    def trim(self, value: Piece, what: Piece | None, side: str) -> Piece:
+        return Piece(f"TRIM({side} {what.sql if what else ''} FROM {value.sql})".replace("  ", " "), "string")
+
+    def order_nulls(self, is_descending: bool) -> str:
+        return ""
+
+    def unified(self, pieces: list[Piece], kind: Kind) -> list[Piece]:
+        return [self.text(piece) for piece in pieces] if kind == "string" else pieces
+
+    def call(self, call: Call, signature: Signature | None, written: str) -> Piece:
+        arguments = call.arguments
+        if signature is None:
+            return Piece(f"{written}({', '.join(part.sql for part in arguments)}){call.over}", "unknown")
+        kind = result_kind(signature, arguments)
+        if call.name in ("COALESCE", "IFNULL", "LEAST", "GREATEST", "NULLIF"):
+            arguments = self.unified(arguments, kind)
+        elif signature.kind == "string":
+            arguments = [self.text(part) for part in arguments]
+        name = self.function_name(call.name)
+        distinct = "DISTINCT " if call.is_distinct else ""
+        sql = f"{name}({distinct}{', '.join(part.sql for part in arguments)}){call.over}"
+        return Piece(sql, kind)
+
+    def function_name(self, name: str) -> str:
+        return name
+
+
+class MariaDBRenderer(MySQLRenderer):
+    """MariaDB 10.6 and later: no BIN_TO_UUID, no ANY_VALUE, no cast to JSON."""
+
+    def uuid_text(self, piece: Piece) -> str:
+        digits = f"LOWER(HEX({piece.sql}))"
+        parts = ", ".join(f"SUBSTR({digits}, {at}, {n})" for at, n in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12)))
+        return f"CONCAT({parts})".replace("), SUBSTR", "), '-', SUBSTR")
+
+    def as_json(self, piece: Piece) -> Piece:
+        return Piece(f"JSON_EXTRACT({piece.sql}, '$')", "json")
+
+    def function_name(self, name: str) -> str:
+        return "MIN" if name == "ANY_VALUE" else name
+
+
+def result_kind(signature: Signature, arguments: list[Piece]) -> Kind:
+    """Return the kind of a function's value, given those of its arguments."""
+    match signature.kind:
+        case "joint":
+            return joint_kind(arguments)
+        case "first":
+            kind = arguments[0].kind
+            return "string" if kind == "enum" else kind
+        case "number":
+            kind = joint_kind(arguments[:1])
+            return "int" if kind == "bool" else kind if kind in NUMBERS else "unknown" if kind == "unknown" else "float"
+    return signature.kind  # type: ignore[return-value]  # the rest of the table's words are kinds
+
+
+def is_moment(piece: Piece) -> bool:
+    """Say whether the piece is a date or a datetime."""
+    return piece.kind in MOMENTS

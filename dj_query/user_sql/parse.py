@@ -1,0 +1,57 @@
+"""Tokens to a tree: sqlglot's MySQL grammar, with names, functions and strings kept apart from its own.
+
+sqlglot gives many functions a class, and changes their arguments on the way. Functions therefore reach it
+under a prefix that it does not know, and come out as plain calls with the arguments as written; only the few
+with a grammar of their own (CAST, TRIM, ...) go in by name. Strings go in as numbered placeholders, so that
+their text is decoded once, by us.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dj_query.user_sql.scan import Sort, Token
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+PREFIX = "dj_"
+PLACEHOLDER = "~"
+# Functions whose arguments have a grammar of their own.
+_OWN_GRAMMAR = frozenset("CAST CONVERT EXTRACT TRIM GROUP_CONCAT SUBSTRING JSON_VALUE POSITION MATCH IF".split())
+# Words that are calls without brackets.
+_BARE_CALLS = frozenset(
+    "CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP LOCALTIME LOCALTIMESTAMP UTC_DATE UTC_TIME UTC_TIMESTAMP".split()
+)
+
+
+def parse(tokens: list[Token]) -> exp.Expression | None:
+    """Return the tree of one expression, or None where the parser does not know it."""
+    from sqlglot.dialects.mysql import MySQL
+    from sqlglot.errors import ErrorLevel, SqlglotError
+
+    text = " ".join(_for_parser(tokens))
+    try:
+        trees = MySQL().parse(text, error_level=ErrorLevel.RAISE)
+    except SqlglotError:
+        return None
+    return trees[0] if len(trees) == 1 else None
+
+
+def _for_parser(tokens: list[Token]) -> list[str]:
+    out: list[str] = []
+    n_strings = 0
+    for token in tokens:
+        match token.sort:
+            case Sort.STRING:
+                out.append(f"'{PLACEHOLDER}{n_strings}'")
+                n_strings += 1
+            case Sort.NAME:
+                out.append("`" + token.value.replace("`", "``") + "`")
+            case Sort.FUNCTION if token.value.upper() not in _OWN_GRAMMAR:
+                out.append(PREFIX + token.value)
+            case Sort.WORD if token.value.upper() in _BARE_CALLS:
+                out.append(PREFIX + token.value + "()")
+            case _:
+                out.append(token.value)
+    return out

@@ -1,0 +1,345 @@
+"""User SQL for PostgreSQL: operators, casts and JSON. The functions are in postgres_functions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from dj_query.user_sql.kinds import EXACT, NUMBERS, TEXTS, Kind, Piece, joint_kind
+from dj_query.user_sql.literals import postgres_string
+from dj_query.user_sql.mysql import result_kind
+from dj_query.user_sql.postgres_functions import TRANSLATIONS
+from dj_query.user_sql.render import CAST_KINDS, Call, Renderer
+from dj_query.user_sql.signatures import Signature
+from dj_schema.errors import QuerySyntaxError
+
+# What MySQL reads of a text as a number: the longest start that is one, else 0. The replacement puts a 0 between
+# the sign and the digits, so that a text without digits becomes 0.
+_NUMBER_PREFIX = postgres_string(r"^\s*(?:([+-]?)((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?))?.*$")
+_INTEGER_PREFIX = postgres_string(r"^\s*(?:([+-]?)([0-9]+))?.*$")
+_SIGN_ZERO_DIGITS = postgres_string(r"\10\2")
+_STEP = re.compile(r'\.\s*(?:"((?:[^"\\]|\\.)*)"|([^\W\d][\w$]*))|\[\s*(\d+|last(?:\s*-\s*\d+)?)\s*\]')
+_CAST_TYPES = {
+    "SIGNED": "BIGINT",
+    "CHAR": "TEXT",
+    "DECIMAL": "NUMERIC",
+    "DATE": "DATE",
+    "DATETIME": "TIMESTAMP",
+    "TIME": "TIME",
+    "DOUBLE": "DOUBLE PRECISION",
+    "JSON": "JSONB",
+}
+
+
+class PostgresRenderer(Renderer):
+    """PostgreSQL 14 and later."""
+
+    def quote_name(self, name: str) -> str:
+        return '"' + name.replace('"', '""') + '"'
+
+    def quote_string(self, value: str) -> str:
+        return postgres_string(value)
+
+    def fitted_constant(self, value: str, kind: Kind) -> Piece:
+        if kind == "uuid":
+            sql = f"CAST('{value}' AS UUID)"
+        elif kind == "bytes":
+            sql = f"DECODE('{value.encode().hex()}', 'hex')"
+        else:
+            sql = {"date": "DATE", "datetime": "TIMESTAMP", "time": "TIME"}[kind] + f" '{value}'"
+        return Piece(sql, kind, constant=value, is_nullable=False)
+
+    # -- types --
+
+    def matched(self, left: Piece, right: Piece) -> tuple[Piece, Piece]:
+        kinds = {left.kind, right.kind}
+        if len(kinds) == 1 or left.is_null or right.is_null or "unknown" in kinds:
+            return (self.text(left), self.text(right)) if kinds == {"enum"} else (left, right)
+        if "json" in kinds:
+            return self._json_matched(left, right), self._json_matched(right, left)
+        if "bool" in kinds and kinds & NUMBERS - {"bool"}:
+            return self._bool_matched(left, right)
+        if kinds <= TEXTS:
+            return self.text(left), self.text(right)
+        if kinds & NUMBERS:
+            return self.number(left), self.number(right)
+        if kinds & TEXTS and kinds & {"date", "datetime"}:
+            return self.as_moment(left), self.as_moment(right)
+        return (self.text(left), self.text(right)) if kinds & TEXTS else (left, right)
+
+    def _bool_matched(self, left: Piece, right: Piece) -> tuple[Piece, Piece]:
+        def literal(piece: Piece) -> Piece:
+            if piece.kind == "int" and piece.constant in ("0", "1"):
+                return Piece("TRUE" if piece.constant == "1" else "FALSE", "bool", constant=piece.constant == "1")
+            return piece
+
+        left, right = literal(left), literal(right)
+        return (left, right) if left.kind == right.kind else (self.numeric(left), self.numeric(right))
+
+    def _json_matched(self, piece: Piece, other: Piece) -> Piece:
+        if isinstance(other.constant, bool) and piece.kind == "json":
+            return self.text(piece)
+        if isinstance(piece.constant, bool) and other.kind == "json":
+            return self.string("true" if piece.constant else "false")
+        if other.kind in TEXTS and piece.kind == "json":
+            return Piece(f"{piece.operand} #>> '{{}}'", "string", is_atomic=False)
+        if piece.kind in NUMBERS and other.kind == "json":
+            return Piece(f"TO_JSONB({piece.sql})", "json")
+        return self.text(piece) if piece.kind in TEXTS else piece
+
+    def truth(self, piece: Piece) -> Piece:
+        if piece.is_null:
+            return Piece("CAST(NULL AS BOOLEAN)", "bool")
+        if piece.kind in ("bool", "unknown"):
+            return piece
+        if piece.constant in ("0", "1") and piece.kind == "int":
+            return Piece("TRUE" if piece.constant == "1" else "FALSE", "bool", constant=piece.constant == "1")
+        return Piece(f"{self.number(piece).operand} <> 0", "bool", is_atomic=False)
+
+    def numeric(self, piece: Piece) -> Piece:
+        if piece.kind == "bool":
+            if isinstance(piece.constant, bool):
+                return self.number_constant("1" if piece.constant else "0", "int")
+            return Piece(f"CAST({piece.sql} AS INT)", "int")
+        if piece.kind == "json":
+            piece = self.text(piece)
+        if piece.kind in TEXTS:
+            digits = f"REGEXP_REPLACE({self.text(piece).sql}, {_NUMBER_PREFIX}, {_SIGN_ZERO_DIGITS})"
+            return Piece(f"CAST({digits} AS DOUBLE PRECISION)", "float")
+        return piece
+
+    def text(self, piece: Piece) -> Piece:
+        if piece.kind == "string":
+            return piece
+        if piece.kind == "bool":
+            piece = self.numeric(piece)
+        if piece.kind == "bytes":
+            return Piece(f"CONVERT_FROM({piece.sql}, 'UTF8')", "string")
+        return Piece(f"CAST({piece.sql} AS TEXT)", "string")
+
+    def as_moment(self, piece: Piece) -> Piece:
+        piece = self.moment(piece)
+        return Piece(f"CAST({piece.sql} AS TIMESTAMP)", "datetime") if piece.kind in TEXTS else piece
+
+    def as_float(self, piece: Piece) -> str:
+        return f"CAST({self.number(piece).sql} AS DOUBLE PRECISION)"
+
+    def unified(self, pieces: list[Piece], kind: Kind) -> list[Piece]:
+        if kind == "string":
+            return [piece if piece.is_null else self.text(piece) for piece in pieces]
+        if kind in NUMBERS and kind != "bool":
+            return [piece if piece.is_null else self.numeric(piece) for piece in pieces]
+        return pieces
+
+    # -- operators --
+
+    def finished(self, piece: Piece) -> Piece:
+        if piece.scale is None:
+            return piece
+        return replace(piece, sql=f"ROUND({piece.sql}, {piece.scale})", scale=None, is_atomic=True)
+
+    def operation(self, operator: str, left: Piece, right: Piece) -> Piece:
+        if operator in ("&", "|", "^", "<<", ">>"):
+            shown = {"^": "#"}.get(operator, operator)
+            amount = "INT" if operator in ("<<", ">>") else "BIGINT"
+            sql = f"CAST({left.sql} AS BIGINT) {shown} CAST({right.sql} AS {amount})"
+            return Piece(sql, "int", is_atomic=False, is_wide=True)
+        kind = joint_kind([left, right])
+        if kind == "unknown":
+            divisor = f"NULLIF({right.sql}, 0)" if operator in ("/", "%", "DIV") else right.operand
+            return Piece(f"{left.operand} {operator.replace('DIV', '/')} {divisor}", kind, is_atomic=False)
+        if operator in ("/", "%", "DIV"):
+            return self._division(operator, left, right, kind)
+        if "float" in (left.kind, right.kind):
+            sql = f"{self._as_double(left, right)} {operator} {right.operand}"
+            return Piece(sql, "float", is_atomic=False)
+        scale = self._joint_scale(operator, left, right)
+        return Piece(f"{_wide(left)} {operator} {right.operand}", kind, is_atomic=False, is_wide=True, scale=scale)
+
+    def _as_double(self, left: Piece, right: Piece) -> str:
+        # Two REALs would stay REAL, where MySQL computes every float in double precision.
+        is_single = left.kind == "float" and left.constant is None and not left.is_wide
+        is_exact = left.kind == "decimal" and right.constant is not None
+        return f"CAST({left.sql} AS DOUBLE PRECISION)" if is_single or is_exact else left.operand
+
+    def _division(self, operator: str, left: Piece, right: Piece, kind: Kind) -> Piece:
+        divisor = f"NULLIF({right.sql}, 0)" if right.constant in (None, "0") else right.operand
+        if operator == "/" and kind == "float":
+            return Piece(f"CAST({left.sql} AS DOUBLE PRECISION) / {divisor}", "float", is_atomic=False, is_wide=True)
+        if operator == "/":
+            scale = _plus(self._scale(left), 4)
+            return Piece(f"CAST({left.sql} AS NUMERIC) / {divisor}", "decimal", is_atomic=False, scale=scale)
+        if kind == "int" or kind == "bool":
+            shown = "/" if operator == "DIV" else "%"
+            return Piece(f"{_wide(left)} {shown} {divisor}", "int", is_atomic=False, is_wide=True)
+        exact = f"CAST({left.sql} AS NUMERIC)", f"CAST({divisor} AS NUMERIC)"
+        if operator == "DIV":
+            return Piece(f"CAST(TRUNC({exact[0]} / {exact[1]}) AS BIGINT)", "int", is_wide=True)
+        rest = f"MOD({exact[0]}, {exact[1]})"
+        return Piece(f"CAST({rest} AS DOUBLE PRECISION)" if kind == "float" else rest, kind, is_wide=True)
+
+    def _scale(self, piece: Piece) -> str:
+        """SQL for the decimal places of an exact number."""
+        if piece.scale is not None:
+            return piece.scale
+        if isinstance(piece.constant, str):
+            return str(len(piece.constant.partition(".")[2]))
+        return f"SCALE({piece.sql})" if piece.kind == "decimal" else "0"
+
+    def _joint_scale(self, operator: str, left: Piece, right: Piece) -> str | None:
+        if left.scale is None and right.scale is None:
+            return None
+        scales = self._scale(left), self._scale(right)
+        if all(scale.isdigit() for scale in scales):
+            numbers = [int(scale) for scale in scales]
+            return str(sum(numbers) if operator == "*" else max(numbers))
+        return f"{scales[0]} + {scales[1]}" if operator == "*" else f"GREATEST({scales[0]}, {scales[1]})"
+
+    def logic(self, operator: str, left: Piece, right: Piece) -> str:
+        return f"{left.operand} {operator.replace('XOR', '<>')} {right.operand}"
+
+    def null_safe(self, left: Piece, right: Piece) -> str:
+        return f"{left.operand} IS NOT DISTINCT FROM {right.operand}"
+
+    def regexp(self, value: Piece, pattern: Piece) -> str:
+        return f"{value.operand} ~ {pattern.operand}"
+
+    def order_nulls(self, is_descending: bool) -> str:
+        return " NULLS LAST" if is_descending else " NULLS FIRST"
+
+    # -- casts and JSON --
+
+    def cast_to(self, piece: Piece, target: str, sizes: list[str]) -> Piece:
+        kind = CAST_KINDS[target]
+        if target == "CHAR":
+            text = self.text(piece)
+            return replace(text, sql=f"LEFT({text.sql}, {sizes[0]})", is_atomic=True, constant=None) if sizes else text
+        if target == "BINARY":
+            return Piece(f"CONVERT_TO({self.text(piece).sql}, 'UTF8')", kind)
+        if target in ("SIGNED", "UNSIGNED"):
+            return self._cast_to_int(piece, target)
+        if target in ("DECIMAL", "DOUBLE"):
+            piece = self.number(piece)
+        if target == "DECIMAL":
+            sizes = sizes or ["10", "0"]
+        size = f"({', '.join(sizes)})" if sizes else "(0)" if target in ("DATETIME", "TIME") else ""
+        return Piece(f"CAST({piece.sql} AS {_CAST_TYPES[target]}{size})", kind, is_wide=True)
+
+    def _cast_to_int(self, piece: Piece, target: str) -> Piece:
+        if piece.kind in TEXTS:  # MySQL reads the digits that the text starts with
+            digits = f"REGEXP_REPLACE({self.text(piece).sql}, {_INTEGER_PREFIX}, {_SIGN_ZERO_DIGITS})"
+            sql = f"CAST({digits} AS BIGINT)"
+        else:
+            sql = f"CAST({self.number(piece).sql} AS BIGINT)"
+        if target == "UNSIGNED":
+            sql = f"CASE WHEN {sql} < 0 THEN {sql} + 18446744073709551616 ELSE {sql} END"
+        return Piece(sql, "int", is_wide=True)
+
+    def json_at(self, document: Piece, path: str, *, as_text: bool) -> Piece:
+        steps = json_steps(path)
+        sql = self._as_json(document)
+        if steps:
+            sql = f"{sql} #> {postgres_string('{' + ','.join(steps) + '}')}"
+        if not as_text:
+            return Piece(sql, "json", is_atomic=not steps)
+        # A JSON null becomes the text null, as JSON_UNQUOTE has it.
+        found = f"({sql})" if steps else sql
+        return Piece(f"COALESCE({found} #>> '{{}}', CAST({sql} AS TEXT))", "string")
+
+    def _as_json(self, piece: Piece) -> str:
+        return piece.operand if piece.kind in ("json", "unknown") else f"CAST({piece.sql} AS JSONB)"
+
+    def json_value(self, document: Piece, path: str, target: str | None, sizes: list[str]) -> Piece:
+        array = postgres_string("{" + ",".join(json_steps(path)) + "}")
+        text = Piece(f"({self._as_json(document)} #>> {array})", "string")
+        if target in ("SIGNED", "UNSIGNED"):
+            number = self.cast_to(text, target, sizes).sql
+            return Piece(f"CASE {text.sql} WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE {number} END", "int")
+        return self.cast_to(text, target, sizes) if target else text
+
+    # -- functions --
+
+    def difference(self, unit: str, start: Piece, end: Piece) -> Piece:
+        first, last = (f"CAST({piece.sql} AS TIMESTAMP)" for piece in (start, end))
+        if unit in ("YEAR", "QUARTER", "MONTH"):
+            years = f"EXTRACT(YEAR FROM AGE({last}, {first}))"
+            if unit == "YEAR":
+                return Piece(f"CAST({years} AS BIGINT)", "int", is_wide=True)
+            months = f"{years} * 12 + EXTRACT(MONTH FROM AGE({last}, {first}))"
+            sql = months if unit == "MONTH" else f"TRUNC(({months}) / 3)"
+            return Piece(f"CAST({sql} AS BIGINT)", "int", is_wide=True)
+        size = {"WEEK": "/ 604800", "DAY": "/ 86400", "HOUR": "/ 3600", "MINUTE": "/ 60", "MICROSECOND": "* 1000000"}
+        seconds = f"EXTRACT(EPOCH FROM {last} - {first}) {size.get(unit, '')}".rstrip()
+        return Piece(f"CAST(TRUNC({seconds}) AS BIGINT)", "int", is_wide=True)
+
+    def shifted(self, moment: Piece, amount: Piece, unit: str, sign: str) -> Piece:
+        moment = self.as_moment(moment)
+        one = {"QUARTER": "3 MONTH"}.get(unit, f"1 {unit}")
+        count = amount.operand if unit == "SECOND" or amount.kind == "int" else f"ROUND({amount.sql})"
+        sql = f"{moment.operand} {sign} {count} * INTERVAL '{one}'"
+        if moment.kind == "date" and unit not in ("HOUR", "MINUTE", "SECOND", "MICROSECOND"):
+            return Piece(f"CAST({sql} AS DATE)", "date")
+        return Piece(sql, "datetime" if moment.kind == "date" else moment.kind, is_atomic=False)
+
+    def group_concat(self, parts: list[Piece], order: list[str], separator: str, is_distinct: bool) -> Piece:
+        text = " || ".join(self.text(part).operand for part in parts)
+        mark = postgres_string(separator)
+        ordering = f" ORDER BY {', '.join(order)}" if order else ""
+        if not is_distinct:
+            return Piece(f"STRING_AGG({text}, {mark}{ordering})", "string")
+        # DISTINCT goes with ORDER BY the same expression alone, so order the values, not their texts.
+        value = text if len(parts) > 1 else self.unbooled(parts[0]).sql
+        array = f"ARRAY_AGG(DISTINCT {value}{ordering}) FILTER (WHERE {text} IS NOT NULL)"
+        return Piece(f"ARRAY_TO_STRING({array}, {mark})", "string")
+
+    def unbooled(self, piece: Piece) -> Piece:
+        return self.numeric(piece) if piece.kind == "bool" else piece
+
+    def trim(self, value: Piece, what: Piece | None, side: str) -> Piece:
+        if what is None:
+            return Piece(f"TRIM({side} ' ' FROM {value.sql})", "string")
+        if what.constant is None or len(str(what.constant)) != 1:
+            raise QuerySyntaxError("TRIM of more than one character cannot be done on PostgreSQL. Use REPLACE.")
+        return Piece(f"TRIM({side} {what.sql} FROM {value.sql})", "string")
+
+    def call(self, call: Call, signature: Signature | None, written: str) -> Piece:
+        translate = TRANSLATIONS.get(call.name)
+        if translate is not None and signature is not None:
+            return translate(self, call, result_kind(signature, call.arguments))
+        distinct = "DISTINCT " if call.is_distinct else ""
+        sql = f"{written}({distinct}{', '.join(part.sql for part in call.arguments)}){call.over}"
+        return Piece(sql, result_kind(signature, call.arguments) if signature else "unknown")
+
+
+def json_steps(path: str) -> list[str]:
+    """Return the elements of a PostgreSQL path array for a MySQL path such as ``$.lights[0].side``."""
+    if not path.startswith("$"):
+        raise QuerySyntaxError(f"The path {path!r} into JSON does not start with $. Write it as '$.length'.")
+    steps, at = [], 1
+    while at < len(path):
+        match = _STEP.match(path, at)
+        if match is None:
+            raise QuerySyntaxError(f"The path {path!r} into JSON is not understood from {path[at:]!r} on.")
+        quoted, plain, index = match.groups()
+        if index is not None:
+            back = index.replace(" ", "").removeprefix("last")
+            steps.append(index if index.isdigit() else str(int(back or 0) - 1))
+        else:
+            name = plain if plain is not None else re.sub(r"\\(.)", r"\1", quoted)
+            steps.append('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"')
+        at = match.end()
+    return steps
+
+
+def _wide(piece: Piece) -> str:
+    """Make an integer 64 bits wide: MySQL computes with no less, PostgreSQL with the type of the column."""
+    if piece.kind in ("int", "bool") and not piece.is_wide and piece.constant is None:
+        return f"CAST({piece.sql} AS BIGINT)"
+    return piece.operand
+
+
+def _plus(scale: str, more: int) -> str:
+    return str(int(scale) + more) if scale.isdigit() else f"{scale} + {more}"
+
+
+__all__ = ["EXACT", "PostgresRenderer", "json_steps"]
