@@ -39,10 +39,11 @@ _PATTERNS: tuple[tuple[Tier, re.Pattern[str]], ...] = (
 
 
 def to_snake_case(class_name: str) -> str:
-    """``ProcessedEMG`` becomes ``processed_e_m_g``: every capital starts a word, as in shared databases (ruling 21)."""
+    """``ProcessedEMG`` becomes ``processed_e_m_g``: a word for each capital, as the peer has it."""
     if not _CAMEL.fullmatch(class_name):
         raise DefinitionError(
-            f"{class_name!r} cannot name a table.", expected="CamelCase letters and digits, as in ProcessedData"
+            f"{class_name!r} cannot name a table.",
+            expected="CamelCase letters and digits, as in ProcessedData",
         )
     return _BOUNDARY.sub("_", class_name).lower()
 

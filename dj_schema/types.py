@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Literal
 
@@ -35,7 +34,7 @@ INTEGER_RANGES: dict[str, tuple[int, int]] = {
 }
 
 _KIND_OF_CORE: dict[str, Kind] = {
-    **{name: "int" for name in INTEGER_RANGES},
+    **dict.fromkeys(INTEGER_RANGES, "int"),
     "float32": "float",
     "float64": "float",
     "decimal": "decimal",
@@ -143,7 +142,7 @@ _NATIVE = re.compile(
     | boolean | jsonb | double\s+precision
     )$"""
 )
-_CODEC = re.compile(r"<\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:(@)\s*([A-Za-z0-9_.-]*)\s*)?>")
+_CODEC = re.compile(r"<\s*([A-Za-z_][A-Za-z0-9_.-]*)\s*(?:(@)\s*([A-Za-z0-9_.-]*)\s*)?>")
 _SIMPLE = re.compile(r"([a-z][a-z0-9]*)\s*(?:\((.*)\))?", re.I | re.S)
 QUOTED = r"""(?:'(?:[^'\\]|''|\\.)*'|"(?:[^"\\]|""|\\.)*")"""
 _LABEL = re.compile(rf"\s*({QUOTED})\s*(,|$)", re.S)
@@ -199,10 +198,12 @@ def parse_type(text: str) -> TypeSpec:
         return core
     if _NATIVE.match(text):
         return NativeType(" ".join(text.lower().split()))
-    raise DefinitionError(f"unsupported attribute type {text!r}.", expected=_closest_type(text))
+    raise DefinitionError(f"Unsupported attribute type {text!r}.", expected=_closest_type(text))
 
 
 def _closest_type(text: str) -> str:
+    from difflib import get_close_matches  # only a mistake needs it
+
     if codec := _IN_BRACKETS.fullmatch(text):
         name = codec[1].lower()
         store = re.sub(r"\s", "", codec[2] or ("@" if name in ("filepath", "hash", "object") else ""))
@@ -227,23 +228,25 @@ def _core(name: str, args: str | None) -> CoreType | None:
         numbers = (numbers[0], 0)
     if not _fits(name, numbers):
         written = name if args is None else f"{name}({args})"
-        raise DefinitionError(f"{written} is no type.", expected=_ARGUMENTS.get(name, f"{name} without arguments"))
+        raise DefinitionError(f"{written} is no type.", expected=_expected_arguments(name))
     return CoreType(name, numbers)
 
 
 _ARGUMENTS = {
-    "char": "char(n) with n from 1 to 255",
+    "char": "char(n) with n from 1 to 65535",
     "varchar": "varchar(n) with n from 1 to 65535",
     "decimal": "decimal(p,s) with p up to 65 and s up to 30 and up to p",
     "datetime": "datetime or datetime(n) with n from 0 to 6",
 }
 
 
+def _expected_arguments(name: str) -> str:
+    return _ARGUMENTS.get(name, f"{name} without arguments")
+
+
 def _fits(name: str, args: tuple[int, ...]) -> bool:
     match name, args:
-        case "char", (n,):
-            return 1 <= n <= 255
-        case "varchar", (n,):
+        case "char" | "varchar", (n,):
             return 1 <= n <= 65535
         case "decimal", (precision, scale):
             return 1 <= precision <= 65 and scale <= min(30, precision)
@@ -258,7 +261,7 @@ def _numbers(name: str, args: str) -> tuple[int, ...]:
     if not all(re.fullmatch(r"[0-9]{1,9}", p) for p in parts):
         raise DefinitionError(
             f"the arguments of {name}({args}) are not numbers.",
-            expected=_ARGUMENTS.get(name, f"{name} without arguments"),
+            expected=_expected_arguments(name),
         )
     return tuple(map(int, parts))
 
@@ -271,7 +274,8 @@ def _labels(args: str | None) -> tuple[str, ...]:
         match = _LABEL.match(text, position)
         if not match:
             raise DefinitionError(
-                f"cannot read the labels of enum({text}).", expected="quoted labels, as in enum('left', 'right')"
+                f"cannot read the labels of enum({text}).",
+                expected="quoted labels, as in enum('left', 'right')",
             )
         labels.append(unquote(match[1]))
         position, more = match.end(), match[2] == ","

@@ -9,13 +9,30 @@ from dj_schema.types import TypeSpec
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A default that is a value: a string, a number or a boolean, as Python holds it."""
+    """A default that is a value.
+
+    Each type keeps one Python type, in one form, so that two definitions and a server's catalog can be
+    compared (`defaults.fit_default` brings any literal to it):
+
+    ========================  ===========================================================
+    bool                      ``bool``
+    integers                  ``int``
+    float32, float64          ``float``
+    decimal(p,s)              ``str`` with exactly `s` digits after the point: ``'1.50'``
+    char, varchar, enum       ``str``
+    date                      ``str``, ``'2020-01-31'``
+    datetime                  ``str``, ``'2020-01-31 10:00:00'``, then ``.500000`` unless the second is whole
+    ========================  ===========================================================
+    """
 
     value: str | int | float | bool
 
     # 1 == True == 1.0 in Python, but not as defaults of a table.
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Literal) and (type(self.value), self.value) == (type(other.value), other.value)
+        return isinstance(other, Literal) and (type(self.value), self.value) == (
+            type(other.value),
+            other.value,
+        )
 
     def __hash__(self) -> int:
         return hash((type(self.value), self.value))
@@ -28,7 +45,7 @@ class Null:
 
 @dataclass(frozen=True, slots=True)
 class CurrentTimestamp:
-    """The server's time at the insert."""
+    """The server's time at the insert, in UTC, with as many digits as the attribute's type keeps."""
 
 
 Default = Literal | Null | CurrentTimestamp
@@ -58,7 +75,7 @@ class ForeignKeySpec:
     target : str
         The dotted name as written: ``Session``, ``lab.Session``, ``Session.Trial`` or ``master``.
     renames : tuple of (new, old)
-        From ``.proj(new='old')``.
+        From ``.proj(new='old')``. Every other attribute of the parent's primary key keeps its name.
     """
 
     target: str
@@ -71,7 +88,14 @@ class ForeignKeySpec:
 
 @dataclass(frozen=True, slots=True)
 class IndexSpec:
-    """`index(...)` or `unique index(...)`; a column in brackets of its own is an SQL expression, kept with them."""
+    """`index(...)` or `unique index(...)`.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Each one an attribute's name; or a path into JSON, ``car.length:decimal(4,1)``; or an SQL
+        expression in the MySQL flavour, which is kept with its brackets: ``(YEAR(birth_date))``.
+    """
 
     columns: tuple[str, ...]
     is_unique: bool = False
@@ -84,7 +108,7 @@ Item = AttributeSpec | ForeignKeySpec | IndexSpec
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """A whole definition: the lines above `---` and those below it, in order."""
+    """A whole definition: the lines above `---` and those below it, in order; a singleton has none above."""
 
     comment: str = ""
     primary: tuple[Item, ...] = ()
