@@ -17,6 +17,7 @@ from dj_schema.dialects.embedded.account import Account, account_for
 from dj_schema.dialects.embedded.folder import DataFolder
 from dj_schema.dialects.embedded.programs import Programs, find_programs, runnable_by
 from dj_schema.dialects.embedded.watchdog import postmaster_pid
+from dj_schema.errors import EmbeddedServerError
 from tests.embedded.client import execute
 
 pytestmark = [
@@ -60,10 +61,24 @@ def test_server_runs_unprivileged_below_a_folder_that_is_roots_alone(folder: Dat
 def test_server_in_a_users_folder_runs_as_that_user_who_can_go_on_with_it(folder: DataFolder) -> None:
     folder.path.mkdir(mode=0o700)
     os.chown(folder.path, ORDINARY_UID, ORDINARY_UID)
-    with EmbeddedServer.acquire(folder.path):
-        assert os.stat(f"/proc/{postmaster_pid(folder.cluster)}").st_uid == ORDINARY_UID
-    for path in (folder.cluster, folder.log, folder.start, folder.leases, folder.alive, folder.watched):
-        assert path.stat().st_uid == ORDINARY_UID
+    for _ in range(2):
+        with EmbeddedServer.acquire(folder.path):
+            assert os.stat(f"/proc/{postmaster_pid(folder.cluster)}").st_uid == ORDINARY_UID
+        owners = {path.name: path.stat().st_uid for path in folder.path.iterdir()}
+        assert folder.socket_record.name in owners
+        assert set(owners.values()) == {ORDINARY_UID}
+
+
+def test_root_does_not_give_away_a_file_that_a_user_has_linked_to(folder: DataFolder) -> None:
+    folder.path.mkdir(mode=0o700)
+    os.chown(folder.path, ORDINARY_UID, ORDINARY_UID)
+    treasure = folder.path.with_name("treasure")
+    treasure.write_text("root's")
+    folder.start.symlink_to(treasure)
+    with pytest.raises(EmbeddedServerError, match="cannot be used"):
+        EmbeddedServer.acquire(folder.path)
+    assert treasure.stat().st_uid == 0
+    folder.start.unlink()
 
 
 def test_programs_that_the_user_may_not_read_are_copied_once(open_folder: Path) -> None:

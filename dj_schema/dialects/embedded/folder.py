@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dj_schema.dialects.embedded.account import Account
-from dj_schema.dialects.embedded.watchdog import not_through_a_link
+from dj_schema.dialects.embedded.watchdog import open_our_file
 
 PORT = 5432
 """Only a part of the socket's file name; the server does not listen on TCP."""
@@ -82,16 +82,8 @@ class DataFolder:
         return self.path / "socket.json"
 
     def prepare(self) -> None:
-        """Make the folder, for ourselves alone; one that exists keeps its rights.
-
-        In a folder of somebody else's, root leaves what it makes to the owner, who will need it.
-        """
+        """Make the folder, for ourselves alone; one that exists keeps its rights."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = self.path.stat()
-        if os.geteuid() == 0 and found.st_uid != 0:
-            for path in (self.start, self.leases, self.alive, self.watched, self.log):
-                open(path, "ab", opener=not_through_a_link).close()
-                os.chown(path, found.st_uid, found.st_gid, follow_symlinks=False)
 
     def bound_log(self) -> None:
         """Put a log that has grown aside; the one before it goes."""
@@ -131,7 +123,7 @@ def write_durably(path: Path, text: str) -> None:
     """Write a file that is there whole or not at all, also after a power cut."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
-    with open(fresh, "x", opener=not_through_a_link) as file:
+    with open(fresh, "x", opener=open_our_file) as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -12,6 +12,8 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
+from dj_schema.dialects.embedded.watchdog import open_our_file
+
 if sys.platform != "win32":
     import fcntl
 
@@ -26,7 +28,7 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         with _gate:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._fd = open_our_file(str(path), os.O_RDWR | os.O_CREAT)
             _open_locks[self._fd] = self
 
     @property

@@ -41,7 +41,7 @@ from dj_schema.dialects.embedded.programs import (
     require_programs,
     runnable_by,
 )
-from dj_schema.dialects.embedded.watchdog import not_through_a_link
+from dj_schema.dialects.embedded.watchdog import open_our_file
 from dj_schema.errors import EmbeddedServerError
 
 log = logging.getLogger("datajoint.embedded")
@@ -224,7 +224,7 @@ class EmbeddedServer:
             "socket_dir": str(socket_dir),
             "user": account.popen_arguments(),
         }
-        with open(folder.log, "ab", opener=not_through_a_link) as errors:
+        with open(folder.log, "ab", opener=open_our_file) as errors:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", watchdog.__file__],
                 cwd="/",
@@ -263,9 +263,8 @@ class EmbeddedServer:
 
     def _await_stop(self) -> None:
         folder = self._folder
-        if not is_held(folder.alive):
-            return
-        self._ensure_watchdog(account_for(folder.path, folder.cluster))
+        if is_held(folder.alive):
+            self._ensure_watchdog(account_for(folder.path, folder.cluster))
         # The watchdog can get the leases: nobody takes one while we hold the start lock.
         with FileLock(folder.watched) as watched:
             watched.exclusive()

@@ -26,9 +26,17 @@ _POLL_S = 0.01
 _FAST_SHUTDOWN_S = 120
 
 
-def not_through_a_link(path: str, flags: int) -> int:
-    """Open a file for `open`, but not one that somebody has put a link for in our folder."""
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+def open_our_file(path: str, flags: int) -> int:
+    """Open a file of the data folder, for `open`; in a folder of somebody else's root leaves it to the owner.
+
+    The owner may be hostile to root, so a link to a file elsewhere is not followed, nor given away.
+    """
+    fd = os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    if os.geteuid() == 0:
+        file, folder = os.fstat(fd), os.stat(os.path.dirname(path))
+        if file.st_uid == 0 != folder.st_uid and file.st_nlink == 1:
+            os.fchown(fd, folder.st_uid, folder.st_gid)
+    return fd
 
 
 def postmaster_pid(cluster: Path) -> int | None:
@@ -77,12 +85,12 @@ class Watchdog:
         # Granted when the last process of the server is gone. Until then the server is not reaped, so
         # its process id cannot be given to another one.
         fcntl.flock(self.alive, fcntl.LOCK_SH)
+        self._remove_socket_dir()
         # Before our other locks go, so that whoever waits for them finds this one free.
         os.close(self.alive)
-        self._remove_socket_dir()
 
     def _start(self) -> bool:
-        with open(self.orders["log"], "ab", opener=not_through_a_link) as log:
+        with open(self.orders["log"], "ab", opener=open_our_file) as log:
             try:
                 self.server = subprocess.Popen(
                     self.orders["command"],
