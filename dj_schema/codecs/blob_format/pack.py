@@ -19,6 +19,7 @@ from dj_schema.codecs.blob_format.compression import compressed
 from dj_schema.errors import DataJointError
 
 _FEWEST_FLOATS_FOR_NUMPY = 16
+_LARGEST_INT_BYTES = 65535
 
 _size = layout.U64.pack
 _tag_and_count = struct.Struct("<BQ").pack
@@ -158,9 +159,13 @@ def _append_dict(value: Mapping[Any, Any], chunks: Chunks) -> int:
 
 
 def _pack_int(value: int) -> bytes:
-    if -128 <= value <= 127:
+    if -127 <= value <= 127:  # -128 takes two bytes: the format leaves room for a sign by counting bits
         return _small_int(layout.INTEGER, 1, value)
     size = value.bit_length() // 8 + 1
+    if size > _LARGEST_INT_BYTES:
+        raise DataJointError(
+            f"An int of {size} bytes cannot be stored in a blob; {_LARGEST_INT_BYTES} is the most."
+        )
     return _int_head(layout.INTEGER, size) + value.to_bytes(size, "little", signed=True)
 
 

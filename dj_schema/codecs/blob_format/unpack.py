@@ -1,4 +1,4 @@
-"""The bytes of a blob to Python values and numpy arrays. Nothing in a blob is trusted, nor is any of it run."""
+"""The bytes of a blob to Python values and numpy arrays. Nothing in a blob is trusted, or run."""
 
 from __future__ import annotations
 
