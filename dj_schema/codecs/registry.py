@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from dj_schema.codecs.type_spec import NAME, parse_type_spec
 from dj_schema.errors import DataJointError
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from dj_schema.codecs.base import Codec
 
 _ENTRY_POINT_GROUPS = ("datajoint.codecs", "datajoint.types")  # the second is what 0.x plugins declare
@@ -115,6 +116,10 @@ def _where(codec_class: type) -> str:
 
 
 def _plugin_entries() -> list[EntryPoint]:
+    from importlib.metadata import (
+        entry_points,
+    )  # loads half of the standard library, and only plugins need it
+
     return [entry for group in _ENTRY_POINT_GROUPS for entry in entry_points(group=group)]
 
 
