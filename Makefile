@@ -85,7 +85,7 @@ if [ -z "$$python" ] && [ -n "$$bare" ]; then \
   package=$$("$$bare" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
   if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
     echo "$$bare cannot make environments yet: installing $$package" >&2; \
-    { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$$package"; } >/dev/null; \
+    export DEBIAN_FRONTEND=noninteractive; { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$$package"; } >/dev/null; \
     python=$$bare; \
   else \
     echo "$$bare cannot make environments. Install the package $$package (Debian, Ubuntu: sudo apt-get install $$package), or name another interpreter: make PYTHON=/path/to/python3" >&2; \

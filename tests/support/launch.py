@@ -167,7 +167,10 @@ def _supervise(
 
 
 def _tail(log: Path) -> str:
-    return " | ".join(log.read_text(errors="replace").splitlines()[-3:])
+    """Return the last lines that speak of an error, or else the last lines."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    telling = [line for line in lines if "error" in line.lower()]
+    return " | ".join((telling or lines)[-3:])
 
 
 def _install(recipe: Recipe, run_dir: Path) -> bool:

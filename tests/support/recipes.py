@@ -149,11 +149,12 @@ class MariaDB(_MySQLFamily):
     """The server that Debian also calls mysqld."""
 
     programs = ("mariadbd", "mysqld")
-    debian_packages = ("mariadb-server-core",)
+    # The script that makes the data folder calls a program of the client's package.
+    debian_packages = ("mariadb-server-core", "mariadb-client-core")
     docker_image = "mariadb:10.11"
 
     def is_right(self, program: str) -> bool:
-        return "MariaDB" in _version(program)
+        return "MariaDB" in _version(program) and shutil.which("my_print_defaults") is not None
 
     def make_data_folder(self, program: str, data: Path) -> list[str]:
         maker = shutil.which("mariadb-install-db") or shutil.which("mysql_install_db") or "mariadb-install-db"
