@@ -72,7 +72,7 @@ FIGURES = (
 )
 
 
-def selected(only: tuple[str, ...], everything: bool, server: str) -> tuple[Figure, ...]:
+def selected(only: tuple[str, ...], everything: bool) -> tuple[Figure, ...]:
     """Return the figures whose name or group begins with one of `only`; without any, those with a bar.
 
     Raises
@@ -92,5 +92,5 @@ def selected(only: tuple[str, ...], everything: bool, server: str) -> tuple[Figu
         )
     if everything:
         return FIGURES
-    # What has a bar on any server is worth a look on this one.
+    # What has a bar on one server is worth a look on the others.
     return tuple(figure for figure in FIGURES if figure.bars)

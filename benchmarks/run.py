@@ -91,7 +91,7 @@ def main() -> int:
     """Run, print, and return 1 if something could not be measured."""
     arguments = _arguments()
     try:
-        figures = selected(tuple(arguments.only), arguments.all, arguments.server)
+        figures = selected(tuple(arguments.only), arguments.all)
     except ValueError as error:
         sys.exit(f"--only: {error}")
     peer = arguments.peer.absolute() if arguments.peer is not None else None
