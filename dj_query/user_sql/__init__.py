@@ -21,7 +21,15 @@ from dj_query.user_sql.render import NotKnownError, Renderer
 from dj_query.user_sql.scan import Sort, Token, scan, scan_list
 from dj_schema.errors import QuerySyntaxError
 
-__all__ = ["Dialect", "Kind", "OrderTerm", "UserExpression", "compile_condition", "compile_order", "compile_value"]
+__all__ = [
+    "Dialect",
+    "Kind",
+    "OrderTerm",
+    "UserExpression",
+    "compile_condition",
+    "compile_order",
+    "compile_value",
+]
 
 Entry = TypeVar("Entry")
 _RENDERERS: dict[str, Callable[[Mapping[str, Kind], list[str]], Renderer]] = {
@@ -54,8 +62,17 @@ class UserExpression:
 
 @dataclass(frozen=True, slots=True)
 class OrderTerm:
-    """One term of an ORDER BY; `attribute` where it is just that."""
+    """One term of an ORDER BY.
 
+    Attributes
+    ----------
+    sql : str
+        The whole term: expression, direction, and where NULL goes (first when ascending, as on MySQL).
+    attribute : str or None
+        The attribute, where the term is just that.
+    """
+
+    sql: str
     expression: UserExpression
     is_descending: bool
     attribute: str | None = None
@@ -84,19 +101,28 @@ def compile_order(text: str, attributes: Mapping[str, Kind], dialect: Dialect) -
     key = (text, dialect, frozenset(attributes.items()))
     terms = _orders.get(key)
     if terms is None:
-        terms = tuple(_order_term(text, tokens, attributes, dialect) for tokens in scan_list(text, attributes))
+        terms = tuple(
+            _order_term(text, tokens, attributes, dialect) for tokens in scan_list(text, attributes)
+        )
         _orders.put(key, terms)
     return terms
 
 
-def _order_term(text: str, tokens: list[Token], attributes: Mapping[str, Kind], dialect: Dialect) -> OrderTerm:
+def _order_term(
+    text: str, tokens: list[Token], attributes: Mapping[str, Kind], dialect: Dialect
+) -> OrderTerm:
     direction = tokens[-1].value.upper() if tokens and tokens[-1].sort is Sort.WORD else ""
     if direction in ("ASC", "DESC"):
         tokens = tokens[:-1]
     if not tokens:
-        raise QuerySyntaxError(f"The ordering {text!r} has an empty term. Write it as \"score DESC, date\".")
+        raise QuerySyntaxError(f'The ordering {text!r} has an empty term. Write it as "score DESC, date".')
     attribute = tokens[0].value if len(tokens) == 1 and tokens[0].sort is Sort.NAME else None
-    return OrderTerm(_compile(tokens, attributes, dialect, is_condition=False), direction == "DESC", attribute)
+    is_descending = direction == "DESC"
+    expression = _compile(tokens, attributes, dialect, is_condition=False)
+    operand = expression.sql if attribute is not None else f"({expression.sql})"
+    nulls = _RENDERERS[dialect](attributes, []).order_nulls(is_descending)
+    sql = f"{operand}{' DESC' if is_descending else ''}{nulls}"
+    return OrderTerm(sql, expression, is_descending, attribute)
 
 
 # -- the cache --
@@ -128,7 +154,9 @@ _expressions: _Cache[UserExpression] = _Cache(2048)
 _orders: _Cache[tuple[OrderTerm, ...]] = _Cache(512)
 
 
-def _cached(text: str, attributes: Mapping[str, Kind], dialect: Dialect, *, is_condition: bool) -> UserExpression:
+def _cached(
+    text: str, attributes: Mapping[str, Kind], dialect: Dialect, *, is_condition: bool
+) -> UserExpression:
     key = (is_condition, text, dialect, frozenset(attributes.items()))
     entry = _expressions.get(key)
     if entry is None:

@@ -38,10 +38,14 @@ class Piece:
         The value of a string literal, the text of a number, or a truth value; None if not constant.
     is_atomic : bool
         No brackets are needed around it in any place.
+    is_column : bool
+        A column, whose type on the server may be narrower than its kind says: a text may be an enum type.
     is_wide : bool
         An integer of 64 bits, so that arithmetic does not leave its type where MySQL's would not.
     scale : str or None
         SQL for the decimal places to which MySQL rounds the value; not yet rounded where this is set.
+    is_bits : bool
+        Bits of a signed number, which MySQL shows as an unsigned one; not yet converted where this is set.
     """
 
     sql: str
@@ -49,9 +53,11 @@ class Piece:
     constant: str | bool | None = None
     is_atomic: bool = True
     is_wide: bool = False
+    is_column: bool = False
     is_null: bool = False
     is_nullable: bool = True
     scale: str | None = None
+    is_bits: bool = False
 
     @property
     def is_text_constant(self) -> bool:
@@ -72,7 +78,5 @@ def joint_kind(pieces: list[Piece]) -> Kind:
         kind = kinds.pop()
         return "string" if kind == "enum" else kind
     if kinds <= NUMBERS:
-        for kind in ("float", "decimal", "int"):
-            if kind in kinds:
-                return kind  # type: ignore[return-value]  # mypy widens the literal
+        return "float" if "float" in kinds else "decimal" if "decimal" in kinds else "int"
     return "datetime" if kinds <= MOMENTS else "string"

@@ -65,7 +65,9 @@ def moment_of(text: str) -> date | datetime:
             return datetime.combine(day, _time_of(time_match)) if time_match else day
         except ValueError:
             pass
-    raise QuerySyntaxError(f"The string {text!r} stands where a date is needed. Write it as 'YYYY-MM-DD hh:mm:ss'.")
+    raise QuerySyntaxError(
+        f"The string {text!r} stands where a date is needed. Write it as 'YYYY-MM-DD hh:mm:ss'."
+    )
 
 
 def clock_of(text: str) -> time:

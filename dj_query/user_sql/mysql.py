@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dj_query.user_sql.kinds import MOMENTS, NUMBERS, TEXTS, Kind, Piece, joint_kind
+from dataclasses import replace
+
+from dj_query.user_sql.kinds import EXACT, NUMBERS, TEXTS, Kind, Piece, joint_kind
 from dj_query.user_sql.literals import mysql_string
 from dj_query.user_sql.render import CAST_KINDS, Call, Renderer
 from dj_query.user_sql.signatures import Signature
+
+_SPREADS = frozenset({"STD", "STDDEV", "STDDEV_POP", "STDDEV_SAMP", "VARIANCE", "VAR_POP", "VAR_SAMP"})
 
 
 class MySQLRenderer(Renderer):
@@ -30,7 +34,7 @@ class MySQLRenderer(Renderer):
         return left, right
 
     def json_matched(self, piece: Piece, other: Piece) -> Piece:
-        # A JSON true equals neither 1 nor TRUE on every server, and MariaDB keeps the quotes of a JSON string.
+        # A JSON true equals neither 1 nor TRUE on every server; MariaDB keeps the quotes of a JSON string.
         if isinstance(other.constant, bool) and piece.kind == "json":
             return self.unquoted(piece)
         if isinstance(piece.constant, bool) and other.kind == "json":
@@ -44,7 +48,7 @@ class MySQLRenderer(Renderer):
         return self.number(piece) if piece.is_text_constant else piece
 
     def numeric(self, piece: Piece) -> Piece:
-        if piece.kind == "string":
+        if piece.kind in ("string", "enum", "json"):
             return Piece(f"({piece.operand} + 0e0)", "float")
         return piece
 
@@ -62,7 +66,17 @@ class MySQLRenderer(Renderer):
             kind = "decimal"
         elif operator == "DIV" or operator in ("&", "|", "^", "<<", ">>") or kind == "bool":
             kind = "int"
-        return Piece(f"{left.operand} {operator} {right.operand}", kind, is_atomic=False)
+        if operator in ("+", "-", "*") and kind == "int" and _may_be_negative(operator, left, right):
+            # MySQL refuses a negative result where one of two integers is unsigned.
+            left = Piece(f"CAST({left.sql} AS DECIMAL(20))", "int")
+        sql = f"{left.operand} {operator} {right.operand}"
+        return Piece(sql, kind, is_atomic=False, is_wide=True)
+
+    def inverted(self, piece: Piece) -> Piece:
+        return Piece(f"~{piece.operand}", "int", is_atomic=False, is_wide=True)
+
+    def hex_string(self, digits: str) -> Piece:
+        return Piece(f"X'{digits}'", "bytes", constant=digits, is_nullable=False)
 
     def logic(self, operator: str, left: Piece, right: Piece) -> str:
         return f"{left.operand} {operator} {right.operand}"
@@ -106,11 +120,15 @@ class MySQLRenderer(Renderer):
             return Piece(f"CASE {text} WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE {number} END", "int")
         return self.cast_to(Piece(text, "string"), target, sizes) if target else Piece(text, "string")
 
-    def group_concat(self, parts: list[Piece], order: list[str], separator: str, is_distinct: bool) -> Piece:
+    def group_concat(
+        self, parts: list[Piece], order: list[tuple[Piece, bool]], separator: str, is_distinct: bool
+    ) -> Piece:
         distinct = "DISTINCT " if is_distinct else ""
-        ordering = f" ORDER BY {', '.join(order)}" if order else ""
+        ordering = f" ORDER BY {', '.join(self.order_term(*term) for term in order)}" if order else ""
         inner = ", ".join(self.text(part).sql for part in parts)
-        return Piece(f"GROUP_CONCAT({distinct}{inner}{ordering} SEPARATOR {mysql_string(separator)})", "string")
+        return Piece(
+            f"GROUP_CONCAT({distinct}{inner}{ordering} SEPARATOR {mysql_string(separator)})", "string"
+        )
 
     def trim(self, value: Piece, what: Piece | None, side: str) -> Piece:
         return Piece(f"TRIM({side} {what.sql if what else ''} FROM {value.sql})".replace("  ", " "), "string")
@@ -130,28 +148,44 @@ class MySQLRenderer(Renderer):
             arguments = self.unified(arguments, kind)
         elif signature.kind == "string":
             arguments = [self.text(part) for part in arguments]
-        name = self.function_name(call.name)
+        elif call.name in _SPREADS and kind != "unknown" and arguments[0].kind != "float":
+            # MariaDB rounds the deviation of exact numbers to four places.
+            arguments = [Piece(f"{self.number(arguments[0]).operand} + 0e0", "float")]
+        name = "MIN" if call.name == "ANY_VALUE" else call.name
         distinct = "DISTINCT " if call.is_distinct else ""
         sql = f"{name}({distinct}{', '.join(part.sql for part in arguments)}){call.over}"
         return Piece(sql, kind)
 
-    def function_name(self, name: str) -> str:
-        return name
-
 
 class MariaDBRenderer(MySQLRenderer):
-    """MariaDB 10.6 and later: no BIN_TO_UUID, no ANY_VALUE, no cast to JSON."""
+    """MariaDB 10.6 and later: no BIN_TO_UUID, no cast to JSON."""
 
     def uuid_text(self, piece: Piece) -> str:
         digits = f"LOWER(HEX({piece.sql}))"
-        parts = ", ".join(f"SUBSTR({digits}, {at}, {n})" for at, n in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12)))
+        parts = ", ".join(
+            f"SUBSTR({digits}, {at}, {n})" for at, n in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+        )
         return f"CONCAT({parts})".replace("), SUBSTR", "), '-', SUBSTR")
 
     def as_json(self, piece: Piece) -> Piece:
         return Piece(f"JSON_EXTRACT({piece.sql}, '$')", "json")
 
-    def function_name(self, name: str) -> str:
-        return "MIN" if name == "ANY_VALUE" else name
+    def operation(self, operator: str, left: Piece, right: Piece) -> Piece:
+        # MySQL computes on with the rounded quotient, MariaDB with more places than it shows.
+        result = super().operation(operator, _rounded(left), _rounded(right))
+        return replace(result, scale="4") if operator == "/" and left.kind in ("int", "bool") else result
+
+
+def _rounded(piece: Piece) -> Piece:
+    return Piece(f"ROUND({piece.sql}, {piece.scale})", piece.kind) if piece.scale else piece
+
+
+def _may_be_negative(operator: str, left: Piece, right: Piece) -> bool:
+    """Say whether unsigned columns could meet a negative number here; not if the cast is made already."""
+    if left.is_wide or right.is_wide:
+        return False
+    constants = [str(piece.constant) for piece in (left, right) if piece.constant is not None]
+    return operator == "-" or not constants or constants[0].startswith("-")
 
 
 def result_kind(signature: Signature, arguments: list[Piece]) -> Kind:
@@ -162,12 +196,26 @@ def result_kind(signature: Signature, arguments: list[Piece]) -> Kind:
         case "first":
             kind = arguments[0].kind
             return "string" if kind == "enum" else kind
+        case "least":
+            return (
+                "int"
+                if arguments[0].kind == "bool"
+                else "string"
+                if arguments[0].kind == "enum"
+                else arguments[0].kind
+            )
+        case "average":
+            kind = joint_kind(arguments)
+            return "decimal" if kind in EXACT else kind if kind == "unknown" else "float"
         case "number":
             kind = joint_kind(arguments[:1])
-            return "int" if kind == "bool" else kind if kind in NUMBERS else "unknown" if kind == "unknown" else "float"
+            return (
+                "int"
+                if kind == "bool"
+                else kind
+                if kind in NUMBERS
+                else "unknown"
+                if kind == "unknown"
+                else "float"
+            )
     return signature.kind  # type: ignore[return-value]  # the rest of the table's words are kinds
-
-
-def is_moment(piece: Piece) -> bool:
-    """Say whether the piece is a date or a datetime."""
-    return piece.kind in MOMENTS

@@ -18,14 +18,37 @@ if TYPE_CHECKING:
 PREFIX = "dj_"
 PLACEHOLDER = "~"
 # Functions whose arguments have a grammar of their own.
-_OWN_GRAMMAR = frozenset("CAST CONVERT EXTRACT TRIM GROUP_CONCAT SUBSTRING JSON_VALUE POSITION MATCH IF".split())
+_OWN_GRAMMAR = frozenset(
+    {
+        "CAST",
+        "CONVERT",
+        "EXTRACT",
+        "TRIM",
+        "GROUP_CONCAT",
+        "SUBSTRING",
+        "JSON_VALUE",
+        "POSITION",
+        "MATCH",
+        "IF",
+    }
+)
 # Words that are calls without brackets.
 _BARE_CALLS = frozenset(
-    "CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP LOCALTIME LOCALTIMESTAMP UTC_DATE UTC_TIME UTC_TIMESTAMP".split()
+    {
+        "CURRENT_DATE",
+        "CURRENT_TIME",
+        "CURRENT_TIMESTAMP",
+        "LOCALTIME",
+        "LOCALTIMESTAMP",
+        "UTC_DATE",
+        "UTC_TIME",
+        "UTC_TIMESTAMP",
+    }
 )
+_ARROWS = ("->", "->>")
 
 
-def parse(tokens: list[Token]) -> exp.Expression | None:
+def parse(tokens: list[Token]) -> exp.Expr | None:
     """Return the tree of one expression, or None where the parser does not know it."""
     from sqlglot.dialects.mysql import MySQL
     from sqlglot.errors import ErrorLevel, SqlglotError
@@ -41,11 +64,21 @@ def parse(tokens: list[Token]) -> exp.Expression | None:
 def _for_parser(tokens: list[Token]) -> list[str]:
     out: list[str] = []
     n_strings = 0
-    for token in tokens:
+    for index, token in enumerate(tokens):
+        before = tokens[index - 1] if index else None
         match token.sort:
             case Sort.STRING:
-                out.append(f"'{PLACEHOLDER}{n_strings}'")
+                text = f"'{PLACEHOLDER}{n_strings}'"
                 n_strings += 1
+                if (
+                    len(out) > 1
+                    and before is not None
+                    and before.value in _ARROWS
+                    and before.sort is Sort.SYMBOL
+                ):
+                    _join_arrow(out, text)
+                else:
+                    out.append(text)
             case Sort.NAME:
                 out.append("`" + token.value.replace("`", "``") + "`")
             case Sort.FUNCTION if token.value.upper() not in _OWN_GRAMMAR:
@@ -55,3 +88,10 @@ def _for_parser(tokens: list[Token]) -> list[str]:
             case _:
                 out.append(token.value)
     return out
+
+
+def _join_arrow(out: list[str], path: str) -> None:
+    """Make a call of ``name -> path``: sqlglot takes that for a lambda where it is an argument."""
+    arrow, name = out.pop(), out.pop()
+    call = f"{PREFIX}JSON_EXTRACT({name}, {path})"
+    out.append(call if arrow == "->" else f"{PREFIX}JSON_UNQUOTE({call})")

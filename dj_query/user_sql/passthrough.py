@@ -8,23 +8,21 @@ must be a function or a keyword, which the server judges.
 from __future__ import annotations
 
 from dj_query.user_sql.kinds import Piece
-from dj_query.user_sql.names import unknown_attribute
 from dj_query.user_sql.render import Renderer
 from dj_query.user_sql.scan import Sort, Token
 
 
 def pass_through(tokens: list[Token], renderer: Renderer) -> Piece:
     """Render the tokens one by one."""
-    parts = []
+    text = ""
     for token in tokens:
+        # Glued as written, so that operators of the server's own stay whole.
+        text += "" if token.is_glued or not text else " "
         match token.sort:
             case Sort.STRING:
-                parts.append(renderer.quote_string(token.value))
+                text += renderer.quote_string(token.value)
             case Sort.NAME:
-                parts.append(renderer.attribute(token.value).sql)
+                text += renderer.attribute(token.value).sql
             case _:
-                parts.append(token.value)
-    return Piece("(" + " ".join(parts).replace(" (", "(").replace("( ", "(") + ")", "unknown")
-
-
-__all__ = ["pass_through", "unknown_attribute"]
+                text += token.value
+    return Piece(f"({text})", "unknown")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from dj_query.user_sql.kinds import EXACT, NUMBERS, TEXTS, Kind, Piece, joint_kind
+from dj_query.user_sql.kinds import NUMBERS, TEXTS, Kind, Piece, joint_kind
 from dj_query.user_sql.literals import postgres_string
 from dj_query.user_sql.mysql import result_kind
 from dj_query.user_sql.postgres_functions import TRANSLATIONS
@@ -13,8 +13,8 @@ from dj_query.user_sql.render import CAST_KINDS, Call, Renderer
 from dj_query.user_sql.signatures import Signature
 from dj_schema.errors import QuerySyntaxError
 
-# What MySQL reads of a text as a number: the longest start that is one, else 0. The replacement puts a 0 between
-# the sign and the digits, so that a text without digits becomes 0.
+# What MySQL reads of a text as a number: the longest start that is one, else 0. The replacement puts
+# a 0 between the sign and the digits, so that a text without digits becomes 0.
 _NUMBER_PREFIX = postgres_string(r"^\s*(?:([+-]?)((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?))?.*$")
 _INTEGER_PREFIX = postgres_string(r"^\s*(?:([+-]?)([0-9]+))?.*$")
 _SIGN_ZERO_DIGITS = postgres_string(r"\10\2")
@@ -29,6 +29,7 @@ _CAST_TYPES = {
     "DOUBLE": "DOUBLE PRECISION",
     "JSON": "JSONB",
 }
+_TWO_TO_64 = "18446744073709551616"
 
 
 class PostgresRenderer(Renderer):
@@ -54,12 +55,13 @@ class PostgresRenderer(Renderer):
     def matched(self, left: Piece, right: Piece) -> tuple[Piece, Piece]:
         kinds = {left.kind, right.kind}
         if len(kinds) == 1 or left.is_null or right.is_null or "unknown" in kinds:
-            return (self.text(left), self.text(right)) if kinds == {"enum"} else (left, right)
+            both_are_columns = left.is_column and right.is_column and kinds <= TEXTS
+            return (self.text(left), self.text(right)) if both_are_columns else (left, right)
         if "json" in kinds:
             return self._json_matched(left, right), self._json_matched(right, left)
         if "bool" in kinds and kinds & NUMBERS - {"bool"}:
             return self._bool_matched(left, right)
-        if kinds <= TEXTS:
+        if kinds <= TEXTS:  # an enum with a text
             return self.text(left), self.text(right)
         if kinds & NUMBERS:
             return self.number(left), self.number(right)
@@ -70,7 +72,9 @@ class PostgresRenderer(Renderer):
     def _bool_matched(self, left: Piece, right: Piece) -> tuple[Piece, Piece]:
         def literal(piece: Piece) -> Piece:
             if piece.kind == "int" and piece.constant in ("0", "1"):
-                return Piece("TRUE" if piece.constant == "1" else "FALSE", "bool", constant=piece.constant == "1")
+                return Piece(
+                    "TRUE" if piece.constant == "1" else "FALSE", "bool", constant=piece.constant == "1"
+                )
             return piece
 
         left, right = literal(left), literal(right)
@@ -109,7 +113,7 @@ class PostgresRenderer(Renderer):
         return piece
 
     def text(self, piece: Piece) -> Piece:
-        if piece.kind == "string":
+        if piece.kind == "string" and not piece.is_column:
             return piece
         if piece.kind == "bool":
             piece = self.numeric(piece)
@@ -134,16 +138,17 @@ class PostgresRenderer(Renderer):
     # -- operators --
 
     def finished(self, piece: Piece) -> Piece:
+        if piece.is_bits:
+            sql = f"MOD(CAST({piece.sql} AS NUMERIC) + {_TWO_TO_64}, {_TWO_TO_64})"
+            return replace(piece, sql=sql, is_bits=False, is_atomic=True)
         if piece.scale is None:
             return piece
         return replace(piece, sql=f"ROUND({piece.sql}, {piece.scale})", scale=None, is_atomic=True)
 
     def operation(self, operator: str, left: Piece, right: Piece) -> Piece:
         if operator in ("&", "|", "^", "<<", ">>"):
-            shown = {"^": "#"}.get(operator, operator)
-            amount = "INT" if operator in ("<<", ">>") else "BIGINT"
-            sql = f"CAST({left.sql} AS BIGINT) {shown} CAST({right.sql} AS {amount})"
-            return Piece(sql, "int", is_atomic=False, is_wide=True)
+            return self._bit_operation(operator, left, right)
+        left, right = (self.finished(side) if side.is_bits else side for side in (left, right))
         kind = joint_kind([left, right])
         if kind == "unknown":
             divisor = f"NULLIF({right.sql}, 0)" if operator in ("/", "%", "DIV") else right.operand
@@ -154,7 +159,24 @@ class PostgresRenderer(Renderer):
             sql = f"{self._as_double(left, right)} {operator} {right.operand}"
             return Piece(sql, "float", is_atomic=False)
         scale = self._joint_scale(operator, left, right)
-        return Piece(f"{_wide(left)} {operator} {right.operand}", kind, is_atomic=False, is_wide=True, scale=scale)
+        return Piece(
+            f"{_wide(left)} {operator} {right.operand}", kind, is_atomic=False, is_wide=True, scale=scale
+        )
+
+    def _bit_operation(self, operator: str, left: Piece, right: Piece) -> Piece:
+        if operator == ">>":  # of the unsigned number, so that no sign comes in from the left
+            unsigned = self.finished(replace(self.bits(left), is_bits=True)).sql
+            return Piece(f"TRUNC({unsigned} / POWER(CAST(2 AS NUMERIC), {right.sql}))", "int", is_wide=True)
+        amount = f"CAST({right.sql} AS INT)" if operator == "<<" else self.bits(right).operand
+        sql = f"{self.bits(left).operand} {operator.replace('^', '#')} {amount}"
+        return Piece(sql, "int", is_atomic=False, is_wide=True, is_bits=True)
+
+    def bits(self, piece: Piece) -> Piece:
+        """Return a piece as the 64 bits that operators on bits take."""
+        return piece if piece.is_bits else Piece(f"CAST({piece.sql} AS BIGINT)", "int")
+
+    def inverted(self, piece: Piece) -> Piece:
+        return Piece(f"~{self.bits(piece).operand}", "int", is_atomic=False, is_wide=True, is_bits=True)
 
     def _as_double(self, left: Piece, right: Piece) -> str:
         # Two REALs would stay REAL, where MySQL computes every float in double precision.
@@ -165,10 +187,12 @@ class PostgresRenderer(Renderer):
     def _division(self, operator: str, left: Piece, right: Piece, kind: Kind) -> Piece:
         divisor = f"NULLIF({right.sql}, 0)" if right.constant in (None, "0") else right.operand
         if operator == "/" and kind == "float":
-            return Piece(f"CAST({left.sql} AS DOUBLE PRECISION) / {divisor}", "float", is_atomic=False, is_wide=True)
+            return Piece(
+                f"CAST({left.sql} AS DOUBLE PRECISION) / {divisor}", "float", is_atomic=False, is_wide=True
+            )
         if operator == "/":
-            scale = _plus(self._scale(left), 4)
-            return Piece(f"CAST({left.sql} AS NUMERIC) / {divisor}", "decimal", is_atomic=False, scale=scale)
+            quotient = f"CAST({left.sql} AS NUMERIC) / {divisor}"
+            return Piece(f"ROUND({quotient}, {_plus(self._scale(left), 4)})", "decimal", is_wide=True)
         if kind == "int" or kind == "bool":
             shown = "/" if operator == "DIV" else "%"
             return Piece(f"{_wide(left)} {shown} {divisor}", "int", is_atomic=False, is_wide=True)
@@ -204,6 +228,9 @@ class PostgresRenderer(Renderer):
     def regexp(self, value: Piece, pattern: Piece) -> str:
         return f"{value.operand} ~ {pattern.operand}"
 
+    def hex_string(self, digits: str) -> Piece:
+        return Piece(f"DECODE('{digits}', 'hex')", "bytes", constant=digits, is_nullable=False)
+
     def order_nulls(self, is_descending: bool) -> str:
         return " NULLS LAST" if is_descending else " NULLS FIRST"
 
@@ -213,7 +240,11 @@ class PostgresRenderer(Renderer):
         kind = CAST_KINDS[target]
         if target == "CHAR":
             text = self.text(piece)
-            return replace(text, sql=f"LEFT({text.sql}, {sizes[0]})", is_atomic=True, constant=None) if sizes else text
+            return (
+                replace(text, sql=f"LEFT({text.sql}, {sizes[0]})", is_atomic=True, constant=None)
+                if sizes
+                else text
+            )
         if target == "BINARY":
             return Piece(f"CONVERT_TO({self.text(piece).sql}, 'UTF8')", kind)
         if target in ("SIGNED", "UNSIGNED"):
@@ -268,7 +299,13 @@ class PostgresRenderer(Renderer):
             months = f"{years} * 12 + EXTRACT(MONTH FROM AGE({last}, {first}))"
             sql = months if unit == "MONTH" else f"TRUNC(({months}) / 3)"
             return Piece(f"CAST({sql} AS BIGINT)", "int", is_wide=True)
-        size = {"WEEK": "/ 604800", "DAY": "/ 86400", "HOUR": "/ 3600", "MINUTE": "/ 60", "MICROSECOND": "* 1000000"}
+        size = {
+            "WEEK": "/ 604800",
+            "DAY": "/ 86400",
+            "HOUR": "/ 3600",
+            "MINUTE": "/ 60",
+            "MICROSECOND": "* 1000000",
+        }
         seconds = f"EXTRACT(EPOCH FROM {last} - {first}) {size.get(unit, '')}".rstrip()
         return Piece(f"CAST(TRUNC({seconds}) AS BIGINT)", "int", is_wide=True)
 
@@ -281,10 +318,13 @@ class PostgresRenderer(Renderer):
             return Piece(f"CAST({sql} AS DATE)", "date")
         return Piece(sql, "datetime" if moment.kind == "date" else moment.kind, is_atomic=False)
 
-    def group_concat(self, parts: list[Piece], order: list[str], separator: str, is_distinct: bool) -> Piece:
+    def group_concat(
+        self, parts: list[Piece], order: list[tuple[Piece, bool]], separator: str, is_distinct: bool
+    ) -> Piece:
         text = " || ".join(self.text(part).operand for part in parts)
         mark = postgres_string(separator)
-        ordering = f" ORDER BY {', '.join(order)}" if order else ""
+        terms = [self.order_term(self.unbooled(piece), is_descending) for piece, is_descending in order]
+        ordering = f" ORDER BY {', '.join(terms)}" if order else ""
         if not is_distinct:
             return Piece(f"STRING_AGG({text}, {mark}{ordering})", "string")
         # DISTINCT goes with ORDER BY the same expression alone, so order the values, not their texts.
@@ -299,7 +339,9 @@ class PostgresRenderer(Renderer):
         if what is None:
             return Piece(f"TRIM({side} ' ' FROM {value.sql})", "string")
         if what.constant is None or len(str(what.constant)) != 1:
-            raise QuerySyntaxError("TRIM of more than one character cannot be done on PostgreSQL. Use REPLACE.")
+            raise QuerySyntaxError(
+                "TRIM of more than one character cannot be done on PostgreSQL. Use REPLACE."
+            )
         return Piece(f"TRIM({side} {what.sql} FROM {value.sql})", "string")
 
     def call(self, call: Call, signature: Signature | None, written: str) -> Piece:
@@ -340,6 +382,3 @@ def _wide(piece: Piece) -> str:
 
 def _plus(scale: str, more: int) -> str:
     return str(int(scale) + more) if scale.isdigit() else f"{scale} + {more}"
-
-
-__all__ = ["EXACT", "PostgresRenderer", "json_steps"]

@@ -154,7 +154,11 @@ def _text_call(name: str) -> Translation:
 def _text_and_count(name: str) -> Translation:
     def translate(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
         text, count, *more = call.arguments
-        n = count.sql if count.constant and not count.sql.startswith("-") else f"GREATEST({r.number(count).sql}, 0)"
+        n = (
+            count.sql
+            if count.constant and not count.sql.startswith("-")
+            else f"GREATEST({r.number(count).sql}, 0)"
+        )
         n = n if count.constant else f"CAST({n} AS INT)"
         return Piece(f"{name}({', '.join([r.text(text).sql, n, *(r.text(a).sql for a in more)])})", "string")
 
@@ -222,7 +226,9 @@ def _substring_index(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
 
 def _field(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
     needle, *others = call.arguments
-    whens = " ".join(f"WHEN {r.compare('=', needle, other).sql} THEN {i}" for i, other in enumerate(others, 1))
+    whens = " ".join(
+        f"WHEN {r.compare('=', needle, other).sql} THEN {i}" for i, other in enumerate(others, 1)
+    )
     return Piece(f"CASE {whens} ELSE 0 END", "int")
 
 
@@ -265,7 +271,11 @@ def _logarithm(base: str | None) -> Translation:
         if base == "10":
             return Piece(f"LOG(CASE WHEN {value} > 0 THEN {value} END)", "float", is_wide=True)
         if bases or base:
-            divisor = f"LN(CASE WHEN {bases[0]} > 0 THEN {bases[0]} END)" if bases else f"LN(CAST({base} AS FLOAT8))"
+            divisor = (
+                f"LN(CASE WHEN {bases[0]} > 0 THEN {bases[0]} END)"
+                if bases
+                else f"LN(CAST({base} AS FLOAT8))"
+            )
             return Piece(f"{positive} / NULLIF({divisor}, 0)", "float", is_atomic=False, is_wide=True)
         return Piece(positive, "float", is_wide=True)
 
@@ -276,7 +286,13 @@ def _round(r: PostgresRenderer, call: Call, kind: Kind) -> Piece:
     value = r.number(call.arguments[0])
     digits = r.number(call.arguments[1]) if len(call.arguments) > 1 else None
     if value.kind != "float":
-        second = f", CAST({digits.sql} AS INT)" if digits and not digits.constant else f", {digits.sql}" if digits else ""
+        second = (
+            f", CAST({digits.sql} AS INT)"
+            if digits and not digits.constant
+            else f", {digits.sql}"
+            if digits
+            else ""
+        )
         numeric = f"CAST({value.sql} AS NUMERIC)" if value.kind != "decimal" else value.sql
         return Piece(f"ROUND({numeric}{second})", kind)
     double = f"CAST({value.sql} AS DOUBLE PRECISION)"
@@ -308,7 +324,9 @@ def _mod(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
 def _least(name: str) -> Translation:
     def translate(r: PostgresRenderer, call: Call, kind: Kind) -> Piece:
         parts = r.unified(call.arguments, kind)
-        nulls = " OR ".join(f"{part.operand} IS NULL" for part in parts if part.is_nullable and part.constant is None)
+        nulls = " OR ".join(
+            f"{part.operand} IS NULL" for part in parts if part.is_nullable and part.constant is None
+        )
         sql = f"{name}({', '.join(part.sql for part in parts)})"
         return Piece(f"CASE WHEN NOT ({nulls}) THEN {sql} END" if nulls else sql, kind)
 
@@ -331,7 +349,9 @@ def _nullif(r: PostgresRenderer, call: Call, kind: Kind) -> Piece:
     left, right = r.aligned(*call.arguments)
     if left.sql == call.arguments[0].sql:
         return Piece(f"NULLIF({left.sql}, {right.sql})", kind)
-    return Piece(f"CASE WHEN {left.operand} = {right.operand} THEN NULL ELSE {call.arguments[0].sql} END", kind)
+    return Piece(
+        f"CASE WHEN {left.operand} = {right.operand} THEN NULL ELSE {call.arguments[0].sql} END", kind
+    )
 
 
 def _isnull(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
@@ -382,7 +402,13 @@ def _spread(name: str) -> Translation:
 def _extreme(name: str) -> Translation:
     def translate(r: PostgresRenderer, call: Call, kind: Kind) -> Piece:
         part = call.arguments[0]
-        part = r.numeric(part) if part.kind == "bool" else r.text(part) if part.kind in ("enum", "uuid") else part
+        part = (
+            r.numeric(part)
+            if part.kind == "bool"
+            else r.text(part)
+            if part.kind in ("enum", "uuid")
+            else part
+        )
         return Piece(f"{name}({part.sql}){call.over}", "int" if kind == "bool" else kind)
 
     return translate
@@ -396,7 +422,7 @@ def _any_value(r: PostgresRenderer, call: Call, kind: Kind) -> Piece:
 def _bits(name: str, empty: str) -> Translation:
     def translate(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
         value = f"{name}(CAST({r.number(call.arguments[0]).sql} AS BIGINT)){call.over}"
-        return Piece(f"COALESCE({value}, {empty})", "int", is_wide=True)
+        return Piece(f"COALESCE({value}, {empty})", "int", is_wide=True, is_bits=True)
 
     return translate
 
@@ -415,7 +441,7 @@ def _json_length(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
     sql = _json(r, document)
     keys = f"(SELECT COUNT(*) FROM JSONB_OBJECT_KEYS({sql}))"
     cases = f"WHEN 'array' THEN JSONB_ARRAY_LENGTH({sql}) WHEN 'object' THEN {keys}"
-    return _int(f"CASE JSONB_TYPEOF({sql}) {cases} WHEN NULL THEN NULL ELSE LEFT(CAST({sql} AS TEXT), 0) || '1' END")
+    return _int(f"CASE JSONB_TYPEOF({sql}) {cases} ELSE CHAR_LENGTH(LEFT(CAST({sql} AS TEXT), 1)) END")
 
 
 def _json_contains(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
@@ -428,11 +454,15 @@ def _json_contains(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
 def _json_type(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
     sql = _json(r, call.arguments[0])
     number = f"CASE WHEN CAST({sql} AS TEXT) ~ '^-?[0-9]+$' THEN 'INTEGER' ELSE 'DOUBLE' END"
-    return Piece(f"CASE JSONB_TYPEOF({sql}) WHEN 'number' THEN {number} ELSE UPPER(JSONB_TYPEOF({sql})) END", "string")
+    return Piece(
+        f"CASE JSONB_TYPEOF({sql}) WHEN 'number' THEN {number} ELSE UPPER(JSONB_TYPEOF({sql})) END", "string"
+    )
 
 
 def _json_build(name: str) -> Translation:
-    return lambda r, call, kind: Piece(f"{name}({', '.join(a.sql for a in call.arguments)}){call.over}", "json")
+    return lambda r, call, kind: Piece(
+        f"{name}({', '.join(a.sql for a in call.arguments)}){call.over}", "json"
+    )
 
 
 def _no_translation(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
@@ -448,17 +478,25 @@ TRANSLATIONS: dict[str, Translation] = {
     "WEEKOFYEAR": _extract("WEEK"),
     "MICROSECOND": _microsecond,
     "WEEK": _week,
-    "TO_DAYS": lambda r, call, _: _int(f"(CAST({_moment(r, call.arguments[0]).sql} AS DATE) - DATE '0001-01-01' + 366)"),
-    "TIME_TO_SEC": lambda r, call, _: _int(f"CAST(EXTRACT(EPOCH FROM CAST({call.arguments[0].sql} AS TIME)) AS INT)"),
+    "TO_DAYS": lambda r, call, _: _int(
+        f"(CAST({_moment(r, call.arguments[0]).sql} AS DATE) - DATE '0001-01-01' + 366)"
+    ),
+    "TIME_TO_SEC": lambda r, call, _: _int(
+        f"CAST(EXTRACT(EPOCH FROM CAST({call.arguments[0].sql} AS TIME)) AS INT)"
+    ),
     "DAYNAME": lambda r, call, _: Piece(f"TO_CHAR({_moment(r, call.arguments[0]).sql}, 'FMDay')", "string"),
-    "MONTHNAME": lambda r, call, _: Piece(f"TO_CHAR({_moment(r, call.arguments[0]).sql}, 'FMMonth')", "string"),
+    "MONTHNAME": lambda r, call, _: Piece(
+        f"TO_CHAR({_moment(r, call.arguments[0]).sql}, 'FMMonth')", "string"
+    ),
     "DATE_FORMAT": _date_format,
     "DATE": _date,
     "LAST_DAY": _last_day,
     "TIMESTAMP": _cast("TIMESTAMP", "datetime"),
     "TIME": _cast("TIME", "time"),
-    **{name: _today for name in ("CURDATE", "CURRENT_DATE", "UTC_DATE")},
-    **{name: _now for name in ("NOW", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP", "UTC_TIMESTAMP", "SYSDATE")},
+    **dict.fromkeys(("CURDATE", "CURRENT_DATE", "UTC_DATE"), _today),
+    **dict.fromkeys(
+        ("NOW", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP", "UTC_TIMESTAMP", "SYSDATE"), _now
+    ),
     "DATEDIFF": _datediff,
     "UNIX_TIMESTAMP": _unix_timestamp,
     "FROM_UNIXTIME": _from_unixtime,
@@ -466,12 +504,17 @@ TRANSLATIONS: dict[str, Translation] = {
     "CONCAT_WS": _text_call("CONCAT_WS"),
     **{name: _text_call("UPPER") for name in ("UPPER", "UCASE")},
     **{name: _text_call("LOWER") for name in ("LOWER", "LCASE")},
-    **{name: _text_call(name) for name in ("LTRIM", "RTRIM", "REVERSE", "MD5", "REPLACE", "BIT_LENGTH", "ASCII")},
+    **{
+        name: _text_call(name)
+        for name in ("LTRIM", "RTRIM", "REVERSE", "MD5", "REPLACE", "BIT_LENGTH", "ASCII")
+    },
     **{name: _text_call("OCTET_LENGTH") for name in ("LENGTH", "OCTET_LENGTH")},
     **{name: _text_call("CHAR_LENGTH") for name in ("CHAR_LENGTH", "CHARACTER_LENGTH")},
     **{name: _text_and_count(name) for name in ("LEFT", "RIGHT", "REPEAT", "LPAD", "RPAD")},
-    "SPACE": lambda r, call, _: Piece(f"REPEAT(' ', CAST({r.number(call.arguments[0]).sql} AS INT))", "string"),
-    **{name: _substring for name in ("SUBSTR", "MID")},
+    "SPACE": lambda r, call, _: Piece(
+        f"REPEAT(' ', CAST({r.number(call.arguments[0]).sql} AS INT))", "string"
+    ),
+    **dict.fromkeys(("SUBSTR", "MID"), _substring),
     "LOCATE": _locate,
     "INSTR": _instr,
     "HEX": _hex,
@@ -483,7 +526,9 @@ TRANSLATIONS: dict[str, Translation] = {
     "FIND_IN_SET": _find_in_set,
     "SQRT": _float_call("SQRT", ">= 0"),
     **{name: _float_call(name, "BETWEEN -1 AND 1") for name in ("ASIN", "ACOS")},
-    **{name: _float_call(name) for name in ("EXP", "SIN", "COS", "TAN", "COT", "DEGREES", "RADIANS", "ATAN2")},
+    **{
+        name: _float_call(name) for name in ("EXP", "SIN", "COS", "TAN", "COT", "DEGREES", "RADIANS", "ATAN2")
+    },
     "ATAN": lambda r, call, kind: _float_call("ATAN" if len(call.arguments) == 1 else "ATAN2")(r, call, kind),
     **{name: _float_call("POWER") for name in ("POW", "POWER")},
     "LN": _logarithm(None),
@@ -517,7 +562,7 @@ TRANSLATIONS: dict[str, Translation] = {
     **{name: _spread("VAR_POP") for name in ("VARIANCE", "VAR_POP")},
     "STDDEV_SAMP": _spread("STDDEV_SAMP"),
     "VAR_SAMP": _spread("VAR_SAMP"),
-    "BIT_AND": _bits("BIT_AND", "18446744073709551615"),
+    "BIT_AND": _bits("BIT_AND", "-1"),
     "BIT_OR": _bits("BIT_OR", "0"),
     "BIT_XOR": _bits("BIT_XOR", "0"),
     "JSON_LENGTH": _json_length,

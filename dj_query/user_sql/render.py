@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dj_query.user_sql.kinds import MOMENTS, NUMBERS, Kind, Piece, joint_kind
 from dj_query.user_sql.literals import clock_of, moment_of, number_of, uuid_of
@@ -73,7 +73,7 @@ class Call:
 
     name: str
     arguments: list[Piece]
-    nodes: list[exp.Expression] = field(default_factory=list)
+    nodes: list[exp.Expr] = field(default_factory=list)
     is_distinct: bool = False
     over: str = ""
 
@@ -117,6 +117,12 @@ class Renderer(ABC):
         """Render arithmetic and operators on bits; both sides are numbers."""
 
     @abstractmethod
+    def inverted(self, piece: Piece) -> Piece:
+        """Render the operator ~."""
+
+    @abstractmethod
+    def hex_string(self, digits: str) -> Piece: ...
+    @abstractmethod
     def logic(self, operator: str, left: Piece, right: Piece) -> str: ...
     @abstractmethod
     def null_safe(self, left: Piece, right: Piece) -> str: ...
@@ -133,7 +139,9 @@ class Renderer(ABC):
     @abstractmethod
     def json_value(self, document: Piece, path: str, target: str | None, sizes: list[str]) -> Piece: ...
     @abstractmethod
-    def group_concat(self, parts: list[Piece], order: list[str], separator: str, is_distinct: bool) -> Piece: ...
+    def group_concat(
+        self, parts: list[Piece], order: list[tuple[Piece, bool]], separator: str, is_distinct: bool
+    ) -> Piece: ...
     @abstractmethod
     def trim(self, value: Piece, what: Piece | None, side: str) -> Piece: ...
     @abstractmethod
@@ -150,11 +158,11 @@ class Renderer(ABC):
 
     # -- the walk --
 
-    def render(self, node: exp.Expression) -> Piece:
+    def render(self, node: exp.Expr) -> Piece:
         """Render a node whose value is used as it is."""
         return self.finished(self.raw(node))
 
-    def raw(self, node: exp.Expression) -> Piece:
+    def raw(self, node: exp.Expr) -> Piece:
         """Render a node inside of arithmetic, not rounded yet."""
         name = type(node).__name__
         if name in _COMPARISONS:
@@ -163,17 +171,19 @@ class Renderer(ABC):
             left, right = (self.truth(side) for side in self._sides(node))
             return Piece(self.logic(_LOGIC[name], left, right), "bool", is_atomic=False)
         if name in _ARITHMETIC or name in ("Div", "IntDiv", "Mod"):
-            return self._arithmetic(node, _ARITHMETIC.get(name, {"Div": "/", "IntDiv": "DIV", "Mod": "%"}.get(name, "")))
+            return self._arithmetic(
+                node, _ARITHMETIC.get(name, {"Div": "/", "IntDiv": "DIV", "Mod": "%"}.get(name, ""))
+            )
         if name in _BITS:
             _check_bit_precedence(node)
-            left, right = (self.number(side) for side in self._sides(node))
+            left, right = (self.number(self.raw(side)) for side in (node.this, node.expression))
             return self.operation(_BITS[name], left, right)
         method: Callable[[Any], Piece] | None = getattr(self, f"_node_{name.lower()}", None)
         if method is None:
             raise NotKnownError(name)
         return method(node)
 
-    def _sides(self, node: exp.Expression) -> tuple[Piece, Piece]:
+    def _sides(self, node: exp.Expr) -> tuple[Piece, Piece]:
         return self.render(node.this), self.render(node.expression)
 
     # -- names and constants --
@@ -188,7 +198,7 @@ class Renderer(ABC):
         if name not in self.attributes:
             raise unknown_attribute(name, self.attributes)
         self.names.add(name)
-        return Piece(self.quote_name(name), self.attributes[name])
+        return Piece(self.quote_name(name), self.attributes[name], is_column=True)
 
     def _node_literal(self, node: exp.Literal) -> Piece:
         if node.is_string:
@@ -197,7 +207,7 @@ class Renderer(ABC):
         kind: Kind = "float" if "e" in text.lower() else "decimal" if "." in text else "int"
         return self.number_constant(text, kind)
 
-    def literal_text(self, node: exp.Expression) -> str:
+    def literal_text(self, node: exp.Expr) -> str:
         """Return the text that a placeholder stands for, or the number that the parser made a string."""
         content = node.this if isinstance(node.this, str) else node.expressions[-1].this
         if not content.startswith(PLACEHOLDER):
@@ -226,17 +236,17 @@ class Renderer(ABC):
         if piece.is_text_constant:
             text = number_of(str(piece.constant))
             return self.number_constant(text, "float")
-        if piece.kind in MOMENTS or piece.kind in ("time", "uuid", "bytes"):
-            raise QuerySyntaxError(
-                f"{piece.sql} is of kind {piece.kind} and stands where a number is needed. For times use DATEDIFF(a, b),"
-                " TIMESTAMPDIFF(SECOND, a, b) or `+ INTERVAL 1 DAY`."
-            )
+        check_number(piece)
         return self.numeric(piece)
 
-    def _arithmetic(self, node: exp.Expression, operator: str) -> Piece:
+    def _arithmetic(self, node: exp.Expr, operator: str) -> Piece:
         sides = node.this, node.expression
         for index, side in enumerate(sides):
-            if type(side).__name__ == "Interval" and operator in ("+", "-") and (index == 1 or operator == "+"):
+            if (
+                type(side).__name__ == "Interval"
+                and operator in ("+", "-")
+                and (index == 1 or operator == "+")
+            ):
                 amount, unit = self.interval(side)
                 return self.shifted(self.moment(self.render(sides[1 - index])), amount, unit, operator)
         left, right = (self.number(self.raw(side)) for side in sides)
@@ -245,8 +255,18 @@ class Renderer(ABC):
     def _node_neg(self, node: exp.Neg) -> Piece:
         piece = self.number(self.raw(node.this))
         if isinstance(piece.constant, str):
-            return self.number_constant("-" + piece.constant, piece.kind)
+            text = piece.constant
+            return self.number_constant(
+                text[1:] if text.startswith("-") else "-" + text.lstrip("+"), piece.kind
+            )
         return replace(piece, sql=f"-{piece.operand}", constant=None, is_atomic=False)
+
+    def _node_bitwisenot(self, node: exp.BitwiseNot) -> Piece:
+        return self.inverted(self.number(self.raw(node.this)))
+
+    def _node_hexstring(self, node: exp.HexString) -> Piece:
+        digits = str(node.this)
+        return self.hex_string(digits if len(digits) % 2 == 0 else "0" + digits)
 
     # -- conditions --
 
@@ -270,8 +290,8 @@ class Renderer(ABC):
             if isinstance(piece.constant, str) and re.fullmatch(r"\d{8}", piece.constant):
                 return self.constant_as(piece.constant, other.kind)
             raise QuerySyntaxError(
-                f"{other.sql} is a {other.kind} and is compared with the number {piece.sql}. Compare it with a date"
-                " such as '2024-01-31', or with CURDATE() - INTERVAL 30 DAY."
+                f"{other.sql} is a {other.kind} and is compared with the number {piece.sql}. Compare it with"
+                " a date such as '2024-01-31', or with CURDATE() - INTERVAL 30 DAY."
             )
         return piece
 
@@ -308,7 +328,11 @@ class Renderer(ABC):
         return Piece(f"{self.truth(piece).operand} IS {truth}", "bool", is_atomic=False, is_nullable=False)
 
     def _node_between(self, node: exp.Between) -> Piece:
-        value, low, high = self.render(node.this), self.render(node.args["low"]), self.render(node.args["high"])
+        value, low, high = (
+            self.render(node.this),
+            self.render(node.args["low"]),
+            self.render(node.args["high"]),
+        )
         above, low = self.aligned(value, low)
         below, high = self.aligned(value, high)
         if above.sql == below.sql:
@@ -369,14 +393,18 @@ class Renderer(ABC):
             test = self.compare("=", subject, when) if subject else self.truth(when)
             branches.append((test.sql, self.render(branch.args["true"])))
         default = node.args.get("default")
-        return self.choice(branches, self.render(default) if default else Piece("NULL", "unknown", is_null=True), "")
+        return self.choice(
+            branches, self.render(default) if default else Piece("NULL", "unknown", is_null=True), ""
+        )
 
     def choice(self, branches: list[tuple[str, Piece]], default: Piece, _: str) -> Piece:
         """Render CASE over conditions that are rendered already."""
         pieces = [piece for _, piece in branches] + [default]
         kind = joint_kind(pieces)
         *values, last = self.unified(pieces, kind)
-        whens = " ".join(f"WHEN {test} THEN {value.sql}" for (test, _), value in zip(branches, values, strict=True))
+        whens = " ".join(
+            f"WHEN {test} THEN {value.sql}" for (test, _), value in zip(branches, values, strict=True)
+        )
         return Piece(f"CASE {whens} ELSE {last.sql} END", kind)
 
     # -- functions --
@@ -390,18 +418,23 @@ class Renderer(ABC):
         if len(nodes) == 1 and type(nodes[0]).__name__ == "Distinct":
             nodes, is_distinct = list(nodes[0].expressions), True
         if signature and not signature.at_least <= len(nodes) <= signature.at_most:
-            raise QuerySyntaxError(f"{name} is given {len(nodes)} arguments, {_arity(signature)}.")
+            raise QuerySyntaxError(
+                f"The function {name} is given {len(nodes)} arguments, {_arity(signature)}."
+            )
         if is_distinct and name in SCALARS:
-            raise QuerySyntaxError(f"DISTINCT has no meaning in {name}.")
+            raise QuerySyntaxError(f"DISTINCT has no meaning in {name}; it is for aggregates such as COUNT.")
         if signature and signature.is_aggregate and not over:
             self.is_aggregate = True
-        special: Callable[[list[exp.Expression]], Piece] | None = getattr(self, f"_call_{name.lower()}", None)
+        special: Callable[[list[exp.Expr]], Piece] | None = getattr(self, f"_call_{name.lower()}", None)
         if special:
             return special(nodes)
         call = Call(name, [self.argument(node) for node in nodes], nodes, is_distinct, over)
+        if signature and signature.kind in ("number", "average", "float"):
+            for piece in call.arguments:
+                check_number(piece)
         return self.call(call, signature, written)
 
-    def argument(self, node: exp.Expression) -> Piece:
+    def argument(self, node: exp.Expr) -> Piece:
         return Piece("*", "unknown") if type(node).__name__ == "Star" else self.render(node)
 
     def _node_window(self, node: exp.Window) -> Piece:
@@ -417,17 +450,19 @@ class Renderer(ABC):
         self._over = f" OVER ({' '.join(parts)})"
         return self.render(node.this)
 
-    def ordered(self, node: exp.Expression) -> str:
+    def ordered(self, node: exp.Expr) -> str:
         """Render one term of an ORDER BY; NULL is the least value, as in MySQL."""
-        is_descending = bool(node.args.get("desc"))
-        nulls = self.order_nulls(is_descending)
-        return f"{self.render(node.this).operand}{' DESC' if is_descending else ''}{nulls}"
+        return self.order_term(self.render(node.this), bool(node.args.get("desc")))
+
+    def order_term(self, piece: Piece, is_descending: bool) -> str:
+        return f"{piece.operand}{' DESC' if is_descending else ''}{self.order_nulls(is_descending)}"
 
     def _node_groupconcat(self, node: exp.GroupConcat) -> Piece:
         self.is_aggregate = True
-        inner, order = node.this, []
+        inner = node.this
+        order: list[tuple[Piece, bool]] = []
         if type(inner).__name__ == "Order":
-            order = [self.ordered(part) for part in inner.expressions]
+            order = [(self.render(part.this), bool(part.args.get("desc"))) for part in inner.expressions]
             inner = inner.this
         is_distinct = type(inner).__name__ == "Distinct"
         parts = list(inner.expressions) if is_distinct else [inner]
@@ -445,10 +480,14 @@ class Renderer(ABC):
 
     def _node_trim(self, node: exp.Trim) -> Piece:
         what = self.text(self.render(node.expression)) if node.args.get("expression") else None
-        return self.trim(self.text(self.render(node.this)), what, (node.args.get("position") or "BOTH").upper())
+        return self.trim(
+            self.text(self.render(node.this)), what, (node.args.get("position") or "BOTH").upper()
+        )
 
     def _node_substring(self, node: exp.Substring) -> Piece:
-        nodes = [part for part in (node.this, node.args.get("start"), node.args.get("length")) if part is not None]
+        nodes = [
+            part for part in (node.this, node.args.get("start"), node.args.get("length")) if part is not None
+        ]
         return self.call(Call("SUBSTR", [self.render(part) for part in nodes]), FUNCTIONS["SUBSTR"], "SUBSTR")
 
     def _node_strposition(self, node: exp.StrPosition) -> Piece:
@@ -463,7 +502,7 @@ class Renderer(ABC):
 
     # -- dates --
 
-    def interval(self, node: exp.Expression) -> tuple[Piece, str]:
+    def interval(self, node: exp.Expr) -> tuple[Piece, str]:
         """Return the amount and the unit of an INTERVAL."""
         unit = node.args.get("unit")
         name = unit.name.upper() if unit is not None else ""
@@ -474,26 +513,26 @@ class Renderer(ABC):
             return self.number_constant(text, "decimal" if "." in text else "int"), name
         return self.number(self.render(node.this)), name
 
-    def _shift(self, nodes: list[exp.Expression], sign: str) -> Piece:
+    def _shift(self, nodes: list[exp.Expr], sign: str) -> Piece:
         moment = self.moment(self.render(nodes[0]))
         if type(nodes[1]).__name__ == "Interval":
             return self.shifted(moment, *self.interval(nodes[1]), sign)
         return self.shifted(moment, self.number(self.render(nodes[1])), "DAY", sign)
 
-    def _call_date_add(self, nodes: list[exp.Expression]) -> Piece:
+    def _call_date_add(self, nodes: list[exp.Expr]) -> Piece:
         return self._shift(nodes, "+")
 
-    def _call_date_sub(self, nodes: list[exp.Expression]) -> Piece:
+    def _call_date_sub(self, nodes: list[exp.Expr]) -> Piece:
         return self._shift(nodes, "-")
 
     _call_adddate = _call_date_add
     _call_subdate = _call_date_sub
 
-    def _call_timestampadd(self, nodes: list[exp.Expression]) -> Piece:
+    def _call_timestampadd(self, nodes: list[exp.Expr]) -> Piece:
         amount, moment = self.number(self.render(nodes[1])), self.moment(self.render(nodes[2]))
         return self.shifted(moment, amount, self._unit(nodes[0]), "+")
 
-    def _call_timestampdiff(self, nodes: list[exp.Expression]) -> Piece:
+    def _call_timestampdiff(self, nodes: list[exp.Expr]) -> Piece:
         start, end = (self.moment(self.render(node)) for node in nodes[1:])
         return self.difference(self._unit(nodes[0]), start, end)
 
@@ -501,15 +540,17 @@ class Renderer(ABC):
     def difference(self, unit: str, start: Piece, end: Piece) -> Piece:
         """Count the whole units from start to end, as TIMESTAMPDIFF does."""
 
-    def _unit(self, node: exp.Expression) -> str:
+    def _unit(self, node: exp.Expr) -> str:
         unit = node.name.upper().removeprefix("SQL_TSI_")
         if unit not in UNITS:
-            raise QuerySyntaxError(f"{unit or node.sql()} is no unit of time. Use one of {', '.join(sorted(UNITS))}.")
+            raise QuerySyntaxError(
+                f"{unit or node.sql()} is no unit of time. Use one of {', '.join(sorted(UNITS))}."
+            )
         return unit
 
     # -- JSON --
 
-    def _path(self, node: exp.Expression) -> str:
+    def _path(self, node: exp.Expr) -> str:
         if type(node).__name__ not in ("JSONPath", "Literal"):
             raise QuerySyntaxError("The path into JSON must be written out, such as '$.length'.")
         return self.literal_text(node)
@@ -520,10 +561,10 @@ class Renderer(ABC):
     def _node_jsonextractscalar(self, node: exp.JSONExtractScalar) -> Piece:
         return self.json_at(self.render(node.this), self._path(node.expression), as_text=True)
 
-    def _call_json_extract(self, nodes: list[exp.Expression]) -> Piece:
+    def _call_json_extract(self, nodes: list[exp.Expr]) -> Piece:
         return self.json_at(self.render(nodes[0]), self._path(nodes[1]), as_text=False)
 
-    def _call_json_unquote(self, nodes: list[exp.Expression]) -> Piece:
+    def _call_json_unquote(self, nodes: list[exp.Expr]) -> Piece:
         inner = nodes[0]
         if type(inner).__name__ == "JSONExtract":
             return self.json_at(self.render(inner.this), self._path(inner.expression), as_text=True)
@@ -536,11 +577,11 @@ class Renderer(ABC):
         if node.args.get("on_condition"):
             raise NotKnownError("JSONValue")
         returning = node.args.get("returning")
-        target, sizes = cast_target(returning) if returning is not None else (None, [])
+        target, sizes = cast_target(returning) if returning else (None, [])
         return self.json_value(self.render(node.this), self._path(node.args["path"]), target, sizes)
 
 
-def cast_target(node: exp.Expression) -> tuple[str, list[str]]:
+def cast_target(node: exp.Expr) -> tuple[str, list[str]]:
     """Return the MySQL name of a cast's type, and its sizes."""
     name = node.this.name if hasattr(node.this, "name") else str(node.this)
     if name not in _TYPES:
@@ -548,9 +589,9 @@ def cast_target(node: exp.Expression) -> tuple[str, list[str]]:
     return _TYPES[name], [str(int(size.name)) for size in node.expressions]
 
 
-def _frame(spec: exp.Expression, renderer: Renderer) -> str:
+def _frame(spec: exp.Expr, renderer: Renderer) -> str:
     def bound(value: object, side: str | None) -> str:
-        text = value if isinstance(value, str) else renderer.render(cast("exp.Expression", value)).sql
+        text = value if isinstance(value, str) else renderer.render(cast("exp.Expr", value)).sql
         return f"{text} {side}" if side else text
 
     start = bound(spec.args.get("start"), spec.args.get("start_side"))
@@ -559,13 +600,17 @@ def _frame(spec: exp.Expression, renderer: Renderer) -> str:
     return f"{spec.args['kind']} BETWEEN {start} AND {bound(spec.args['end'], spec.args.get('end_side'))}"
 
 
-def _check_bit_precedence(node: exp.Expression) -> None:
+def _check_bit_precedence(node: exp.Expr) -> None:
     # MySQL binds ^ tighter than *, and has an order among & | <<; others do not agree, nor do readers.
     for side in (node.this, node.expression):
         inner = type(side).__name__
         is_mixed = inner in _BITS and inner != type(node).__name__
-        if is_mixed or (type(node).__name__ == "BitwiseXor" and inner in (*_ARITHMETIC, "Div", "Mod", "IntDiv", "Neg")):
-            raise QuerySyntaxError("Operators on bits are mixed with others: say by brackets which comes first.")
+        if is_mixed or (
+            type(node).__name__ == "BitwiseXor" and inner in (*_ARITHMETIC, "Div", "Mod", "IntDiv", "Neg")
+        ):
+            raise QuerySyntaxError(
+                "Operators on bits are mixed with others: say by brackets which comes first."
+            )
 
 
 def _arity(signature: Signature) -> str:
@@ -576,6 +621,10 @@ def _arity(signature: Signature) -> str:
     return f"and takes {signature.at_least} to {signature.at_most}"
 
 
-def refuse(message: str) -> NoReturn:
-    """Raise a syntax error; an expression where a statement cannot stand."""
-    raise QuerySyntaxError(message)
+def check_number(piece: Piece) -> None:
+    """Refuse a date, a UUID or bytes where a number is needed: MySQL's answer would surprise."""
+    if piece.kind in MOMENTS or piece.kind in ("time", "uuid", "bytes"):
+        raise QuerySyntaxError(
+            f"{piece.sql} is of kind {piece.kind} and stands where a number is needed. For times use"
+            " DATEDIFF(a, b), TIMESTAMPDIFF(SECOND, a, b) or `+ INTERVAL 1 DAY`."
+        )

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 from dj_query.user_sql.literals import unescape
 from dj_schema.errors import QuerySyntaxError
@@ -28,11 +29,11 @@ class Sort(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token; `glued` says that no space stands before it."""
+    """One token; `is_glued` says that no space stands before it."""
 
     sort: Sort
     value: str
-    glued: bool = False
+    is_glued: bool = False
 
 
 _TOKEN = re.compile(
@@ -50,16 +51,86 @@ _CLOSES = {")": "(", "]": "["}
 
 # Words that end or join expressions: never an attribute after an operand, and never a call.
 INFIX = frozenset(
-    "AND OR XOR NOT IN IS LIKE ILIKE RLIKE REGEXP BETWEEN DIV MOD ESCAPE COLLATE AS ASC DESC WHEN THEN ELSE END"
-    " SEPARATOR ORDER FROM FOR USING OVER RETURNING SOUNDS MEMBER ROWS RANGE NULLS AT".split()
+    {
+        "AND",
+        "OR",
+        "XOR",
+        "NOT",
+        "IN",
+        "IS",
+        "LIKE",
+        "ILIKE",
+        "RLIKE",
+        "REGEXP",
+        "BETWEEN",
+        "DIV",
+        "MOD",
+        "ESCAPE",
+        "COLLATE",
+        "AS",
+        "ASC",
+        "DESC",
+        "WHEN",
+        "THEN",
+        "ELSE",
+        "END",
+        "SEPARATOR",
+        "ORDER",
+        "FROM",
+        "FOR",
+        "USING",
+        "OVER",
+        "RETURNING",
+        "SOUNDS",
+        "MEMBER",
+        "ROWS",
+        "RANGE",
+        "NULLS",
+        "AT",
+    }
 )
 # Words that start an operand when another operand follows them.
-PREFIX = frozenset("NOT CASE INTERVAL DISTINCT WHEN THEN ELSE BINARY EXISTS BY AS ALL ANY BOTH LEADING TRAILING".split())
-UNITS = frozenset("MICROSECOND SECOND MINUTE HOUR DAY WEEK MONTH QUARTER YEAR".split())
-_CONSTANTS = frozenset("TRUE FALSE NULL".split())
-_NOT_CALLS = INFIX | PREFIX | frozenset("OF PARTITION FILTER WHERE AGAINST".split())
+PREFIX = frozenset(
+    {
+        "NOT",
+        "CASE",
+        "INTERVAL",
+        "DISTINCT",
+        "WHEN",
+        "THEN",
+        "ELSE",
+        "BINARY",
+        "EXISTS",
+        "BY",
+        "AS",
+        "ALL",
+        "ANY",
+        "BOTH",
+        "LEADING",
+        "TRAILING",
+    }
+)
+UNITS = frozenset({"MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"})
+_CONSTANTS = frozenset({"TRUE", "FALSE", "NULL"})
+_NOT_CALLS = INFIX | PREFIX | frozenset({"OF", "PARTITION", "FILTER", "WHERE", "AGAINST"})
 # Each opens, or belongs to, a query of its own, whose names nothing here could check.
-_QUERY_WORDS = frozenset("SELECT WITH TABLE VALUES UNION INTERSECT EXCEPT INTO LIMIT OFFSET HAVING PROCEDURE WINDOW".split())
+_QUERY_WORDS = frozenset(
+    {
+        "SELECT",
+        "WITH",
+        "TABLE",
+        "VALUES",
+        "UNION",
+        "INTERSECT",
+        "EXCEPT",
+        "INTO",
+        "LIMIT",
+        "OFFSET",
+        "HAVING",
+        "PROCEDURE",
+        "WINDOW",
+    }
+)
 
 
 def scan(text: str, attributes: Collection[str]) -> list[Token]:
@@ -73,7 +144,7 @@ def scan(text: str, attributes: Collection[str]) -> list[Token]:
     """
     tokens = _checked(text)
     if _top_level_commas(tokens):
-        _refuse(text, "has a comma outside of brackets", "Give one expression at a time.")
+        raise _refusal(text, "has a comma outside of brackets", "Give one expression at a time.")
     return _classify(text, tokens, attributes)
 
 
@@ -81,15 +152,17 @@ def scan_list(text: str, attributes: Collection[str]) -> list[list[Token]]:
     """Split a list of expressions, each as `scan` does."""
     tokens = _checked(text)
     bounds = [-1, *_top_level_commas(tokens), len(tokens)]
-    parts = [tokens[start + 1 : end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    parts = [tokens[start + 1 : end] for start, end in pairwise(bounds)]
     return [_classify(text, part, attributes) for part in parts]
 
 
 def _checked(text: str) -> list[Token]:
     if not isinstance(text, str) or not text.strip():
-        raise QuerySyntaxError("The SQL expression is empty. Write a condition such as \"score > 5\".")
+        raise QuerySyntaxError('The SQL expression is empty. Write a condition such as "score > 5".')
     if found := _CONTROL.search(text):
-        _refuse(text, f"has the control character {found.group()!r}", "Write it as an escape in a string.")
+        raise _refusal(
+            text, f"has the control character {found.group()!r}", "Write it as an escape in a string."
+        )
     tokens = _lex(text)
     _check_brackets(text, tokens)
     return tokens
@@ -109,12 +182,12 @@ def _lex(text: str) -> list[Token]:
     tokens: list[Token] = []
     at, glued = 0, False
     while at < len(text):
-        if text.startswith(("--", "#", "/*"), at):
+        if text.startswith(("--", "#", "/*", "*/"), at):
             hint = "Remove it; for minus a negative number write a space between the signs."
-            _refuse(text, f"has a comment at position {at}", hint)
+            raise _refusal(text, f"has a comment at position {at}", hint)
         match = _TOKEN.match(text, at)
         if match is None:
-            _refuse_character(text, at)
+            raise _refused_character(text, at)
         at = match.end()
         if match.lastgroup == "space":
             glued = False
@@ -148,9 +221,13 @@ def _check_brackets(text: str, tokens: list[Token]) -> None:
         if token.value in _CLOSES.values():
             opened.append(token.value)
         elif token.value in _CLOSES and (not opened or opened.pop() != _CLOSES[token.value]):
-            _refuse(text, f"has an unbalanced bracket {token.value!r}", "Close each bracket that is opened.")
+            raise _refusal(
+                text, f"has an unbalanced bracket {token.value!r}", "Close each bracket that is opened."
+            )
     if opened:
-        _refuse(text, f"has an unbalanced bracket {opened[-1]!r}", "Close each bracket that is opened.")
+        raise _refusal(
+            text, f"has an unbalanced bracket {opened[-1]!r}", "Close each bracket that is opened."
+        )
 
 
 def _classify(text: str, tokens: list[Token], attributes: Collection[str]) -> list[Token]:
@@ -160,14 +237,24 @@ def _classify(text: str, tokens: list[Token], attributes: Collection[str]) -> li
     for index, token in enumerate(tokens):
         following = tokens[index + 1] if index + 1 < len(tokens) else None
         if token.sort is Sort.STRING and out and out[-1].sort is Sort.STRING:
-            out[-1] = Token(Sort.STRING, out[-1].value + token.value)
+            out[-1] = Token(Sort.STRING, out[-1].value + token.value, out[-1].is_glued)
             continue
-        if token.sort is Sort.STRING and token.glued and out[-1].sort in (Sort.WORD, Sort.FUNCTION, Sort.NAME):
-            _refuse(text, f"has {out[-1].value!r} directly before a quote", "Write a space between them.")
+        if (
+            token.sort is Sort.STRING
+            and token.is_glued
+            and out[-1].sort in (Sort.WORD, Sort.FUNCTION, Sort.NAME)
+        ):
+            raise _refusal(
+                text, f"has {out[-1].value!r} directly before a quote", "Write a space between them."
+            )
         if token.sort is Sort.WORD:
             token = _word(text, token, following, out[-1] if out else None, after_operand, attributes)
         elif token.value == "." and token.sort is Sort.SYMBOL:
-            _refuse(text, "has a name with a dot", "Name attributes alone: without a table, car->>'$.length' for JSON.")
+            raise _refusal(
+                text,
+                "has a name with a dot",
+                "Name attributes alone: without a table, car->>'$.length' for JSON.",
+            )
         out.append(token)
         after_operand = _ends_operand(token)
     return out
@@ -197,38 +284,50 @@ def _word(
     upper = token.value.upper()
     called = following is not None and following.sort is Sort.SYMBOL and following.value == "("
     if not after_operand and token.value in attributes and not _is_keyword_here(upper, following, previous):
-        return Token(Sort.NAME, token.value)
+        return Token(Sort.NAME, token.value, token.is_glued)
     if upper in _QUERY_WORDS:
-        hint = "Restrict by a query expression instead: its names can be checked, those of a query in text cannot."
-        _refuse(text, f"has {upper}, which belongs to a query of its own", hint)
+        hint = "Restrict by a query expression instead: names in a query in text cannot be checked."
+        raise _refusal(text, f"has {upper}, which belongs to a query of its own", hint)
     is_type = upper == "DECIMAL" or (previous is not None and previous.value.upper() in ("AS", "RETURNING"))
-    return Token(Sort.FUNCTION if called and upper not in _NOT_CALLS and not is_type else Sort.WORD, token.value)
+    sort = Sort.FUNCTION if called and upper not in _NOT_CALLS and not is_type else Sort.WORD
+    return Token(sort, token.value, token.is_glued)
 
 
 def _is_keyword_here(upper: str, following: Token | None, previous: Token | None) -> bool:
     """Decide for a word that is also an attribute, at a place where an operand may stand."""
-    if upper in _CONSTANTS or (previous is not None and previous.sort is Sort.WORD and previous.value.upper() == "AS"):
+    if upper in _CONSTANTS or (
+        previous is not None and previous.sort is Sort.WORD and previous.value.upper() == "AS"
+    ):
         return True
-    if following is None:
+    if following is None or (previous is not None and previous.value.upper() == "INTERVAL"):
         return False
-    if upper in UNITS and following.value.upper() == "FROM" and previous is not None and previous.value == "(":
+    if (
+        upper in UNITS
+        and following.value.upper() == "FROM"
+        and previous is not None
+        and previous.value == "("
+    ):
         return True
     if following.sort is Sort.SYMBOL:
         return following.value == "(" or (upper in PREFIX and following.value in "-~!")
-    return following.sort is not Sort.WORD or (upper in PREFIX and following.value.upper() not in INFIX - {"NOT"})
+    return following.sort is not Sort.WORD or (
+        upper in PREFIX and following.value.upper() not in INFIX - {"NOT"}
+    )
 
 
-def _refuse_character(text: str, at: int) -> None:
+def _refused_character(text: str, at: int) -> QuerySyntaxError:
     match text[at]:
         case ";":
-            _refuse(text, "has a semicolon: a second statement", "Give one expression.")
+            return _refusal(text, "has a semicolon: a second statement", "Give one expression.")
         case "'" | '"' | "`":
-            _refuse(text, f"opens a quote ({text[at]}) at position {at} and does not close it", "Close it.")
+            return _refusal(
+                text, f"opens a quote ({text[at]}) at position {at} and does not close it", "Close it."
+            )
         case "@":
-            _refuse(text, f"has a variable at position {at}", "Put its value into the text, or restrict by a dict.")
-        case character:
-            _refuse(text, f"has {character!r} at position {at}, which no expression has", "Remove it.")
+            hint = "Put its value into the text, or restrict by a dict."
+            return _refusal(text, f"has a variable at position {at}", hint)
+    return _refusal(text, f"has {text[at]!r} at position {at}, which no expression has", "Remove it.")
 
 
-def _refuse(text: str, what: str, hint: str) -> None:
-    raise QuerySyntaxError(f"The SQL {text!r} {what}. {hint}")
+def _refusal(text: str, what: str, hint: str) -> QuerySyntaxError:
+    return QuerySyntaxError(f"The SQL {text!r} {what}. {hint}")

@@ -1,6 +1,7 @@
 """The functions of user SQL: how many arguments each takes, and the kind of its value.
 
-The kind is a kind, or ``first`` (that of the first argument), ``joint`` (of all, as for COALESCE), ``number``
+The kind is a kind, or ``first`` (that of the first argument), ``joint`` (of all, as for COALESCE), ``least``
+(as first, but int for bool: MIN and MAX), ``average`` (decimal for exact numbers), ``number``
 (int stays int, decimal stays decimal, all else is float).
 """
 
@@ -38,8 +39,9 @@ AGGREGATES = _table(
     """
     int 1+: COUNT
     number 1: SUM
-    number 1: AVG
-    first 1: MIN MAX ANY_VALUE
+    average 1: AVG
+    least 1: MIN MAX
+    first 1: ANY_VALUE
     float 1: STD STDDEV STDDEV_POP STDDEV_SAMP VARIANCE VAR_POP VAR_SAMP
     int 1: BIT_AND BIT_OR BIT_XOR
     json 1: JSON_ARRAYAGG
@@ -59,8 +61,8 @@ WINDOW_ONLY = _table(
 )
 SCALARS = _table(
     """
-    int 1: YEAR MONTH DAY DAYOFMONTH HOUR MINUTE SECOND MICROSECOND DAYOFWEEK WEEKDAY DAYOFYEAR QUARTER WEEKOFYEAR
-    int 1: TO_DAYS TIME_TO_SEC
+    int 1: YEAR MONTH DAY DAYOFMONTH HOUR MINUTE SECOND MICROSECOND DAYOFWEEK WEEKDAY DAYOFYEAR
+    int 1: QUARTER WEEKOFYEAR TO_DAYS TIME_TO_SEC
     int 1-2: WEEK
     string 1: DAYNAME MONTHNAME
     string 2: DATE_FORMAT
