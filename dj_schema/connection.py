@@ -234,9 +234,8 @@ class Connection(AbstractContextManager["Connection"]):
             return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
         return result.rows
 
-    def stream(self, statement: Sql, batch_rows: int = 10_000) -> Iterator[list[Row]]:
-        """Yield the rows in batches, with constant memory here."""
-        text, params = self.render(statement)
+    def stream_text(self, text: str, params: Sequence[Any], batch_rows: int = 10_000) -> Iterator[list[Row]]:
+        """Yield the rows of a SELECT in batches, with constant memory here."""
         with self._lock:
             session = self._ready_session(True)
             self.n_statements += 1

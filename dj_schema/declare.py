@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dj_schema.catalog import LINEAGE, make_attribute
+from dj_schema.definition.checks import check_indexes, check_spec
 from dj_schema.definition.spec import AttributeSpec, ForeignKeySpec, IndexSpec, Item, Literal, Null, TableSpec
 from dj_schema.errors import DefinitionError, QueryError, TransactionError
 from dj_schema.heading import Attribute, Heading
@@ -40,7 +41,6 @@ class _Draft:
     attributes: dict[str, Attribute] = field(default_factory=dict)
     foreign_keys: list[ForeignKey] = field(default_factory=list)
     indexes: list[Index] = field(default_factory=list)
-    own_key_lines: list[AttributeSpec] = field(default_factory=list)
 
     def add(self, item: Item, in_key: bool, resolve: Resolver) -> None:
         match item:
@@ -60,8 +60,6 @@ class _Draft:
             )
         if isinstance(item.type, NativeType):
             _warn_native(item.type.text, item.name)
-        if in_key:
-            self.own_key_lines.append(item)
         self.attributes[item.name] = make_attribute(
             item.name,
             item.type,
@@ -134,43 +132,24 @@ def table_info_of(
     DefinitionError
         Where the lines contradict each other or what they refer to.
     """
+    check_spec(spec, tier=tier, allow_new_key_attributes=allow_new_key_attributes)
     draft = _Draft(name)
     for item in spec.primary:
         draft.add(item, True, resolve)
     if not draft.attributes:
         singleton = AttributeSpec(SINGLETON, CoreType("bool"), Literal(True), "singleton primary key")
         draft._add_attribute(singleton, True)
-        draft.own_key_lines.clear()
-    if tier.is_auto_populated and draft.own_key_lines and not allow_new_key_attributes:
-        line = draft.own_key_lines[0]
-        raise DefinitionError(
-            f"the primary key of an auto-populated table comes from foreign keys alone, and {line.name!r} does not.",
-            line_number=line.line_number,
-            expected="a foreign key to a lookup table, or jobs.allow_new_pk_fields_in_computed_tables = True",
-        )
     for item in spec.secondary:
         draft.add(item, False, resolve)
     if add_job_metadata and tier.is_auto_populated:
         for item in JOB_METADATA:
             draft._add_attribute(item, False)
-    _check_indexes(spec, draft)
+    check_indexes(spec, draft.attributes)
     attributes = draft.attributes
     if SINGLETON in attributes:  # the peer puts it last
         attributes[SINGLETON] = attributes.pop(SINGLETON)
     heading = Heading(tuple(attributes.values()), spec.comment)
     return TableInfo(*name, heading, tuple(draft.foreign_keys), tuple(draft.indexes))
-
-
-def _check_indexes(spec: TableSpec, draft: _Draft) -> None:
-    for item in (*spec.primary, *spec.secondary):
-        if isinstance(item, IndexSpec):
-            for column in item.columns:
-                if not column.startswith("(") and column not in draft.attributes:
-                    raise DefinitionError(
-                        f"the index names {column!r}, which is no attribute of this table.",
-                        line_number=item.line_number,
-                        expected=f"one of {', '.join(draft.attributes)}",
-                    )
 
 
 def _warn_native(text: str, attribute: str) -> None:

@@ -86,6 +86,11 @@ class Heading:
 
     @cached_property
     def primary_key(self) -> list[str]:
+        return [n for n, a in self.attributes.items() if a.in_key]
+
+    @cached_property
+    def key_columns(self) -> list[str]:
+        """The columns of the primary key in the database; a singleton table has a hidden one."""
         return [a.name for a in self.all if a.in_key]
 
     @cached_property

@@ -86,3 +86,8 @@ def class_name_of(table_name: str) -> str:
     """The class name that a table in the database gets when it is spawned."""
     master = master_of(table_name)
     return to_camel_case(table_name[len(master) + 2 :] if master else table_name)
+
+
+def job_table_name(table_name: str) -> str:
+    """The name of the job table of an auto-populated table: ``__segmentation`` has ``~~segmentation``."""
+    return Tier.JOBS.value + table_name.lstrip("_")

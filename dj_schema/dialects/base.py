@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dj_schema.sql import Sql
+from dj_schema.sql import Ident, Sql
 
 if TYPE_CHECKING:
     from dj_schema.catalog_rows import ColumnRow, ForeignKeyRow, IndexRow
@@ -60,8 +60,7 @@ class Flags:
     has_copy: bool
     has_returning: bool
     has_transactional_ddl: bool
-    has_full_names_in_alias: bool = True
-    upsert: str = "ON CONFLICT"
+    has_nan: bool
 
 
 Execute = Callable[[Sql], Result]
@@ -123,14 +122,8 @@ class RowStatements(Protocol):
     def on_duplicate(self, key: Sequence[str], update: Sequence[str] | None) -> Sql:
         """Return the clause that skips a duplicate (`update` is None) or overwrites these columns."""
 
-    def json_value(self, value: Any) -> Any:
-        """Return a JSON document as the driver wants it bound."""
-
-
-class JobStatements(Protocol):
-    """`jobs.py`: claiming, and time on the server's clock."""
-
-    def now(self, offset_s: Sql | None = None) -> Sql: ...
+    def json_equals(self, name: Ident, path: list[str | int], value: Any) -> Sql:
+        """Return the condition that a document holds a value at a path."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def drop_schema(name: str) -> list[Sql]:
 def create_table(info: TableInfo) -> list[Sql]:
     """Return the one statement that declares a table with its indexes and comments."""
     lines = [_column(a) for a in info.heading.all]
-    if key := info.heading.primary_key:
+    if key := info.heading.key_columns:
         lines.append(sql("PRIMARY KEY ({})", idents(key)))
     lines += [foreign_key(fk) for fk in info.foreign_keys]
     lines += [_index(index) for index in info.indexes]

@@ -15,7 +15,7 @@ MYSQL = Dialect(
     name="mysql",
     quote="`",
     default_port=3306,
-    flags=Flags(has_copy=False, has_returning=False, has_transactional_ddl=False),
+    flags=Flags(has_copy=False, has_returning=False, has_transactional_ddl=False, has_nan=False),
     types=types,
     ddl=ddl,
     catalog=catalog,

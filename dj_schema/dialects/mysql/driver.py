@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pymysql
 from pymysql.constants import CLIENT
-from pymysql.converters import conversions, escape_bytes_prefixed
+from pymysql.converters import conversions, escape_bytes
 from pymysql.cursors import SSCursor
 
 from dj_schema.dialects.base import Result, Row
@@ -20,13 +19,8 @@ if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
 
 _SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
-_CONVERSIONS = {**conversions, UUID: lambda value, mapping=None: escape_bytes_prefixed(value.bytes)}
+_CONVERSIONS = {**conversions, UUID: lambda value, mapping=None: escape_bytes(value.bytes)}
 _abandoned: list[Any] = []
-
-
-def json_parameter(value: Any) -> str:
-    """Bind a document as text; NaN and infinities are refused, as JSON has none."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 def connect(settings: ConnectionSettings) -> MysqlSession:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dj_schema.sql import Ident, Sql, idents, join, sql
+from dj_schema.json_text import json_text
+from dj_schema.sql import Ident, Param, Sql, idents, join, sql
 
 
 def copy_text(schema: str, table: str, columns: Sequence[str]) -> Sql:
@@ -20,7 +21,12 @@ def on_duplicate(key: Sequence[str], update: Sequence[str] | None) -> Sql:
     return sql(" ON DUPLICATE KEY UPDATE {}", join(", ", sets))
 
 
-def json_value(value: Any) -> Any:
-    from dj_schema.dialects.mysql.driver import json_parameter
-
-    return json_parameter(value)
+def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:
+    """Return the condition that the document holds this value at a path; None for null or nothing."""
+    steps = (f"[{step}]" if isinstance(step, int) else '."' + step.replace('"', '\\"') + '"' for step in path)
+    found = sql("JSON_EXTRACT({}, {})", name, Param("$" + "".join(steps)))
+    if value is None:
+        return sql("COALESCE(JSON_TYPE({}), 'NULL') = 'NULL'", found)
+    # MariaDB has no JSON type to cast to: both sides are documents when one contains the other.
+    wanted = Param(json_text(value))
+    return sql("(JSON_CONTAINS({}, {}) AND JSON_CONTAINS({}, {}))", found, wanted, wanted, found)

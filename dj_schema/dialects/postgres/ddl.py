@@ -34,7 +34,7 @@ def create_table(info: TableInfo) -> list[Sql]:
     """Return the statements that declare a table, its enum types, comments and indexes."""
     table = Ident(info.schema, info.name)
     lines = [_column(info.schema, a) for a in info.heading.all]
-    if key := info.heading.primary_key:
+    if key := info.heading.key_columns:
         lines.append(sql("PRIMARY KEY ({})", idents(key)))
     lines += [foreign_key(fk) for fk in info.foreign_keys]
     statements = [_enum_type(info.schema, labels) for labels in _label_sets(info.heading.all)]
@@ -113,7 +113,7 @@ def foreign_key(fk: ForeignKey) -> Sql:
 
 def _foreign_key_indexes(info: TableInfo) -> list[Index]:
     """PostgreSQL does not index the referring side of a foreign key; a cascade would scan the table."""
-    covered = [tuple(info.heading.primary_key), *(i.columns for i in info.indexes)]
+    covered = [tuple(info.heading.key_columns), *(i.columns for i in info.indexes)]
     wanted: list[Index] = []
     for fk in info.foreign_keys:
         columns = tuple(child for child, _ in fk.pairs)

@@ -14,7 +14,7 @@ POSTGRES = Dialect(
     name="postgresql",
     quote='"',
     default_port=5432,
-    flags=Flags(has_copy=True, has_returning=True, has_transactional_ddl=True),
+    flags=Flags(has_copy=True, has_returning=True, has_transactional_ddl=True, has_nan=True),
     types=types,
     ddl=ddl,
     catalog=catalog,
@@ -33,7 +33,11 @@ def open_embedded_session(settings: ConnectionSettings) -> tuple[Dialect, Sessio
 
     from dj_schema.dialects.embedded import EmbeddedServer
 
-    lease = EmbeddedServer.acquire(settings.embedded_path)  # released when this process ends
+    lease = EmbeddedServer.acquire(settings.embedded_path)
     at = lease.address
     address = replace(settings, port=at.port, user=at.user, database_name=at.database)
-    return POSTGRES, driver.connect(address, socket_dir=at.socket_dir)
+    try:
+        return POSTGRES, driver.connect(address, socket_dir=at.socket_dir, on_close=lease.release)
+    except BaseException:
+        lease.release()
+        raise

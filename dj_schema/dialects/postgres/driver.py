@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import pq
-from psycopg.types.json import Jsonb
 from psycopg.types.string import TextBinaryLoader
 
 from dj_schema.dialects.base import Result, Row
 from dj_schema.dialects.postgres.errors import from_sqlstate
-from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError, TransactionError
+from dj_schema.errors import ConnectionRefusedByServerError, DataError, DataJointError, LostConnectionError, TransactionError
 
 if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
@@ -23,19 +21,9 @@ _INVALID_OID = 0
 _abandoned: list[psycopg.Connection[Any]] = []
 _cursor_numbers = itertools.count(1)
 
-__all__ = ["Jsonb", "PostgresSession", "connect", "json_parameter"]
-
-
-def json_parameter(value: Any) -> Jsonb:
-    """Bind a document; NaN and infinities are refused, as JSON has none."""
-    return Jsonb(value, dumps=_dumps)
-
-
-def _dumps(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, separators=(",", ":"))
-
-
-def connect(settings: ConnectionSettings, *, socket_dir: str | None = None) -> PostgresSession:
+def connect(
+    settings: ConnectionSettings, *, socket_dir: str | None = None, on_close: Callable[[], None] | None = None
+) -> PostgresSession:
     """Open a session pinned to UTC and UTF-8.
 
     Raises
@@ -71,7 +59,7 @@ def connect(settings: ConnectionSettings, *, socket_dir: str | None = None) -> P
             f"cannot connect to PostgreSQL at {where} as {settings.user!r}: {_first_line(e)}. "
             "Check database.host, port, user, password and use_tls (dj.config, DJ_* variables)."
         ) from None
-    return PostgresSession(connection)
+    return PostgresSession(connection, on_close)
 
 
 def _first_line(error: Exception) -> str:
@@ -81,8 +69,9 @@ def _first_line(error: Exception) -> str:
 class PostgresSession:
     """A psycopg connection in autocommit; transactions are begun by statement."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], on_close: Callable[[], None] | None) -> None:
         self._connection = connection
+        self._on_close = on_close
         connection.adapters.register_loader(_INVALID_OID, TextBinaryLoader)  # enums come as their labels
         connection.prepare_threshold = 3
         connection.prepared_max = 500
@@ -145,6 +134,8 @@ class PostgresSession:
 
     def close(self) -> None:
         self._connection.close()
+        if self._on_close is not None:
+            self._on_close()
 
     def abandon(self) -> None:
         _abandoned.append(self._connection)  # closing it would speak on the parent's socket
@@ -152,6 +143,8 @@ class PostgresSession:
     def _translate(self, error: psycopg.Error, statement: str) -> DataJointError:
         if self._connection.closed or isinstance(error, psycopg.InterfaceError):
             return LostConnectionError(f"the connection to PostgreSQL was lost: {_first_line(error)}")
+        if error.sqlstate is None and not isinstance(error, psycopg.OperationalError):
+            return DataError(_first_line(error), statement=statement)  # refused by the driver itself
         diag = error.diag
         message = diag.message_primary or _first_line(error)
         detail = diag.message_detail or ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dj_schema.sql import Ident, Sql, idents, join, sql
+from dj_schema.json_text import json_text
+from dj_schema.sql import Ident, Param, Sql, idents, join, sql
 
 
 def copy_text(schema: str, table: str, columns: Sequence[str]) -> Sql:
@@ -19,7 +20,9 @@ def on_duplicate(key: Sequence[str], update: Sequence[str] | None) -> Sql:
     return sql(" ON CONFLICT ({}) DO UPDATE SET {}", idents(key), sets)
 
 
-def json_value(value: Any) -> Any:
-    from dj_schema.dialects.postgres.driver import json_parameter
-
-    return json_parameter(value)
+def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:
+    """Return the condition that the document holds this value at a path; None for null or nothing."""
+    steps = Param([str(step) for step in path])
+    if value is None:
+        return sql("({} #>> {}::text[]) IS NULL", name, steps)
+    return sql("({} #> {}::text[]) = {}", name, steps, Param(json_text(value)))

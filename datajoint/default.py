@@ -1,0 +1,141 @@
+"""The default configuration and connection: the one mutable state of the whole, made at first use."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Literal
+
+from dj_query.schema import Schema as _Schema
+from dj_query.schema import VirtualModule as _VirtualModule
+from dj_query.table import FreeTable as _FreeTable
+from dj_schema.connection import Connection as _Connection
+from dj_schema.errors import DataJointError
+from dj_schema.server_address import connection_settings
+from dj_schema.settings import Config
+
+logger = logging.getLogger("datajoint")
+config = Config.load()
+_connection: _Connection | None = None
+
+
+def _set_up_logging() -> None:
+    """Show our messages on stderr, unless the program has set up its own logging."""
+    logger.setLevel(str(config.loglevel).upper())
+    if not logger.handlers and not logging.getLogger().handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("[%(asctime)s] %(message)s", "%Y-%m-%d %H:%M:%S"))
+        logger.addHandler(handler)
+        logger.propagate = False
+
+
+_set_up_logging()
+
+
+class Connection(_Connection):
+    """A connection to a server that is named here, or else in the settings.
+
+    Parameters
+    ----------
+    host, user, password : str, optional
+    port : int, optional
+    use_tls : bool or dict, optional
+        None uses TLS where the server offers it; a dict may hold `ca`, `cert` and `key`.
+    backend : {"postgresql", "mysql", "embedded"}, optional
+    database_name : str, optional
+        The database on PostgreSQL.
+    """
+
+    def __init__(
+        self,
+        host: str | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        port: int | None = None,
+        use_tls: bool | dict[str, Any] | None = None,
+        *,
+        backend: Literal["postgresql", "mysql", "embedded"] | None = None,
+        database_name: str | None = None,
+    ) -> None:
+        settings = connection_settings(
+            config,
+            host=host,
+            port=port,
+            user=user,
+            password=password,
+            backend=backend,
+            use_tls=use_tls,
+            database_name=database_name,
+        )
+        super().__init__(settings, config)
+
+
+def conn(
+    host: str | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    *,
+    port: int | None = None,
+    reset: bool = False,
+    use_tls: bool | dict[str, Any] | None = None,
+) -> _Connection:
+    """Return the default connection, opening it at the first call.
+
+    Parameters
+    ----------
+    host, user, password, port, use_tls : optional
+        Instead of those of the settings, for a connection that is opened now.
+    reset : bool
+        Close the one that there is, and open another.
+    """
+    global _connection
+    if _connection is not None and reset:
+        _connection.close()
+        _connection = None
+    if _connection is None:
+        opened = Connection(host, user, password, port, use_tls)
+        opened.connect()
+        _connection = opened
+    elif host is not None and host != _connection.settings.host:
+        raise DataJointError(f"connected to {_connection.settings.host!r} already; dj.conn(..., reset=True) changes that.")
+    return _connection
+
+
+class Schema(_Schema):
+    __doc__ = _Schema.__doc__
+
+    def activate(self, schema_name: str | None = None, **kwargs: Any) -> None:
+        if self._connection is None and kwargs.get("connection") is None:
+            kwargs["connection"] = conn()
+        super().activate(schema_name, **kwargs)
+
+
+schema = Schema
+
+
+class FreeTable(_FreeTable):
+    """A table by its full name: ``dj.FreeTable("lab.session")`` or ``dj.FreeTable(connection, "lab.session")``."""
+
+    def __init__(self, *args: Any) -> None:
+        if len(args) == 1:
+            args = (conn(), *args)
+        super().__init__(*args)
+
+
+class VirtualModule(_VirtualModule):
+    __doc__ = _VirtualModule.__doc__
+
+    def __init__(self, module_name: str, schema_name: str, **kwargs: Any) -> None:
+        kwargs["connection"] = kwargs.get("connection") or conn()
+        super().__init__(module_name, schema_name, **kwargs)
+
+
+def virtual_schema(schema_name: str, **kwargs: Any) -> VirtualModule:
+    """Return a module with a class for each table of a schema that exists."""
+    return VirtualModule(schema_name, schema_name, **kwargs)
+
+
+def list_schemas(connection: _Connection | None = None) -> list[str]:
+    """Return the names of the schemas on the server."""
+    connection = connection or conn()
+    return connection.dialect.catalog.schemas(lambda statement: connection.execute(statement, is_read=True))

@@ -1,0 +1,3 @@
+"""The error classes."""
+
+from dj_schema.errors import *  # noqa: F403

@@ -1,0 +1,227 @@
+"""From a query as a value to one SQL statement. The same query always gives the same text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from dj_query.select import (
+    AllOf,
+    AnyOf,
+    Column,
+    Condition,
+    Constant,
+    DerivedSource,
+    Equals,
+    Exists,
+    JoinSource,
+    JsonEquals,
+    Negated,
+    OneOf,
+    Select,
+    Source,
+    TableSource,
+    UnionSource,
+    UserCondition,
+    Window,
+)
+from dj_schema.dialects.base import Dialect
+from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
+
+Scope = Mapping[str, str]
+"""The alias of the table that has each name."""
+
+_PATH_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_NO_LIMIT = 2**63 - 1
+
+
+def select_text(select: Select, dialect: Dialect) -> Sql:
+    """Return the SELECT of a block."""
+    return _Compiler(dialect).select(select)
+
+
+def count_statement(select: Select, dialect: Dialect) -> Sql:
+    """Return the SELECT that counts the rows of a block."""
+    compiler = _Compiler(dialect)
+    if select.is_plain and not select.is_distinct:
+        return compiler.block(select, sql("count(*)"))
+    return sql("SELECT count(*) FROM ({}) AS {}", compiler.select(select), Ident("counted"))
+
+
+def exists_statement(select: Select, dialect: Dialect) -> Sql:
+    """Return the SELECT that tells whether a block has any row."""
+    return sql("SELECT EXISTS ({})", _Compiler(dialect).select(select))
+
+
+def where_clause(select: Select, dialect: Dialect) -> Sql:
+    """Return the WHERE of a block over one table, for a DELETE or an UPDATE of it."""
+    assert isinstance(select.source, TableSource)
+    names = select.source
+    return _Compiler(dialect).where(select.where, {n: "" for n in names.names}, names)
+
+
+class _Compiler:
+    """One compilation: numbers the aliases of its tables."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._n_aliases = 0
+
+    def _alias(self) -> str:
+        self._n_aliases += 1
+        return f"t{self._n_aliases}"
+
+    def select(self, select: Select) -> Sql:
+        shown = join(", ", map(self._column, select.columns)) if select.columns else sql("1")
+        return self.block(select, sql("DISTINCT {}", shown) if select.is_distinct else shown)
+
+    def _column(self, column: Column) -> Sql:
+        name = Ident(column.attribute.name)
+        if isinstance(column.origin, str):
+            return sql("{}", name) if column.is_identity else sql("{} AS {}", Ident(column.origin), name)
+        return sql("{} AS {}", Sql((column.origin.sql,)), name)
+
+    def block(self, select: Select, shown: Sql) -> Sql:
+        source, scope = self.source(select.source)
+        statement = sql("SELECT {} FROM {}{}", shown, source, self.where(select.where, scope))
+        if select.group:
+            statement += sql(" GROUP BY {}", idents(select.group))
+        if select.is_distinct and not select.columns:
+            statement += sql(" LIMIT 1")
+        return statement + _window(select.window) if select.window else statement
+
+    # -- sources -----------------------------------------------------------------------------------
+
+    def source(self, source: Source) -> tuple[Sql, Scope]:
+        match source:
+            case TableSource():
+                alias = self._alias()
+                text = sql("{} AS {}", Ident(source.schema, source.table), Ident(alias))
+                return text, dict.fromkeys(source.names, alias)
+            case DerivedSource():
+                alias = self._alias()
+                return sql("({}) AS {}", self.select(source.select), Ident(alias)), dict.fromkeys(
+                    source.names, alias
+                )
+            case JoinSource():
+                return self._join(source)
+            case UnionSource():
+                alias = self._alias()
+                return sql("({}) AS {}", self._union(source), Ident(alias)), dict.fromkeys(source.names, alias)
+
+    def _join(self, source: JoinSource) -> tuple[Sql, Scope]:
+        left, left_scope = self.source(source.left)
+        right, right_scope = self.source(source.right)
+        if isinstance(source.right, JoinSource):
+            right = sql("({})", right)
+        scope = {**right_scope, **left_scope}
+        if source.using:
+            verb = "{} LEFT JOIN {} USING ({})" if source.is_left else "{} JOIN {} USING ({})"
+            return sql(verb, left, right, idents(source.using)), scope
+        verb = "{} LEFT JOIN {} ON TRUE" if source.is_left else "{} CROSS JOIN {}"
+        return sql(verb, left, right), scope
+
+    def _union(self, source: UnionSource) -> Sql:
+        key = [a.name for a in source.attributes if a.in_key]
+        mine = {c.attribute.name for c in source.left.columns}
+        left, right = Ident("u1"), Ident("u2")
+        a, b = self.select(source.left), self.select(source.right)
+        both = join(" AND ", (sql("{} = {}", Ident("u1", k), Ident("u2", k)) for k in key)) if key else sql("TRUE")
+        columns_of_a = join(", ", (Ident("u1" if n.name in mine else "u2", n.name) for n in source.attributes))
+        # rows of the second that the first has too are joined to it, so here only its others are left
+        columns_of_b = join(
+            ", ",
+            (
+                sql("{}", Ident("u2", n.name)) if n.in_key or n.name not in mine
+                else sql("{} AS {}", Ident("u1", n.name), Ident(n.name))
+                for n in source.attributes
+            ),
+        )
+        again_a, again_b = self.select(source.left), self.select(source.right)
+        missing = join(" AND ", (sql("{} IS NULL", Ident("u1", k)) for k in key)) if key else sql("FALSE")
+        return sql(
+            "SELECT {} FROM ({}) AS {} LEFT JOIN ({}) AS {} ON {} UNION ALL "
+            "SELECT {} FROM ({}) AS {} LEFT JOIN ({}) AS {} ON {} WHERE {}",
+            columns_of_a, a, left, b, right, both,
+            columns_of_b, again_b, right, again_a, left, both, missing,
+        )  # fmt: skip
+
+    # -- conditions --------------------------------------------------------------------------------
+
+    def where(self, conditions: tuple[Condition, ...], scope: Scope, table: TableSource | None = None) -> Sql:
+        if not conditions:
+            return EMPTY
+        self._table = table
+        return sql(" WHERE {}", join(" AND ", (self.condition(c, scope) for c in conditions)))
+
+    def condition(self, condition: Condition, scope: Scope) -> Sql:
+        match condition:
+            case Equals(names=names, values=values):
+                pairs = zip(names, values, strict=True)
+                parts = (
+                    sql("{} IS NULL", Ident(n)) if v is None else sql("{} = {}", Ident(n), Param(v))
+                    for n, v in pairs
+                )
+                return join(" AND ", parts) if len(names) == 1 else sql("({})", join(" AND ", parts))
+            case OneOf():
+                return self._one_of(condition)
+            case UserCondition(expression=expression):
+                return Sql((f"({expression.sql})",))
+            case Exists():
+                return self._exists(condition, scope)
+            case AnyOf(conditions=parts_):
+                return sql("({})", join(" OR ", (self.condition(c, scope) for c in parts_)))
+            case AllOf(conditions=parts_):
+                inner = join(" AND ", (self.condition(c, scope) for c in parts_))
+                return sql("({})", inner) if parts_ else sql("TRUE")
+            case Negated(condition=inner_):
+                text = self.condition(inner_, scope)
+                never_unknown = isinstance(inner_, Exists)
+                return sql("NOT {}", text) if never_unknown else sql("({}) IS NOT TRUE", text)
+            case Constant(value=value):
+                return sql("TRUE" if value else "FALSE")
+            case JsonEquals(name=name, path=path, value=value):
+                steps = [int(i) if i else n for n, i in _PATH_STEP.findall(path)]
+                return self._dialect.rows.json_equals(Ident(name), steps, value)
+
+    def _one_of(self, condition: OneOf) -> Sql:
+        if len(condition.names) == 1:
+            values = join(", ", (Param(row[0]) for row in condition.rows))
+            return sql("{} IN ({})", Ident(condition.names[0]), values)
+        rows = join(", ", (sql("({})", join(", ", map(Param, row))) for row in condition.rows))
+        return sql("({}) IN ({})", idents(condition.names), rows)
+
+    def _exists(self, condition: Exists, scope: Scope) -> Sql:
+        """A correlated EXISTS: NULL never matches, and every server makes a semi- or anti-join of it."""
+        inner = condition.select
+        origins = {c.attribute.name: c.origin for c in inner.columns}
+        simple = inner.is_plain and all(isinstance(origins[n], str) for n in condition.names)
+        if not simple:
+            inner = Select(DerivedSource(inner), inner.columns)
+            origins = {n: n for n in origins}
+        source, inner_scope = self.source(inner.source)
+        conditions = [self.condition(c, inner_scope) for c in inner.where]
+        for name in condition.names:
+            origin = origins[name]
+            assert isinstance(origin, str)
+            outer = Ident(scope[name], name) if scope[name] else self._outer(name)
+            conditions.append(sql("{} = {}", Ident(inner_scope[origin], origin), outer))
+        where = sql(" WHERE {}", join(" AND ", conditions)) if conditions else EMPTY
+        return sql("EXISTS (SELECT 1 FROM {}{})", source, where)
+
+    def _outer(self, name: str) -> Ident:
+        assert self._table is not None
+        return Ident(self._table.schema, self._table.table, name)
+
+
+def _window(window: Window) -> Sql:
+    order = join(
+        ", ", (sql("{} DESC" if o.is_descending else "{}", Ident(o.name)) for o in window.order)
+    )
+    text = sql(" ORDER BY {}", order) if window.order else EMPTY
+    if window.limit is not None or window.offset:
+        limit = _NO_LIMIT if window.limit is None else window.limit
+        text += sql(" LIMIT {}", Param(limit))
+    if window.offset:
+        text += sql(" OFFSET {}", Param(window.offset))
+    return text

@@ -1,0 +1,119 @@
+"""Columns as numpy arrays, pandas and polars frames, and arrow tables. The only file that knows these libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dj_schema.errors import DataJointError
+from dj_schema.types import CodecType, CoreType
+
+if TYPE_CHECKING:
+    from dj_schema.heading import Attribute
+
+Rows = Sequence[Sequence[Any]]
+_DTYPES = {"int": np.dtype("int64"), "float": np.dtype("float64"), "bool": np.dtype("bool")}
+
+
+def dtype_of(attribute: Attribute) -> np.dtype[Any]:
+    """Return the dtype of a column without NULLs."""
+    if isinstance(attribute.type, CodecType):
+        return np.dtype(object)
+    if isinstance(attribute.type, CoreType) and attribute.type.name in ("uint64", "float32"):
+        return np.dtype(attribute.type.name)
+    return _DTYPES.get(attribute.kind, np.dtype(object))
+
+
+def column_array(attribute: Attribute, values: Sequence[Any], squeeze: bool = False) -> np.ndarray[Any, Any]:
+    """Return a column as a one-dimensional array; NULL is NaN among floats, and None in an object array."""
+    dtype = dtype_of(attribute)
+    if dtype.kind == "f":
+        return np.array(values, dtype=dtype)  # None becomes NaN
+    if dtype.kind != "O" and not (attribute.is_nullable and None in values):
+        return np.array(values, dtype=dtype)
+    array = np.empty(len(values), dtype=object)
+    if squeeze:
+        values = [v.squeeze() if isinstance(v, np.ndarray) else v for v in values]
+    array[:] = _boxed(values)
+    return array
+
+
+def _boxed(values: Sequence[Any]) -> Any:
+    """Keep numpy from taking a list of equal-length sequences for a matrix."""
+    if any(isinstance(v, (list, tuple, dict, set, np.ndarray)) for v in values):
+        boxed = np.empty(len(values), dtype=object)
+        for i, v in enumerate(values):
+            boxed[i] = v
+        return boxed
+    return values
+
+
+def columns_of(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> dict[str, np.ndarray[Any, Any]]:
+    columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(attributes)
+    return {a.name: column_array(a, c, squeeze) for a, c in zip(attributes, columns, strict=True)}
+
+
+def structured_array(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> np.ndarray[Any, Any]:
+    """Return one array with a field for each attribute."""
+    columns = columns_of(attributes, rows, squeeze)
+    array = np.empty(len(rows), dtype=[(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        array[name] = column
+    return array
+
+
+def pandas_frame(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> Any:
+    """Return a DataFrame indexed by the primary key, where there is one."""
+    try:
+        import pandas as pd
+    except ImportError as e:
+        raise DataJointError('to_pandas() needs pandas: pip install "dj-workers[pandas]".') from e
+    columns: dict[str, Any] = dict(columns_of(attributes, rows, squeeze))
+    for a in attributes:
+        if a.kind == "datetime":
+            columns[a.name] = np.array(columns[a.name], dtype="datetime64[us]")
+    frame = pd.DataFrame(columns, copy=False)
+    key = [a.name for a in attributes if a.in_key]
+    return frame.set_index(key) if key else frame
+
+
+def arrow_table(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> Any:
+    """Return a pyarrow Table; codec attributes must be of values that arrow can hold."""
+    try:
+        import pyarrow as pa
+    except ImportError as e:
+        raise DataJointError('to_arrow() needs pyarrow: pip install "dj-workers[arrow]".') from e
+    columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(attributes)
+    arrays = [pa.array(_arrow_values(a, c), type=_arrow_type(pa, a)) for a, c in zip(attributes, columns, strict=True)]
+    return pa.table(arrays, names=[a.name for a in attributes])
+
+
+def _arrow_values(attribute: Attribute, values: Sequence[Any]) -> list[Any]:
+    if attribute.kind == "uuid":
+        return [None if v is None else str(v) for v in values]
+    if attribute.kind == "json":
+        import json
+
+        return [None if v is None else json.dumps(v) for v in values]
+    return [v.tolist() if isinstance(v, np.ndarray) else v for v in values]
+
+
+def _arrow_type(pa: Any, attribute: Attribute) -> Any:
+    if isinstance(attribute.type, CoreType):
+        name = attribute.type.name
+        if name.startswith(("int", "uint", "float")):
+            return getattr(pa, name)()
+    simple = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "string": pa.string()}
+    simple |= {"uuid": pa.string(), "json": pa.string(), "date": pa.date32(), "datetime": pa.timestamp("us")}
+    return None if isinstance(attribute.type, CodecType) else simple.get(attribute.kind)
+
+
+def polars_frame(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> Any:
+    """Return a polars DataFrame."""
+    try:
+        import polars as pl
+    except ImportError as e:
+        raise DataJointError('to_polars() needs polars: pip install "dj-workers[polars]".') from e
+    return pl.from_arrow(arrow_table(attributes, rows, squeeze))

@@ -1,0 +1,158 @@
+"""How a query is fetched: its text, kept for queries of the same shape, and the decoders of its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from dj_query.compile import select_text
+from dj_query.select import Equals, Select, TableSource, UserCondition
+from dj_schema.codecs.chain import chain_of
+from dj_schema.heading import Attribute
+from dj_schema.types import CodecType
+
+if TYPE_CHECKING:
+    from dj_query.expression import QueryExpression
+    from dj_schema.dialects.base import Dialect
+
+Decoder = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """What turns the rows of the driver into those of the user.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The columns in order.
+    decoders : tuple of (index, function)
+        For the columns that the driver does not finish; a function never sees None.
+    keyed : tuple of (index, function)
+        For codecs that want the row's primary key as well.
+    key_indexes : tuple of (name, index)
+        Where the primary key is in a row.
+    """
+
+    names: tuple[str, ...]
+    decoders: tuple[tuple[int, Decoder], ...]
+    keyed: tuple[tuple[int, Callable[[Any, dict[str, Any]], Any]], ...]
+    key_indexes: tuple[tuple[str, int], ...]
+
+    @property
+    def is_trivial(self) -> bool:
+        return not self.decoders and not self.keyed
+
+    def rows(self, rows: list[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
+        """Decode a batch of rows, column by column."""
+        if self.is_trivial or not rows:
+            return rows
+        keys = [{n: row[i] for n, i in self.key_indexes} for row in rows] if self.keyed else []
+        columns: list[Any] = list(zip(*rows, strict=True))
+        for i, decode in self.decoders:
+            columns[i] = [None if v is None else decode(v) for v in columns[i]]
+        for i, decode_with_key in self.keyed:
+            columns[i] = [
+                None if v is None else decode_with_key(v, key) for v, key in zip(columns[i], keys, strict=True)
+            ]
+        return list(zip(*columns, strict=True))
+
+
+def decoding_of(attributes: Sequence[Attribute], dialect: Dialect) -> Decoding:
+    """Return how the columns of these attributes are decoded."""
+    decoders: list[tuple[int, Decoder]] = []
+    keyed: list[tuple[int, Callable[[Any, dict[str, Any]], Any]]] = []
+    for i, attribute in enumerate(attributes):
+        stored = dialect.types.decoder_of(attribute.storage)
+        if stored is not None:
+            decoders.append((i, stored))
+        elif attribute.type is None and attribute.kind == "bool":
+            decoders.append((i, bool))  # an expression's truth value is a number on MySQL
+        elif attribute.type is None and attribute.kind == "json" and dialect.name != "postgresql":
+            decoders.append((i, _json))
+        if isinstance(attribute.type, CodecType):
+            chain = chain_of(str(attribute.type))
+            if chain.is_blob:
+                decoders.append((i, chain.codecs[0].decode))
+            else:
+                keyed.append((i, partial(_decode, chain)))
+    keys = tuple((a.name, i) for i, a in enumerate(attributes) if a.in_key)
+    return Decoding(tuple(a.name for a in attributes), tuple(decoders), tuple(keyed), keys)
+
+
+def _decode(chain: Any, value: Any, key: dict[str, Any]) -> Any:
+    return chain.decode(value, key=key)
+
+
+def _json(value: Any) -> Any:
+    import json
+
+    return json.loads(value) if isinstance(value, (str, bytes)) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    text: str
+    params: tuple[Any, ...]
+    decoding: Decoding
+
+
+def plan_of(expression: QueryExpression, names: tuple[str, ...] | None = None) -> Plan:
+    """Return the plan to fetch these attributes, all visible ones by default.
+
+    The text of a query over one table is kept on its heading, so that the same shape with other
+    values costs no compilation.
+    """
+    select, heading = expression.select, expression.heading
+    shape = _shape(select)
+    if shape is None:
+        narrowed = narrowed_to(select, heading.names if names is None else names)
+        text, params = expression.connection.render(select_text(narrowed, expression.connection.dialect))
+        return Plan(text, params, _decoding(expression, narrowed))
+    memo = heading.memo("plans", dict)
+    key = (id(select.columns), names, shape)
+    kept = memo.get(key)
+    if kept is None:
+        narrowed = narrowed_to(select, heading.names if names is None else names)
+        text, _ = expression.connection.render(select_text(narrowed, expression.connection.dialect))
+        kept = memo[key] = (select.columns, text, _decoding(expression, narrowed))
+    values: list[Any] = []
+    for condition in select.where:
+        if isinstance(condition, Equals):
+            values.extend(v for v in condition.values if v is not None)
+    return Plan(kept[1], tuple(values), kept[2])
+
+
+def _decoding(expression: QueryExpression, select: Select) -> Decoding:
+    return decoding_of([c.attribute for c in select.columns], expression.connection.dialect)
+
+
+def _shape(select: Select) -> Any:
+    """What the text of a simple query depends on; None for a query that is compiled each time."""
+    if not isinstance(select.source, TableSource) or select.window is not None:
+        return None
+    shapes = []
+    for condition in select.where:
+        if not isinstance(condition, (Equals, UserCondition)):
+            return None
+        shapes.append(condition.shape)
+    return select.group, select.is_distinct, tuple(shapes)
+
+
+def narrowed_to(select: Select, names: Sequence[str]) -> Select:
+    """Return the block with these attributes alone, in this order."""
+    columns = {c.attribute.name: c for c in select.columns}
+    wanted = tuple(columns[n] for n in names)
+    if wanted == select.columns:
+        return select
+    if select.is_distinct:
+        from dj_query.expression import derived
+
+        inner = derived(select)
+        by_name = {c.attribute.name: c for c in inner.columns}
+        return replace(inner, columns=tuple(by_name[n] for n in names))
+    return replace(select, columns=wanted)
+
+

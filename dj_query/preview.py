@@ -1,0 +1,77 @@
+"""What a query looks like in a terminal and in a notebook: its first rows."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dj_query.expression import QueryExpression
+    from dj_schema.heading import Attribute
+
+
+def _first_rows(query: QueryExpression, limit: int | None) -> tuple[list[Attribute], list[list[str]], bool, int | None]:
+    display = query.connection.config.display
+    limit = display.limit if limit is None else limit
+    attributes = [a for a in query.heading.all if not a.is_hidden]
+    shown = [a.name for a in attributes if not a.is_codec and a.kind != "bytes"]
+    rows = query.proj(*shown).to_dicts(limit=limit + 1) if attributes else []
+    total = len(query) if display.show_tuple_count else None
+    cells = [[_cell(a, row) for a in attributes] for row in rows[:limit]]
+    return attributes, cells, len(rows) > limit, total
+
+
+def _cell(attribute: Attribute, row: dict[str, Any]) -> str:
+    if attribute.name not in row:
+        return str(attribute.type) if attribute.is_codec else "<bytes>"
+    value = row[attribute.name]
+    return "None" if value is None else str(value)
+
+
+def as_text(query: QueryExpression, limit: int | None = None, width: int | None = None) -> str:
+    """Return the first rows as aligned columns; `*` marks the primary key."""
+    attributes, rows, has_more, total = _first_rows(query, limit)
+    width = query.connection.config.display.width if width is None else width
+    heads = [("*" if a.in_key else "") + a.name for a in attributes]
+    widths = [
+        max([min(max(len(head), width), 40), *(min(len(r[i]), width) for r in rows)])
+        if len(head) >= width
+        else max([len(head), *(min(len(r[i]), width) for r in rows), 4])
+        for i, head in enumerate(heads)
+    ]
+
+    def line(cells: Sequence[str]) -> str:
+        return " ".join(_fit(c, w) for c, w in zip(cells, widths, strict=True)).rstrip()
+
+    lines = [line(heads), line(["+" + "-" * (w - 2) + "+" for w in widths]), *map(line, rows)]
+    if has_more:
+        lines.append("   ".join(["..."] * len(widths)))
+    comment = query.heading.comment
+    head = [f"# {comment}"] if comment else []
+    tail = [f" (Total: {total})"] if total is not None else []
+    return "\n".join([*head, *lines, *tail]) + "\n"
+
+
+def _fit(text: str, width: int) -> str:
+    text = text.replace("\n", " ")
+    return (text[: width - 1] + "…" if len(text) > width else text).ljust(width)
+
+
+def as_html(query: QueryExpression) -> str:
+    """Return the first rows as an HTML table for a notebook; every value is escaped."""
+    attributes, rows, has_more, total = _first_rows(query, None)
+    heads = "".join(
+        f'<th title="{html.escape(a.comment)}" style="text-align:right">'
+        + (f"<b>{html.escape(a.name)}</b>" if a.in_key else f'<span style="font-weight:normal">{html.escape(a.name)}</span>')
+        + "</th>"
+        for a in attributes
+    )
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+    comment = html.escape(query.heading.comment)
+    more = "<p>...</p>" if has_more else ""
+    count = f"<p>Total: {total}</p>" if total is not None else ""
+    return (
+        f'<div class="datajoint">{f"<b>{comment}</b>" if comment else ""}<table><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{body}</tbody></table>{more}{count}</div>"
+    )

@@ -1,0 +1,157 @@
+"""From what a user writes after `&` or `-` to a condition. Nothing is sent here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dj_query.conditions import AndList, Not, Top
+from dj_query.select import (
+    AllOf,
+    AnyOf,
+    Condition,
+    Constant,
+    Equals,
+    Exists,
+    JsonEquals,
+    Negated,
+    OneOf,
+    UserCondition,
+)
+from dj_query.semantics import matching_names
+from dj_query.values import comparable
+from dj_schema.errors import DataJointError
+from dj_schema.heading import Heading, unknown_attribute
+
+if TYPE_CHECKING:
+    from dj_query.expression import QueryExpression
+
+
+def condition_of(expression: QueryExpression, restriction: Any, semantic_check: bool = True) -> Condition:
+    """Return the condition that a restriction means for an expression.
+
+    Raises
+    ------
+    DataJointError
+        For an object that no restriction can be made of, or attributes that match by name only.
+    UnknownAttributeError
+        Where SQL names an attribute that is not there.
+    """
+    from dj_query.expression import QueryExpression
+    from dj_query.universal import U
+
+    if isinstance(restriction, Mapping):
+        return _mapping(expression, restriction)
+    if isinstance(restriction, str):
+        return UserCondition(expression.compile_condition(restriction))
+    if isinstance(restriction, Not):
+        return negated(condition_of(expression, restriction.restriction, semantic_check))
+    if isinstance(restriction, (bool, np.bool_)):
+        return Constant(bool(restriction))
+    if isinstance(restriction, AndList):
+        _refuse_top(restriction)
+        return AllOf(tuple(condition_of(expression, r, semantic_check) for r in restriction))
+    if isinstance(restriction, type) and hasattr(restriction, "definition"):
+        restriction = restriction()
+    if isinstance(restriction, U):
+        return Constant(True)  # it has every value of every attribute
+    if isinstance(restriction, QueryExpression):
+        return _expression(expression, restriction, semantic_check)
+    if isinstance(restriction, np.void):
+        return _mapping(expression, _record_as_dict(restriction))
+    if isinstance(restriction, Top):
+        raise DataJointError("dj.Top stands alone after `&`: not after `-`, and not inside a list or dj.Not.")
+    items = _items(restriction)
+    if items is not None:
+        _refuse_top(items)
+        return _any_of(expression, items, semantic_check)
+    raise DataJointError(
+        f"cannot restrict by {type(restriction).__name__}: {restriction!r:.80}. Use a dict, an SQL condition "
+        "as a string, a query, or a list of these."
+    )
+
+
+def negated(condition: Condition) -> Condition:
+    if isinstance(condition, Constant):
+        return Constant(not condition.value)
+    return condition.condition if isinstance(condition, Negated) else Negated(condition)
+
+
+def _refuse_top(items: Sequence[Any]) -> None:
+    if any(isinstance(i, Top) for i in items):
+        raise DataJointError("dj.Top cannot be one of several conditions; restrict by it alone: `query & dj.Top(5)`.")
+
+
+def _record_as_dict(record: np.void) -> dict[str, Any]:
+    names = record.dtype.names
+    if names is None:
+        raise DataJointError("a numpy record without field names cannot restrict a query.")
+    return {name: record[name] for name in names}
+
+
+def _items(restriction: Any) -> list[Any] | None:
+    if isinstance(restriction, (list, tuple, Set)):
+        return list(restriction)
+    if isinstance(restriction, np.ndarray):
+        return list(restriction)
+    if hasattr(restriction, "to_dict") and hasattr(restriction, "reset_index"):  # a pandas frame
+        frame = restriction.reset_index() if restriction.index.names != [None] else restriction
+        records: list[Any] = frame.to_dict("records")
+        return records
+    if hasattr(restriction, "to_dicts"):  # a polars frame
+        return list(restriction.to_dicts())
+    return None
+
+
+def _mapping(expression: QueryExpression, mapping: Mapping[str, Any]) -> Condition:
+    heading = expression.heading
+    known = heading.by_name
+    names: list[str] = []
+    values: list[Any] = []
+    paths: list[Condition] = []
+    for name, value in mapping.items():
+        attribute = known.get(name)
+        if attribute is not None:
+            names.append(name)
+            values.append(comparable(attribute, value))
+        elif isinstance(name, str) and "." in name and (base := name.split(".", 1)[0]) in known:
+            if known[base].kind != "json":
+                raise unknown_attribute(name, heading.names)
+            paths.append(JsonEquals(base, name.split(".", 1)[1], value))
+    equals = Equals(tuple(names), tuple(values)) if names else None
+    if not paths:
+        return equals or Constant(True)
+    return AllOf((*([equals] if equals else []), *paths))
+
+
+def _any_of(expression: QueryExpression, items: Sequence[Any], semantic_check: bool) -> Condition:
+    if not items:
+        return Constant(False)
+    conditions = [condition_of(expression, item, semantic_check) for item in items]
+    if any(isinstance(c, Constant) and c.value for c in conditions):
+        return Constant(True)
+    conditions = [c for c in conditions if not isinstance(c, Constant)]
+    if not conditions:
+        return Constant(False)
+    first = conditions[0]
+    if isinstance(first, Equals) and all(
+        isinstance(c, Equals) and c.names == first.names and None not in c.values for c in conditions
+    ):
+        return OneOf(first.names, tuple(c.values for c in conditions if isinstance(c, Equals)))
+    return conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
+
+
+def _expression(expression: QueryExpression, other: QueryExpression, semantic_check: bool) -> Condition:
+    if other.connection is not expression.connection:
+        raise DataJointError("the two queries are on different connections; fetch one and restrict by its rows.")
+    names = matching_names(expression.heading, other.heading, semantic_check, verb="restrict")
+    return Exists(other.select, tuple(names))
+
+
+def check_names(heading: Heading, names: Sequence[str]) -> None:
+    """Raise where a name is not in the heading."""
+    for name in names:
+        if name not in heading.by_name:
+            raise unknown_attribute(name, heading.names)

@@ -1,0 +1,379 @@
+"""Tables: a class names one, an instance is the query of all its rows, and of fewer once restricted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from dj_query.describe import describe
+from dj_query.expression import QueryExpression
+from dj_query.table_source import base_select
+from dj_query.write.delete import PartIntegrity, cascade_of, delete_block
+from dj_query.write.insert import insert_rows
+from dj_query.write.update import update_row
+from dj_query.write.validate import ValidationResult, validate_rows
+from dj_schema.declare import drop_tables
+from dj_schema.errors import DataJointError
+from dj_schema.graph.dependencies import load_dependencies
+from dj_schema.names import Tier
+from dj_schema.table_info import TableInfo, TableName
+
+if TYPE_CHECKING:
+    from dj_query.schema import Schema
+    from dj_schema.connection import Connection
+    from dj_schema.heading import Heading
+
+log = logging.getLogger("datajoint.table")
+
+_make_inserts_into: ContextVar[frozenset[TableName]] = ContextVar("make_inserts_into", default=frozenset())
+
+
+@contextmanager
+def inserts_allowed(tables: Iterable[TableName]) -> Iterator[None]:
+    """Let a `make` insert into its own table and its parts, in this context alone."""
+    token = _make_inserts_into.set(frozenset(tables))
+    try:
+        yield
+    finally:
+        _make_inserts_into.reset(token)
+
+
+class Table(QueryExpression):
+    """A table of the database, restricted or not."""
+
+    tier: ClassVar[Tier | None] = None
+    _info: TableInfo
+
+    @property
+    def info(self) -> TableInfo:
+        return self._info
+
+    @property
+    def database(self) -> str:
+        """The name of the schema."""
+        return self.info.schema
+
+    @property
+    def table_name(self) -> str:
+        """The table's name in the database, without the schema."""
+        return self.info.name
+
+    @property
+    def table_id(self) -> TableName:
+        return self.info.full_name
+
+    @property
+    def full_table_name(self) -> str:
+        """Schema and table, quoted as the server wants it."""
+        quote = self.connection.dialect.quote
+        return f"{quote}{self.database}{quote}.{quote}{self.table_name}{quote}"
+
+    @property
+    def is_declared(self) -> bool:
+        return self.table_name in self.connection.catalog.table_names(self.database)
+
+    @property
+    def is_restricted(self) -> bool:
+        return self.select is not base_select(self.info)
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    def insert(
+        self,
+        rows: Any,
+        replace: bool = False,
+        skip_duplicates: bool = False,
+        ignore_extra_fields: bool = False,
+        allow_direct_insert: bool | None = None,
+        chunk_size: int | None = None,
+    ) -> None:
+        """Insert rows; all of them, or none where one does not fit.
+
+        Parameters
+        ----------
+        rows : iterable of dicts, sequences or records; DataFrame; query; path of a CSV file
+        replace : bool
+            Overwrite rows with the same primary key.
+        skip_duplicates : bool
+            Leave rows that are there as they are.
+        ignore_extra_fields : bool
+            Pass over fields that the table has not.
+        allow_direct_insert : bool
+            Insert into an auto-populated table outside of its `make`.
+        chunk_size : int
+            Commit after each so many rows; where a later chunk fails, the earlier ones stay.
+
+        Raises
+        ------
+        DuplicateError, IntegrityError, DataError, MissingAttributeError, UnknownAttributeError
+        """
+        self._check_direct_insert(allow_direct_insert)
+        if chunk_size is not None and self.connection.in_transaction:
+            log.debug("chunks inside a transaction commit with it")
+        insert_rows(
+            self,
+            rows,
+            replace=replace,
+            skip_duplicates=skip_duplicates,
+            ignore_extra_fields=ignore_extra_fields,
+            chunk_size=chunk_size,
+        )
+
+    def insert1(self, row: Any, **kwargs: Any) -> None:
+        """Insert one row; takes the options of `insert`."""
+        self.insert([row], **kwargs)
+
+    def _check_direct_insert(self, allow: bool | None) -> None:
+        master = self.info.master
+        owner = self.connection.catalog.schema(self.database).tables.get(master[1]) if master else self.info
+        if owner is None or owner.tier is None or not owner.tier.is_auto_populated or allow:
+            return
+        if self.table_id not in _make_inserts_into.get():
+            raise DataJointError(
+                f"{self.full_table_name} is filled by make(), through populate(). "
+                "To insert by hand all the same, pass allow_direct_insert=True."
+            )
+
+    def validate(self, rows: Any, *, ignore_extra_fields: bool = False) -> ValidationResult:
+        """Check rows without inserting them; the database's own constraints are not asked."""
+        return validate_rows(self, rows, ignore_extra_fields)
+
+    def update1(self, row: dict[str, Any]) -> None:
+        """Change attributes of one row, named by its whole primary key; None resets to the default.
+
+        Raises
+        ------
+        DataJointError
+            For a restricted table, an incomplete key, or a row that is not there.
+        """
+        update_row(self, row)
+
+    def delete(
+        self,
+        transaction: bool = True,
+        prompt: bool | None = None,
+        part_integrity: PartIntegrity = "enforce",
+    ) -> int:
+        """Delete these rows and all that depend on them.
+
+        Parameters
+        ----------
+        transaction : bool
+            Open a transaction; False inside one of your own.
+        prompt : bool
+            Show what goes and ask; by default as the setting `safemode` says.
+        part_integrity : {"enforce", "ignore", "cascade"}
+            What to do where parts would go without their master.
+
+        Returns
+        -------
+        int
+            Rows deleted from this table.
+        """
+        if part_integrity not in ("enforce", "ignore", "cascade"):
+            raise DataJointError(f"part_integrity is 'enforce', 'ignore' or 'cascade', not {part_integrity!r}.")
+        if part_integrity == "enforce" and self.info.tier is Tier.PART:
+            raise DataJointError(
+                "Cannot delete from a Part directly. Delete from the master instead, or use "
+                "part_integrity='ignore' to break integrity, or part_integrity='cascade' to delete the master too."
+            )
+        ask = self.connection.config.safemode if prompt is None else prompt
+        if not transaction and not self.connection.in_transaction and ask:
+            raise DataJointError("delete(transaction=False) with a prompt needs an open transaction.")
+        with self.connection.atomic() if transaction else _no_context():
+            cascade = cascade_of(self, part_integrity)
+            if ask and not _confirmed("About to delete", cascade.counts()):
+                return 0
+            deleted = cascade.delete()
+        for name, n in deleted.items():
+            log.debug("deleted %d rows from %s", n, ".".join(name))
+        return deleted[self.table_id]
+
+    def delete_quick(self, get_count: bool = False) -> int | None:
+        """Delete these rows alone; fails where others depend on them."""
+        from dj_query.write.delete import _own_rows
+
+        n = delete_block(self.connection, self.table_id, _own_rows(self))
+        return n if get_count else None
+
+    def drop(self, prompt: bool | None = None, part_integrity: str = "enforce") -> None:
+        """Drop the table and all that depend on it, with their parts and job tables."""
+        if self.is_restricted:
+            raise DataJointError("a restricted table cannot be dropped; drop the table class itself.")
+        if self.info.tier is Tier.PART and part_integrity != "ignore":
+            raise DataJointError(
+                "Cannot drop a Part directly. Drop the master instead, or use part_integrity='ignore' to force."
+            )
+        graph = load_dependencies(self.connection, [self.database])
+        doomed = graph.descendants(self.table_id)
+        ask = self.connection.config.safemode if prompt is None else prompt
+        counts = {t: _row_count(self.connection, t) for t in doomed} if ask else {}
+        if ask and not _confirmed("About to drop", counts):
+            return
+        drop_tables(self.connection, [*_job_tables(self.connection, doomed), *reversed(doomed)])
+
+    def drop_quick(self) -> None:
+        """Drop this table alone, without a question; fails where others depend on it."""
+        drop_tables(self.connection, [*_job_tables(self.connection, [self.table_id]), self.table_id])
+
+    # -- structure ---------------------------------------------------------------------------------
+
+    def describe(self, context: dict[str, Any] | None = None, printout: bool = False) -> str:
+        """Return the definition that declares this table."""
+        text = describe(self.connection, self.info)
+        if printout:
+            print(text)
+        return text
+
+    def parents(self, as_objects: bool = False) -> list[Any]:
+        """The tables that this one refers to."""
+        return self._related("parents", as_objects)
+
+    def children(self, as_objects: bool = False) -> list[Any]:
+        """The tables that refer to this one."""
+        return self._related("children", as_objects)
+
+    def ancestors(self, as_objects: bool = False) -> list[Any]:
+        """All that this table depends on, and itself, parents first."""
+        return self._related("ancestors", as_objects)
+
+    def descendants(self, as_objects: bool = False) -> list[Any]:
+        """This table and all that depend on it, parents first."""
+        return self._related("descendants", as_objects)
+
+    def _related(self, relation: str, as_objects: bool) -> list[Any]:
+        graph = load_dependencies(self.connection, [self.database])
+        names = getattr(graph, relation)(self.table_id)
+        tables = [FreeTable.at(self.connection, *name) for name in names]
+        return tables if as_objects else [t.full_table_name for t in tables]
+
+    def parts(self, as_objects: bool = False) -> list[Any]:
+        """The part tables of this one."""
+        tables = self.connection.catalog.schema(self.database).tables.values()
+        found = [FreeTable.of_info(self.connection, i) for i in tables if i.master == self.table_id]
+        return found if as_objects else [t.full_table_name for t in found]
+
+
+def _job_tables(connection: Connection, tables: Iterable[TableName]) -> list[TableName]:
+    from dj_schema.names import job_table_name
+
+    known = [(s, job_table_name(t)) for s, t in tables]
+    return [(s, t) for s, t in known if t in connection.catalog.table_names(s)]
+
+
+def _row_count(connection: Connection, name: TableName) -> int:
+    return len(FreeTable.at(connection, *name))
+
+
+@contextmanager
+def _no_context() -> Iterator[None]:
+    yield
+
+
+def _confirmed(verb: str, counts: dict[TableName, int]) -> bool:
+    print(f"{verb}:")
+    for (schema, name), n in counts.items():
+        print(f"  {n} rows from {schema}.{name}")
+    return input("Proceed? [yes, No]: ").strip().lower() == "yes"
+
+
+class FreeTable(Table):
+    """A table by its name in the database, without a class."""
+
+    @classmethod
+    def at(cls, connection: Connection, schema: str, table: str) -> FreeTable:
+        """Return a table of a schema.
+
+        Raises
+        ------
+        MissingTableError
+            Where the database has no such table.
+        """
+        return cls.of_info(connection, connection.catalog.table(schema, table))
+
+    @classmethod
+    def of_info(cls, connection: Connection, info: TableInfo) -> Self:
+        new = object.__new__(cls)
+        new._connection, new._info = connection, info
+        new._heading, new._select = info.heading, base_select(info)
+        return new
+
+    def __init__(self, connection: Connection, full_table_name: str) -> None:
+        parts = [p.strip('`"') for p in full_table_name.split(".")]
+        if len(parts) != 2:
+            raise DataJointError(f"{full_table_name!r} is no full table name; write schema.table.")
+        self.__dict__.update(self.at(connection, *parts).__dict__)
+
+
+class TableMeta(type):
+    """Lets a table class stand for the query of all its rows: ``Session & key``, ``Session.insert(rows)``."""
+
+    _is_bound: bool
+
+    def __getattribute__(cls, name: str) -> Any:
+        # What an instance offers, a declared class offers too; private names and the class's own data stay.
+        if name[0] != "_" and type.__getattribute__(cls, "_is_bound"):
+            found = type.__getattribute__(cls, name)
+            if isinstance(found, property) or (callable(found) and not isinstance(found, type)):
+                if not isinstance(found, (classmethod, staticmethod)) and not hasattr(found, "__self__"):
+                    return getattr(cls(), name)
+            return found
+        return type.__getattribute__(cls, name)
+
+    def __and__(cls, other: Any) -> Any:
+        return cls() & other
+
+    def __sub__(cls, other: Any) -> Any:
+        return cls() - other
+
+    def __mul__(cls, other: Any) -> Any:
+        return cls() * other
+
+    def __add__(cls, other: Any) -> Any:
+        return cls() + other
+
+    def __matmul__(cls, other: Any) -> Any:
+        return cls() @ other
+
+    def __xor__(cls, other: Any) -> Any:
+        return cls() ^ other
+
+    def __len__(cls) -> int:
+        return len(cls())
+
+    def __bool__(cls) -> bool:
+        return True
+
+    def __iter__(cls) -> Iterator[dict[str, Any]]:
+        return iter(cls())
+
+    def __contains__(cls, item: Any) -> bool:
+        return item in cls()
+
+
+class UserTable(Table, metaclass=TableMeta):
+    """Base of the classes that users write; a schema declares them."""
+
+    _is_bound: ClassVar[bool] = False
+    _schema: ClassVar[Schema]
+    _class_info: ClassVar[TableInfo]
+    definition: Any = None
+
+    def __init__(self) -> None:
+        cls = type(self)
+        if not type.__getattribute__(cls, "_is_bound"):
+            raise DataJointError(
+                f"{cls.__name__} belongs to no schema. Decorate it with a schema: `@schema` before `class`."
+            )
+        info = cls._class_info
+        self._connection = cls._schema.connection
+        self._info = info
+        self._heading = info.heading
+        self._select = base_select(info)
+
+    @property
+    def heading(self) -> Heading:
+        return self._heading

@@ -1,0 +1,80 @@
+"""`dj.U`: the universal set, to make attributes a key of their own or to summarise a whole query."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dj_query.select import Column, DerivedSource, Select
+from dj_schema.errors import DataJointError
+
+if TYPE_CHECKING:
+    from dj_query.expression import QueryExpression
+
+
+class U:
+    """All values of some attributes; ``dj.U()`` is one row without attributes.
+
+    ``dj.U("a", "b") & query`` gives the distinct values of `a` and `b` in a query;
+    ``dj.U("a").aggr(query, n="count(*)")`` summarises it for each value of `a`.
+    """
+
+    def __init__(self, *primary_key: str) -> None:
+        if not all(isinstance(name, str) for name in primary_key):
+            raise DataJointError("dj.U takes attribute names, as in dj.U('a', 'b').")
+        self._primary_key = primary_key
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        return self._primary_key
+
+    def __and__(self, other: Any) -> QueryExpression:
+        from dj_query.expression import QueryExpression, as_expression
+
+        query = as_expression(other, "restrict dj.U")
+        shown = [replace(query.heading[name], in_key=True) for name in self._primary_key]
+        select = query.select
+        origins = {c.attribute.name: c.origin for c in select.columns}
+        if not select.is_plain or select.is_distinct:
+            origins = {name: name for name in origins}
+            select = Select(DerivedSource(select), ())
+        columns = tuple(Column(a, origins[a.name]) for a in shown)
+        heading = replace(query.heading, all=tuple(shown), _memo={})
+        return QueryExpression.of(replace(select, columns=columns, is_distinct=True), heading, query.connection)
+
+    def aggr(
+        self, group: Any, *attributes: Any, exclude_nonmatching: bool = True, **named_attributes: str
+    ) -> QueryExpression:
+        """Summarise a query for each value of these attributes; without any, in one row."""
+        from dj_query.expression import QueryExpression, as_expression
+        from dj_query.projection import grouped
+
+        if not exclude_nonmatching:
+            raise DataJointError("dj.U has every value, so aggr cannot keep those without a match.")
+        if attributes and attributes != (...,):
+            raise DataJointError("dj.U(...).aggr takes named aggregates only: name the attributes in dj.U.")
+        query = as_expression(group, "aggr")
+        shown = [replace(query.heading[name], in_key=True) for name in self._primary_key]
+        available = query.heading.lineage_available
+        select, heading = grouped(shown, query, named_attributes, lineage_available=available)
+        return QueryExpression.of(select, heading, query.connection)
+
+    aggregate = aggr
+
+    def join(self, other: Any, **_: Any) -> QueryExpression:
+        return self * other
+
+    def __mul__(self, other: Any) -> QueryExpression:
+        raise DataJointError(
+            "dj.U(...) * table is no longer supported in DataJoint 2.0. Use dj.U(...) & table instead."
+        )
+
+    __rmul__ = __mul__
+
+    def __sub__(self, other: Any) -> QueryExpression:
+        raise DataJointError("dj.U(...) - table would be an infinite set.")
+
+    def __repr__(self) -> str:
+        return f"dj.U({', '.join(map(repr, self._primary_key))})"
+
+

@@ -1,0 +1,73 @@
+"""Python values as they are bound: in a condition, and in a row that is inserted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from dj_schema.errors import DataError
+from dj_schema.heading import Attribute
+
+
+def plain(value: Any) -> Any:
+    """Return a numpy scalar as the Python value that it stands for; anything else as it is."""
+    if isinstance(value, np.generic):
+        if isinstance(value, np.datetime64):
+            return None if np.isnat(value) else value.astype("datetime64[us]").item()
+        return value.item()
+    return value
+
+
+def comparable(attribute: Attribute, value: Any) -> Any:
+    """Return a value to compare an attribute with, in a form that every server takes for its type.
+
+    Raises
+    ------
+    DataError
+        Where the value cannot be one of this attribute's.
+    """
+    value = plain(value)
+    if value is None:
+        return None
+    kind = attribute.kind
+    try:
+        if kind == "string":
+            return value if isinstance(value, str) else str(value)
+        if kind == "bool":
+            return as_bool(value)
+        if kind == "uuid":
+            return value if isinstance(value, UUID) else UUID(str(value))
+        if kind == "int" and not isinstance(value, int):
+            return value if isinstance(value, (float, Decimal)) else int(value)
+        if kind in ("float", "decimal") and isinstance(value, str):
+            return Decimal(value)
+        if kind == "bytes" and (attribute.is_codec or not isinstance(value, bytes)):
+            raise ValueError("a query cannot be restricted by a stored object")
+        if kind == "date" and isinstance(value, dt.datetime):
+            return value.date() if value.time() == dt.time() else value
+    except (ValueError, TypeError, ArithmeticError) as e:
+        raise DataError(
+            f"{value!r:.60} cannot be compared with attribute {attribute.name!r} ({attribute.type}): {e}"
+        ) from None
+    return value
+
+
+def as_bool(value: Any) -> bool:
+    """Return the truth value of what stands for one: a bool, 0 or 1, or these as words.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)) and value in (0, 1):
+        return bool(value)
+    if isinstance(value, str) and value.lower() in ("true", "false", "1", "0"):
+        return value.lower() in ("true", "1")
+    raise ValueError("expected True, False, 0 or 1")

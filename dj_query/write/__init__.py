@@ -1,0 +1,1 @@
+"""Writing: rows as values, inserts, updates and deletes."""

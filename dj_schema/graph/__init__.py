@@ -1,0 +1,1 @@
+"""How tables depend on each other."""
