@@ -145,10 +145,11 @@ def _decimal(type_: CoreType | NativeType, value: str) -> str:
         precision, scale = int(digits[1]), int(digits[2] or 0)
     else:
         return value
-    if abs(number) < Decimal(10) ** (precision - scale):
+    # abs() would round to the digits of the current context.
+    if number.copy_abs() < Decimal(10) ** (precision - scale):
         fitted = number.quantize(Decimal(1).scaleb(-scale), context=Context(prec=2000))
         if fitted == number:
-            return str(fitted if fitted else abs(fitted))
+            return f"{fitted if fitted else abs(fitted):f}"
     raise ValueError(f"at most {precision - scale} digits before the point and {scale} after it")
 
 

@@ -19,7 +19,7 @@ _ATTRIBUTE = re.compile(
     rf"""
     (?P<name>[a-z_][a-z0-9_]*)\s*
     (?:=\s*(?P<before>{QUOTED}|{_BARE})\s*)?
-    :\s*(?P<type>[^'"\#=:()]+(?:\((?:[^'"\#()]|{QUOTED})*\)[^'"\#=:()]*)?)
+    :\s*(?P<type>[^'"\#=:()\s][^'"\#=:()]*(?:\((?:[^'"\#()]|{QUOTED})*+\)[^'"\#=:()]*)?)
     (?:=\s*(?P<after>{QUOTED}|{_BARE})\s*)?
     {_COMMENT}
     """,
