@@ -1,7 +1,8 @@
 """The SQL that users write: parsed once as MySQL's, its names checked, rendered for the server (ruling 8).
 
-Steps: `scan` refuses what is not one expression and tells attributes from keywords, `parse` makes a tree,
-`mysql` or `postgres` renders it, `passthrough` takes what the parser does not know.
+Steps: `scan` refuses what is not one expression and tells attributes from keywords; `parse` makes a tree;
+`operators` and `render` walk it, with what differs (`server`) in `mysql` and `postgres`; `passthrough` takes
+what the parser does not know.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Generic, TypeVar
 
 from dj_query.user_sql.kinds import Dialect, Kind, Piece
 from dj_query.user_sql.mysql import MariaDBRenderer, MySQLRenderer
+from dj_query.user_sql.operators import NotKnownError
 from dj_query.user_sql.parse import parse
 from dj_query.user_sql.passthrough import pass_through
 from dj_query.user_sql.postgres import PostgresRenderer
-from dj_query.user_sql.render import NotKnownError, Renderer
+from dj_query.user_sql.render import Renderer
 from dj_query.user_sql.scan import Sort, Token, scan, scan_list
 from dj_schema.errors import QuerySyntaxError
 

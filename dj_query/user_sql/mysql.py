@@ -6,9 +6,11 @@ from dataclasses import replace
 
 from dj_query.user_sql.kinds import EXACT, NUMBERS, TEXTS, Kind, Piece, joint_kind
 from dj_query.user_sql.literals import mysql_string
-from dj_query.user_sql.render import CAST_KINDS, Call, Renderer
+from dj_query.user_sql.render import Renderer
+from dj_query.user_sql.server import CAST_KINDS, Call
 from dj_query.user_sql.signatures import Signature
 
+_BIT_OPERATORS = ("&", "|", "^", "<<", ">>")
 _SPREADS = frozenset({"STD", "STDDEV", "STDDEV_POP", "STDDEV_SAMP", "VARIANCE", "VAR_POP", "VAR_SAMP"})
 
 
@@ -64,16 +66,16 @@ class MySQLRenderer(Renderer):
         kind: Kind = joint_kind([left, right])
         if operator == "/" and kind in ("int", "bool"):
             kind = "decimal"
-        elif operator == "DIV" or operator in ("&", "|", "^", "<<", ">>") or kind == "bool":
+        elif operator == "DIV" or operator in _BIT_OPERATORS or kind == "bool":
             kind = "int"
         if operator in ("+", "-", "*") and kind == "int" and _may_be_negative(operator, left, right):
             # MySQL refuses a negative result where one of two integers is unsigned.
             left = Piece(f"CAST({left.sql} AS DECIMAL(20))", "int")
         sql = f"{left.operand} {operator} {right.operand}"
-        return Piece(sql, kind, is_atomic=False, is_wide=True)
+        return Piece(sql, kind, is_atomic=False, is_wide=operator not in _BIT_OPERATORS)
 
     def inverted(self, piece: Piece) -> Piece:
-        return Piece(f"~{piece.operand}", "int", is_atomic=False, is_wide=True)
+        return Piece(f"~{piece.operand}", "int", is_atomic=False)
 
     def hex_string(self, digits: str) -> Piece:
         return Piece(f"X'{digits}'", "bytes", constant=digits, is_nullable=False)

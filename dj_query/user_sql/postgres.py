@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from dj_query.user_sql.kinds import NUMBERS, TEXTS, Kind, Piece, joint_kind
 from dj_query.user_sql.literals import postgres_string
 from dj_query.user_sql.mysql import result_kind
 from dj_query.user_sql.postgres_functions import TRANSLATIONS
-from dj_query.user_sql.render import CAST_KINDS, Call, Renderer
+from dj_query.user_sql.postgres_json import json_steps
+from dj_query.user_sql.render import Renderer
+from dj_query.user_sql.server import CAST_KINDS, Call
 from dj_query.user_sql.signatures import Signature
 from dj_schema.errors import QuerySyntaxError
 
@@ -18,7 +19,6 @@ from dj_schema.errors import QuerySyntaxError
 _NUMBER_PREFIX = postgres_string(r"^\s*(?:([+-]?)((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?))?.*$")
 _INTEGER_PREFIX = postgres_string(r"^\s*(?:([+-]?)([0-9]+))?.*$")
 _SIGN_ZERO_DIGITS = postgres_string(r"\10\2")
-_STEP = re.compile(r'\.\s*(?:"((?:[^"\\]|\\.)*)"|([^\W\d][\w$]*))|\[\s*(\d+|last(?:\s*-\s*\d+)?)\s*\]')
 _CAST_TYPES = {
     "SIGNED": "BIGINT",
     "CHAR": "TEXT",
@@ -351,26 +351,6 @@ class PostgresRenderer(Renderer):
         distinct = "DISTINCT " if call.is_distinct else ""
         sql = f"{written}({distinct}{', '.join(part.sql for part in call.arguments)}){call.over}"
         return Piece(sql, result_kind(signature, call.arguments) if signature else "unknown")
-
-
-def json_steps(path: str) -> list[str]:
-    """Return the elements of a PostgreSQL path array for a MySQL path such as ``$.lights[0].side``."""
-    if not path.startswith("$"):
-        raise QuerySyntaxError(f"The path {path!r} into JSON does not start with $. Write it as '$.length'.")
-    steps, at = [], 1
-    while at < len(path):
-        match = _STEP.match(path, at)
-        if match is None:
-            raise QuerySyntaxError(f"The path {path!r} into JSON is not understood from {path[at:]!r} on.")
-        quoted, plain, index = match.groups()
-        if index is not None:
-            back = index.replace(" ", "").removeprefix("last")
-            steps.append(index if index.isdigit() else str(int(back or 0) - 1))
-        else:
-            name = plain if plain is not None else re.sub(r"\\(.)", r"\1", quoted)
-            steps.append('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"')
-        at = match.end()
-    return steps
 
 
 def _wide(piece: Piece) -> str:

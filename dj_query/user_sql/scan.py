@@ -13,6 +13,7 @@ from enum import Enum
 from itertools import pairwise
 
 from dj_query.user_sql.literals import unescape
+from dj_query.user_sql.words import CONSTANTS, INFIX, NOT_CALLS, PREFIX, QUERY_WORDS, UNITS
 from dj_schema.errors import QuerySyntaxError
 
 
@@ -48,89 +49,6 @@ _TOKEN = re.compile(
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029]")
 _CLOSES = {")": "(", "]": "["}
-
-# Words that end or join expressions: never an attribute after an operand, and never a call.
-INFIX = frozenset(
-    {
-        "AND",
-        "OR",
-        "XOR",
-        "NOT",
-        "IN",
-        "IS",
-        "LIKE",
-        "ILIKE",
-        "RLIKE",
-        "REGEXP",
-        "BETWEEN",
-        "DIV",
-        "MOD",
-        "ESCAPE",
-        "COLLATE",
-        "AS",
-        "ASC",
-        "DESC",
-        "WHEN",
-        "THEN",
-        "ELSE",
-        "END",
-        "SEPARATOR",
-        "ORDER",
-        "FROM",
-        "FOR",
-        "USING",
-        "OVER",
-        "RETURNING",
-        "SOUNDS",
-        "MEMBER",
-        "ROWS",
-        "RANGE",
-        "NULLS",
-        "AT",
-    }
-)
-# Words that start an operand when another operand follows them.
-PREFIX = frozenset(
-    {
-        "NOT",
-        "CASE",
-        "INTERVAL",
-        "DISTINCT",
-        "WHEN",
-        "THEN",
-        "ELSE",
-        "BINARY",
-        "EXISTS",
-        "BY",
-        "AS",
-        "ALL",
-        "ANY",
-        "BOTH",
-        "LEADING",
-        "TRAILING",
-    }
-)
-UNITS = frozenset({"MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"})
-_CONSTANTS = frozenset({"TRUE", "FALSE", "NULL"})
-_NOT_CALLS = INFIX | PREFIX | frozenset({"OF", "PARTITION", "FILTER", "WHERE", "AGAINST"})
-# Each opens, or belongs to, a query of its own, whose names nothing here could check.
-_QUERY_WORDS = frozenset(
-    {
-        "SELECT",
-        "WITH",
-        "TABLE",
-        "VALUES",
-        "UNION",
-        "INTERSECT",
-        "EXCEPT",
-        "INTO",
-        "LIMIT",
-        "OFFSET",
-        "HAVING",
-        "PROCEDURE",
-        "WINDOW",
-    }
-)
 
 
 def scan(text: str, attributes: Collection[str]) -> list[Token]:
@@ -269,7 +187,7 @@ def _ends_operand(token: Token) -> bool:
         case Sort.FUNCTION:
             return False
         case Sort.WORD:
-            return upper == "END" or upper not in _NOT_CALLS
+            return upper == "END" or upper not in NOT_CALLS
     return True
 
 
@@ -285,17 +203,17 @@ def _word(
     called = following is not None and following.sort is Sort.SYMBOL and following.value == "("
     if not after_operand and token.value in attributes and not _is_keyword_here(upper, following, previous):
         return Token(Sort.NAME, token.value, token.is_glued)
-    if upper in _QUERY_WORDS:
+    if upper in QUERY_WORDS:
         hint = "Restrict by a query expression instead: names in a query in text cannot be checked."
         raise _refusal(text, f"has {upper}, which belongs to a query of its own", hint)
     is_type = upper == "DECIMAL" or (previous is not None and previous.value.upper() in ("AS", "RETURNING"))
-    sort = Sort.FUNCTION if called and upper not in _NOT_CALLS and not is_type else Sort.WORD
+    sort = Sort.FUNCTION if called and upper not in NOT_CALLS and not is_type else Sort.WORD
     return Token(sort, token.value, token.is_glued)
 
 
 def _is_keyword_here(upper: str, following: Token | None, previous: Token | None) -> bool:
     """Decide for a word that is also an attribute, at a place where an operand may stand."""
-    if upper in _CONSTANTS or (
+    if upper in CONSTANTS or (
         previous is not None and previous.sort is Sort.WORD and previous.value.upper() == "AS"
     ):
         return True

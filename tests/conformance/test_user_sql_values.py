@@ -51,12 +51,42 @@ CAR = {
 OTHER_CAR = {"name": "Rever", "length": 100, "inspected": False, "tags": [], "note": None}
 U1, U2 = uuid.UUID("6c2c5e1e-0000-4000-8000-0000000000ab"), uuid.UUID(int=2)
 ROWS: list[tuple[Any, ...]] = [
-    (1, 200, 7, 5_000_000_000, 2.5, 0.5, Decimal("3.25"), True, "F", "Ada Lovelace", "12ab", "2024-02-29",
-     "2024-02-29 13:45:10", json.dumps(CAR), U1),
-    (2, 3, -4, -1, -1.25, 0.25, Decimal("0.10"), False, "M", "bob_50%", "x", "2023-12-31",
-     "2023-12-31 23:59:59", json.dumps(OTHER_CAR), U2),
+    (
+        1,
+        200,
+        7,
+        5_000_000_000,
+        2.5,
+        0.5,
+        Decimal("3.25"),
+        True,
+        "F",
+        "Ada Lovelace",
+        "12ab",
+        "2024-02-29",
+        "2024-02-29 13:45:10",
+        json.dumps(CAR),
+        U1,
+    ),
+    (
+        2,
+        3,
+        -4,
+        -1,
+        -1.25,
+        0.25,
+        Decimal("0.10"),
+        False,
+        "M",
+        "bob_50%",
+        "x",
+        "2023-12-31",
+        "2023-12-31 23:59:59",
+        json.dumps(OTHER_CAR),
+        U2,
+    ),
     (3, *[None] * 14),
-]  # fmt: skip
+]
 SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
 
@@ -175,9 +205,19 @@ def test_condition_keeps_the_rows_where_its_value_is_true(table: Table, text: st
 
 @pytest.mark.parametrize(
     ("text", "ids"),
-    [("n", [1, 2]), ("n - 7", [2]), ("x", [1, 2]), ("1", [1, 2, 3]), ("0", []), ("NULL", []), ("'1'", [1, 2, 3]),
-     ("code", [1]), ("amount", [1, 2]), ("car->>'$.length'", [1, 2])],
-)  # fmt: skip
+    [
+        ("n", [1, 2]),
+        ("n - 7", [2]),
+        ("x", [1, 2]),
+        ("1", [1, 2, 3]),
+        ("0", []),
+        ("NULL", []),
+        ("'1'", [1, 2, 3]),
+        ("code", [1]),
+        ("amount", [1, 2]),
+        ("car->>'$.length'", [1, 2]),
+    ],
+)
 def test_condition_may_be_a_number_or_a_text(table: Table, text: str, ids: list[int]) -> None:
     assert table.ids(text) == ids
 

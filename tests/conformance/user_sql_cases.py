@@ -352,4 +352,11 @@ CASES: dict[str, list[Any]] = {
     "IF(JSON_LENGTH(car->'$.tags') > 0, car->>'$.tags[0]', 'none')": ["a", "none", "none"],
     "STD(ok)": [0.5],
     "car->>'$.lights[last].on'": ["0", None, None],
+    "- -n": [7, -4, None],
+    "- -5": [5, 5, 5],
+    "n * 2 ^ 3": [7, -4, None],
+    "~small + n": [18446744073709551422, 18446744073709551608, None],
+    "small - n * 2": [186, 11, None],
+    "n - '-5'": [12.0, 1.0, None],
+    "CASE WHEN ok THEN d END": [D(2024, 2, 29), None, None],
 }

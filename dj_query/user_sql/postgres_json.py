@@ -1,0 +1,87 @@
+"""JSON: MySQL's paths and functions in PostgreSQL's words."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dj_query.user_sql.kinds import Kind, Piece
+from dj_query.user_sql.translation import Translation, whole
+from dj_schema.errors import QuerySyntaxError
+
+if TYPE_CHECKING:
+    from dj_query.user_sql.postgres import PostgresRenderer
+    from dj_query.user_sql.server import Call
+
+_STEP = re.compile(r'\.\s*(?:"((?:[^"\\]|\\.)*)"|([^\W\d][\w$]*))|\[\s*(\d+|last(?:\s*-\s*\d+)?)\s*\]')
+
+
+def json_steps(path: str) -> list[str]:
+    """Return the elements of a PostgreSQL path array for a MySQL path such as ``$.lights[0].side``."""
+    if not path.startswith("$"):
+        raise QuerySyntaxError(f"The path {path!r} into JSON does not start with $. Write it as '$.length'.")
+    steps, at = [], 1
+    while at < len(path):
+        match = _STEP.match(path, at)
+        if match is None:
+            raise QuerySyntaxError(f"The path {path!r} into JSON is not understood from {path[at:]!r} on.")
+        quoted, plain, index = match.groups()
+        if index is not None:
+            back = index.replace(" ", "").removeprefix("last")
+            steps.append(index if index.isdigit() else str(int(back or 0) - 1))
+        else:
+            name = plain if plain is not None else re.sub(r"\\(.)", r"\1", quoted)
+            steps.append('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"')
+        at = match.end()
+    return steps
+
+
+def _json(r: PostgresRenderer, piece: Piece) -> str:
+    return piece.operand if piece.kind in ("json", "unknown") else f"CAST({piece.sql} AS JSONB)"
+
+
+def _json_length(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    document = call.arguments[0]
+    if len(call.arguments) > 1:
+        document = r.json_at(document, str(call.arguments[1].constant), as_text=False)
+    sql = _json(r, document)
+    keys = f"(SELECT COUNT(*) FROM JSONB_OBJECT_KEYS({sql}))"
+    cases = f"WHEN 'array' THEN JSONB_ARRAY_LENGTH({sql}) WHEN 'object' THEN {keys}"
+    return whole(f"CASE JSONB_TYPEOF({sql}) {cases} ELSE CHAR_LENGTH(LEFT(CAST({sql} AS TEXT), 1)) END")
+
+
+def _json_contains(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    document = call.arguments[0]
+    if len(call.arguments) > 2:
+        document = r.json_at(document, str(call.arguments[2].constant), as_text=False)
+    return Piece(f"{_json(r, document)} @> {_json(r, call.arguments[1])}", "bool", is_atomic=False)
+
+
+def _json_type(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    sql = _json(r, call.arguments[0])
+    number = f"CASE WHEN CAST({sql} AS TEXT) ~ '^-?[0-9]+$' THEN 'INTEGER' ELSE 'DOUBLE' END"
+    return Piece(
+        f"CASE JSONB_TYPEOF({sql}) WHEN 'number' THEN {number} ELSE UPPER(JSONB_TYPEOF({sql})) END", "string"
+    )
+
+
+def _json_build(name: str) -> Translation:
+    return lambda r, call, kind: Piece(
+        f"{name}({', '.join(a.sql for a in call.arguments)}){call.over}", "json"
+    )
+
+
+def _no_translation(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    raise QuerySyntaxError(f"{call.name} cannot be done on PostgreSQL.")
+
+
+JSON: dict[str, Translation] = {
+    "JSON_LENGTH": _json_length,
+    "JSON_CONTAINS": _json_contains,
+    "JSON_TYPE": _json_type,
+    "JSON_KEYS": _no_translation,
+    "JSON_ARRAY": _json_build("JSONB_BUILD_ARRAY"),
+    "JSON_OBJECT": _json_build("JSONB_BUILD_OBJECT"),
+    "JSON_ARRAYAGG": _json_build("JSONB_AGG"),
+    "JSON_OBJECTAGG": _json_build("JSONB_OBJECT_AGG"),
+}

@@ -1,0 +1,152 @@
+"""Texts: MySQL's functions in PostgreSQL's words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dj_query.user_sql.kinds import Kind, Piece
+from dj_query.user_sql.translation import Translation
+from dj_schema.errors import QuerySyntaxError
+
+if TYPE_CHECKING:
+    from dj_query.user_sql.postgres import PostgresRenderer
+    from dj_query.user_sql.server import Call
+
+
+def _texts(r: PostgresRenderer, call: Call) -> list[str]:
+    return [r.text(part).operand for part in call.arguments]
+
+
+def _concat(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    parts = [f"CAST({part} AS TEXT)" if part == "NULL" else part for part in _texts(r, call)]
+    return Piece(" || ".join(parts), "string", is_atomic=len(parts) == 1)
+
+
+def _text_call(name: str) -> Translation:
+    return lambda r, call, kind: Piece(f"{name}({', '.join(r.text(a).sql for a in call.arguments)})", kind)
+
+
+def _text_and_count(name: str) -> Translation:
+    def translate(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+        text, count, *more = call.arguments
+        n = (
+            count.sql
+            if count.constant and not count.sql.startswith("-")
+            else f"GREATEST({r.number(count).sql}, 0)"
+        )
+        n = n if count.constant else f"CAST({n} AS INT)"
+        return Piece(f"{name}({', '.join([r.text(text).sql, n, *(r.text(a).sql for a in more)])})", "string")
+
+    return translate
+
+
+def _substring(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    text = r.text(call.arguments[0]).operand
+    start = r.number(call.arguments[1])
+    size = ""
+    if len(call.arguments) > 2:
+        count = r.number(call.arguments[2])
+        size = f" FOR {count.sql}" if count.constant and not count.sql.startswith("-") else ""
+        size = size or f" FOR GREATEST(CAST({count.sql} AS INT), 0)"
+    if isinstance(start.constant, str) and start.constant.isdigit() and start.constant != "0":
+        return Piece(f"SUBSTRING({text} FROM {start.sql}{size})", "string")
+    at = f"CAST({start.sql} AS INT)"
+    length = f"CHAR_LENGTH({text})"
+    place = f"CASE WHEN {at} < 0 THEN {length} + 1 + {at} ELSE {at} END"
+    empty = f"{at} = 0 OR {at} < -{length}"
+    return Piece(f"CASE WHEN {empty} THEN '' ELSE SUBSTRING({text} FROM {place}{size}) END", "string")
+
+
+def _locate(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    needle, text = _texts(r, call)[:2]
+    if len(call.arguments) == 2:
+        return Piece(f"STRPOS({text}, {needle})", "int")
+    start = r.number(call.arguments[2]).operand
+    found = f"STRPOS(SUBSTRING({text} FROM {start}), {needle})"
+    return Piece(f"CASE WHEN {found} > 0 THEN {found} + {start} - 1 ELSE {found} END", "int")
+
+
+def _instr(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    text, needle = _texts(r, call)
+    return Piece(f"STRPOS({text}, {needle})", "int")
+
+
+def _hex(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    part = call.arguments[0]
+    if part.kind in ("int", "bool"):
+        return Piece(f"UPPER(TO_HEX(CAST({r.number(part).sql} AS BIGINT)))", "string")
+    raw = {"bytes": part.sql, "uuid": f"UUID_SEND({part.sql})"}.get(part.kind)
+    raw = raw or f"CONVERT_TO({r.text(part).sql}, 'UTF8')"
+    return Piece(f"UPPER(ENCODE({raw}, 'hex'))", "string")
+
+
+def _sha2(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    size = {"0": "256"}.get(str(call.arguments[1].constant), str(call.arguments[1].constant))
+    if size not in ("224", "256", "384", "512"):
+        raise QuerySyntaxError("SHA2 takes 224, 256, 384 or 512 as its second argument.")
+    return Piece(f"ENCODE(SHA{size}(CONVERT_TO({r.text(call.arguments[0]).sql}, 'UTF8')), 'hex')", "string")
+
+
+def _substring_index(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    text, mark = _texts(r, call)[:2]
+    n, count = call.arguments[2].constant, r.number(call.arguments[2]).operand
+    parts = f"STRING_TO_ARRAY({text}, {mark})"
+    length = f"CARDINALITY({parts})"
+    last = f"({parts})[GREATEST({length} + 1 + {count}, 1):{length}]"
+    first = f"({parts})[1:{count}]"
+    if isinstance(n, str):
+        return Piece(f"ARRAY_TO_STRING({last if n.startswith('-') else first}, {mark})", "string")
+    return Piece(f"ARRAY_TO_STRING(CASE WHEN {count} < 0 THEN {last} ELSE {first} END, {mark})", "string")
+
+
+def _field(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    needle, *others = call.arguments
+    whens = " ".join(
+        f"WHEN {r.compare('=', needle, other).sql} THEN {i}" for i, other in enumerate(others, 1)
+    )
+    return Piece(f"CASE {whens} ELSE 0 END", "int")
+
+
+def _elt(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    n, *texts = call.arguments
+    whens = " ".join(f"WHEN {i} THEN {r.text(text).sql}" for i, text in enumerate(texts, 1))
+    return Piece(f"CASE {r.number(n).sql} {whens} END", "string")
+
+
+def _strcmp(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    a, b = _texts(r, call)
+    return Piece(f"CASE WHEN {a} < {b} THEN -1 WHEN {a} > {b} THEN 1 WHEN {a} = {b} THEN 0 END", "int")
+
+
+def _find_in_set(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    needle, texts = _texts(r, call)
+    found = f"COALESCE(ARRAY_POSITION(STRING_TO_ARRAY({texts}, ','), {needle}), 0)"
+    return Piece(f"CASE WHEN {needle} IS NOT NULL AND {texts} IS NOT NULL THEN {found} END", "int")
+
+
+TEXTS: dict[str, Translation] = {
+    "CONCAT": _concat,
+    "CONCAT_WS": _text_call("CONCAT_WS"),
+    **{name: _text_call("UPPER") for name in ("UPPER", "UCASE")},
+    **{name: _text_call("LOWER") for name in ("LOWER", "LCASE")},
+    **{
+        name: _text_call(name)
+        for name in ("LTRIM", "RTRIM", "REVERSE", "MD5", "REPLACE", "BIT_LENGTH", "ASCII")
+    },
+    **{name: _text_call("OCTET_LENGTH") for name in ("LENGTH", "OCTET_LENGTH")},
+    **{name: _text_call("CHAR_LENGTH") for name in ("CHAR_LENGTH", "CHARACTER_LENGTH")},
+    **{name: _text_and_count(name) for name in ("LEFT", "RIGHT", "REPEAT", "LPAD", "RPAD")},
+    "SPACE": lambda r, call, _: Piece(
+        f"REPEAT(' ', CAST({r.number(call.arguments[0]).sql} AS INT))", "string"
+    ),
+    **dict.fromkeys(("SUBSTR", "MID"), _substring),
+    "LOCATE": _locate,
+    "INSTR": _instr,
+    "HEX": _hex,
+    "SHA2": _sha2,
+    "SUBSTRING_INDEX": _substring_index,
+    "FIELD": _field,
+    "ELT": _elt,
+    "STRCMP": _strcmp,
+    "FIND_IN_SET": _find_in_set,
+}
