@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dj_query.user_sql.kinds import EXACT, NUMBERS, TEXTS, Kind, Piece, joint_kind
 from dj_query.user_sql.literals import mysql_string
+from dj_query.user_sql.operators import check_number
 from dj_query.user_sql.render import Renderer
 from dj_query.user_sql.server import CAST_KINDS, Call
 from dj_query.user_sql.signatures import Signature
@@ -47,7 +48,10 @@ class MySQLRenderer(Renderer):
         return Piece(f"JSON_UNQUOTE({piece.sql})", "string")
 
     def truth(self, piece: Piece) -> Piece:
-        return self.number(piece) if piece.is_text_constant else piece
+        if piece.is_text_constant:
+            return self.number(piece)
+        check_number(piece)
+        return piece
 
     def numeric(self, piece: Piece) -> Piece:
         if piece.kind in ("string", "enum", "json"):

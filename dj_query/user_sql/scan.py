@@ -30,11 +30,12 @@ class Sort(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token; `is_glued` says that no space stands before it."""
+    """One token; `is_glued`: no space is before it; `is_operand`: a word where a value stands."""
 
     sort: Sort
     value: str
     is_glued: bool = False
+    is_operand: bool = False
 
 
 _TOKEN = re.compile(
@@ -208,7 +209,7 @@ def _word(
         raise _refusal(text, f"has {upper}, which belongs to a query of its own", hint)
     is_type = upper == "DECIMAL" or (previous is not None and previous.value.upper() in ("AS", "RETURNING"))
     sort = Sort.FUNCTION if called and upper not in NOT_CALLS and not is_type else Sort.WORD
-    return Token(sort, token.value, token.is_glued)
+    return Token(sort, token.value, token.is_glued, not after_operand)
 
 
 def _is_keyword_here(upper: str, following: Token | None, previous: Token | None) -> bool:

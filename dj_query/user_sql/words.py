@@ -84,3 +84,16 @@ QUERY_WORDS = frozenset(
         "WINDOW",
     }
 )
+# Words that stand where a value may, in what passes through: of literals, types and clauses.
+OPERAND_WORDS = (
+    NOT_CALLS
+    | CONSTANTS
+    | UNITS
+    | frozenset(
+        {"CURRENT_USER", "SESSION_USER", "CURRENT_ROLE", "CURRENT_DATE", "CURRENT_TIME", "DEFAULT", "ROW"}
+    )
+    | frozenset({"CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP", "UTC_DATE", "UTC_TIME", "UTC_TIMESTAMP"})
+    | frozenset(
+        {"DATE", "TIME", "TIMESTAMP", "CURRENT", "UNBOUNDED", "SIGNED", "UNSIGNED", "CHAR", "CURRENT_TIME"}
+    )
+)

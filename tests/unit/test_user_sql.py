@@ -173,6 +173,19 @@ def test_name_that_is_no_attribute_is_an_error_that_names_it(text: str, name: st
         compile_value(text, KINDS, dialect)
 
 
+def test_name_in_what_passes_through_is_checked() -> None:
+    for text in ("nmae ILIKE 'a'", "name ILIKE nmae", "(nmae) ILIKE 'x'", "n = ANY(nmae)"):
+        with pytest.raises(UnknownAttributeError, match="Did you mean 'name'"):
+            compile_condition(text, KINDS, "postgresql")
+
+
+def test_date_is_no_condition() -> None:
+    for dialect in DIALECTS:
+        for text in ("d", "NOT d", "d AND n = 1", "IF(d, 1, 2)"):
+            with pytest.raises(QuerySyntaxError, match="is of kind date"):
+                compile_condition(text, KINDS, dialect)
+
+
 def test_error_of_an_unknown_attribute_suggests_close_ones() -> None:
     with pytest.raises(UnknownAttributeError, match="Did you mean 'weight'"):
         compile_condition("wieght > 5", KINDS, "mysql")
@@ -378,15 +391,12 @@ def test_string_is_written_so_that_it_reads_back(value: str) -> None:
     assert unescape(mysql_string(escaped)[1:-1], "'") == escaped
 
 
+SCRAPS = [*"n'\"`\\;-#/*() ,.@$%=1a0x\n\0{}[]:!|&<>~^", "name", " OR ", "- ", "(-", "YEAR(", "CASE WHEN "]
+SCRAPS += ["/*", "--", "--+", "''", " ILIKE ", "d", "t", " INTERVAL ", "x'41'"]
+
+
 @settings(deadline=None)
-@given(
-    st.lists(
-        st.sampled_from(
-            [*list("n'\"`\\;-#/*() ,.@$%=1a0x\n\x00{}[]:!|&<>~^"), "name", " OR ", "- ", "(-", "YEAR(", "CASE WHEN ", "/*", "--", "--+", "''"]
-        ),
-        max_size=25,
-    ).map("".join)
-)
+@given(st.lists(st.sampled_from(SCRAPS), max_size=25).map("".join))
 def test_whatever_is_written_compiles_to_one_bracketed_expression_or_is_refused(text: str) -> None:
     for dialect in DIALECTS:
         try:
