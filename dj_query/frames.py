@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,30 +30,23 @@ def dtype_of(attribute: Attribute) -> np.dtype[Any]:
 def column_array(attribute: Attribute, values: Sequence[Any], squeeze: bool = False) -> np.ndarray[Any, Any]:
     """Return a column as a one-dimensional array; NULL is NaN among floats, and None in an object array."""
     dtype = dtype_of(attribute)
-    if dtype.kind == "f":
+    if dtype.kind == "f" or (dtype.kind != "O" and not (attribute.is_nullable and None in values)):
         return np.array(values, dtype=dtype)  # None becomes NaN
-    if dtype.kind != "O" and not (attribute.is_nullable and None in values):
-        return np.array(values, dtype=dtype)
-    array = np.empty(len(values), dtype=object)
     if squeeze:
         values = [v.squeeze() if isinstance(v, np.ndarray) else v for v in values]
-    array[:] = _boxed(values)
-    return array
-
-
-def _boxed(values: Sequence[Any]) -> Any:
-    """Keep numpy from taking a list of equal-length sequences for a matrix."""
-    if any(isinstance(v, (list, tuple, dict, set, np.ndarray)) for v in values):
-        boxed = np.empty(len(values), dtype=object)
-        for i, v in enumerate(values):
-            boxed[i] = v
-        return boxed
-    return values
+    # fromiter takes each value as one object, also a sequence or an array
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def columns_of(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> dict[str, np.ndarray[Any, Any]]:
-    columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(attributes)
+    """Return one array for each attribute."""
+    columns = _by_column(len(attributes), rows)
     return {a.name: column_array(a, c, squeeze) for a, c in zip(attributes, columns, strict=True)}
+
+
+def _by_column(n_columns: int, rows: Rows) -> list[list[Any]]:
+    # one pass a column: `zip(*rows)` would hold an iterator for each row
+    return [list(map(itemgetter(i), rows)) for i in range(n_columns)]
 
 
 def structured_array(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> np.ndarray[Any, Any]:
@@ -73,7 +67,8 @@ def pandas_frame(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> 
     columns: dict[str, Any] = dict(columns_of(attributes, rows, squeeze))
     for a in attributes:
         if a.kind == "datetime":
-            columns[a.name] = np.array(columns[a.name], dtype="datetime64[us]")
+            # the slow way through numpy's own reading of objects takes ten times as long
+            columns[a.name] = pd.DatetimeIndex(columns[a.name], dtype="datetime64[us]")
     frame = pd.DataFrame(columns, copy=False)
     key = [a.name for a in attributes if a.in_key]
     return frame.set_index(key) if key else frame
@@ -85,7 +80,7 @@ def arrow_table(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> A
         import pyarrow as pa
     except ImportError as e:
         raise DataJointError('to_arrow() needs pyarrow: pip install "dj-workers[arrow]".') from e
-    columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(attributes)
+    columns = _by_column(len(attributes), rows)
     arrays = [pa.array(_arrow_values(a, c), type=_arrow_type(pa, a)) for a, c in zip(attributes, columns, strict=True)]
     return pa.table(arrays, names=[a.name for a in attributes])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from dj_query.compile import select_text
@@ -50,7 +51,7 @@ class Decoding:
         if self.is_trivial or not rows:
             return rows
         keys = [{n: row[i] for n, i in self.key_indexes} for row in rows] if self.keyed else []
-        columns: list[Any] = list(zip(*rows, strict=True))
+        columns = [list(map(itemgetter(i), rows)) for i in range(len(self.names))]
         for i, decode in self.decoders:
             columns[i] = [None if v is None else decode(v) for v in columns[i]]
         for i, decode_with_key in self.keyed:
