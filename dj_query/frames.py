@@ -81,7 +81,10 @@ def arrow_table(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> A
     except ImportError as e:
         raise DataJointError('to_arrow() needs pyarrow: pip install "dj-workers[arrow]".') from e
     columns = _by_column(len(attributes), rows)
-    arrays = [pa.array(_arrow_values(a, c), type=_arrow_type(pa, a)) for a, c in zip(attributes, columns, strict=True)]
+    arrays = [
+        pa.array(_arrow_values(a, c), type=_arrow_type(pa, a))
+        for a, c in zip(attributes, columns, strict=True)
+    ]
     return pa.table(arrays, names=[a.name for a in attributes])
 
 

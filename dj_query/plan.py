@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dj_query.compile import select_text
 from dj_query.select import Equals, Select, TableSource, UserCondition
@@ -56,7 +56,8 @@ class Decoding:
             columns[i] = [None if v is None else decode(v) for v in columns[i]]
         for i, decode_with_key in self.keyed:
             columns[i] = [
-                None if v is None else decode_with_key(v, key) for v, key in zip(columns[i], keys, strict=True)
+                None if v is None else decode_with_key(v, key)
+                for v, key in zip(columns[i], keys, strict=True)
             ]
         return list(zip(*columns, strict=True))
 
@@ -93,8 +94,7 @@ def _json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, (str, bytes)) else value
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     text: str
     params: tuple[Any, ...]
     decoding: Decoding
@@ -155,5 +155,3 @@ def narrowed_to(select: Select, names: Sequence[str]) -> Select:
         by_name = {c.attribute.name: c for c in inner.columns}
         return replace(inner, columns=tuple(by_name[n] for n in names))
     return replace(select, columns=wanted)
-
-

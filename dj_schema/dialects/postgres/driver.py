@@ -82,15 +82,17 @@ class PostgresSession:
         cursor = self._cursor
         try:
             cursor.execute(text, params)  # type: ignore[arg-type]
-            if cursor.description is None:
+            found = cursor.pgresult
+            # `cursor.description` makes an object a column, for each statement
+            if found is None or found.status != pq.ExecStatus.TUPLES_OK:
                 if text == "COMMIT" and cursor.statusmessage == "ROLLBACK":
                     raise TransactionError(
                         "nothing was committed: a statement of this transaction had failed, and PostgreSQL "
                         "rolls back all of it; put what may fail into `with connection.transaction:`"
                     )
                 return Result(n_rows=max(cursor.rowcount, 0))
-            rows: list[Row] = cursor.fetchall()
-            return Result(rows, cursor.rowcount, tuple(c.name for c in cursor.description))
+            names = tuple([(found.fname(i) or b"").decode() for i in range(found.nfields)])
+            return Result(cursor.fetchall(), cursor.rowcount, names)
         except psycopg.Error as e:
             raise self._translate(e, text) from e
 
