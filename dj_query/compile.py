@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dj_query.select import (
     AllOf,
@@ -18,6 +18,7 @@ from dj_query.select import (
     JsonEquals,
     Negated,
     OneOf,
+    Ordering,
     Select,
     Source,
     TableSource,
@@ -57,7 +58,7 @@ def where_clause(select: Select, dialect: Dialect) -> Sql:
     """Return the WHERE of a block over one table, for a DELETE or an UPDATE of it."""
     assert isinstance(select.source, TableSource)
     names = select.source
-    return _Compiler(dialect).where(select.where, {n: "" for n in names.names}, names)
+    return _Compiler(dialect).where(select.where, dict.fromkeys(names.names, ""), names)
 
 
 class _Compiler:
@@ -86,9 +87,22 @@ class _Compiler:
         statement = sql("SELECT {} FROM {}{}", shown, source, self.where(select.where, scope))
         if select.group:
             statement += sql(" GROUP BY {}", idents(select.group))
-        if select.is_distinct and not select.columns:
-            statement += sql(" LIMIT 1")
-        return statement + _window(select.window) if select.window else statement
+        elif select.group is not None and not any(_is_aggregate(c) for c in select.columns):
+            statement += sql(" HAVING count(*) >= 0")  # one group, where no aggregate says so
+        return statement + self._window(select.window) if select.window else statement
+
+    def _window(self, window: Window) -> Sql:
+        order = join(", ", (self._ordering(o) for o in window.order))
+        text = sql(" ORDER BY {}", order) if window.order else EMPTY
+        if window.limit is not None or window.offset:
+            text += sql(" LIMIT {}", Param(_NO_LIMIT if window.limit is None else window.limit))
+        if window.offset:
+            text += sql(" OFFSET {}", Param(window.offset))
+        return text
+
+    def _ordering(self, ordering: Ordering) -> Sql:
+        nulls = self._dialect.rows.order_nulls(ordering.is_descending) if ordering.is_nullable else EMPTY
+        return sql("{} DESC{}" if ordering.is_descending else "{}{}", Ident(ordering.name), nulls)
 
     # -- sources -----------------------------------------------------------------------------------
 
@@ -107,7 +121,9 @@ class _Compiler:
                 return self._join(source)
             case UnionSource():
                 alias = self._alias()
-                return sql("({}) AS {}", self._union(source), Ident(alias)), dict.fromkeys(source.names, alias)
+                return sql("({}) AS {}", self._union(source), Ident(alias)), dict.fromkeys(
+                    source.names, alias
+                )
 
     def _join(self, source: JoinSource) -> tuple[Sql, Scope]:
         left, left_scope = self.source(source.left)
@@ -122,29 +138,30 @@ class _Compiler:
         return sql(verb, left, right), scope
 
     def _union(self, source: UnionSource) -> Sql:
-        key = [a.name for a in source.attributes if a.in_key]
+        """Rows of the first with what the second adds to them, then those of the second alone."""
+        key = tuple(a.name for a in source.attributes if a.in_key)
         mine = {c.attribute.name for c in source.left.columns}
-        left, right = Ident("u1"), Ident("u2")
-        a, b = self.select(source.left), self.select(source.right)
-        both = join(" AND ", (sql("{} = {}", Ident("u1", k), Ident("u2", k)) for k in key)) if key else sql("TRUE")
-        columns_of_a = join(", ", (Ident("u1" if n.name in mine else "u2", n.name) for n in source.attributes))
-        # rows of the second that the first has too are joined to it, so here only its others are left
-        columns_of_b = join(
-            ", ",
-            (
-                sql("{}", Ident("u2", n.name)) if n.in_key or n.name not in mine
-                else sql("{} AS {}", Ident("u1", n.name), Ident(n.name))
-                for n in source.attributes
-            ),
+        theirs = {c.attribute.name for c in source.right.columns}
+        a, b = self._alias(), self._alias()
+        first = (Ident(a if n.name in mine else b, n.name) for n in source.attributes)
+        rows = sql("SELECT {} FROM ({}) AS {}", join(", ", first), self.select(source.left), Ident(a))
+        if theirs - set(key):
+            rows += sql(" LEFT JOIN ({}) AS {} ON {}", self.select(source.right), Ident(b), _same(a, b, key))
+        a, b = self._alias(), self._alias()
+        second = (
+            sql("{}", Ident(b, n.name)) if n.name in theirs else sql("NULL AS {}", Ident(n.name))
+            for n in source.attributes
         )
-        again_a, again_b = self.select(source.left), self.select(source.right)
-        missing = join(" AND ", (sql("{} IS NULL", Ident("u1", k)) for k in key)) if key else sql("FALSE")
         return sql(
-            "SELECT {} FROM ({}) AS {} LEFT JOIN ({}) AS {} ON {} UNION ALL "
-            "SELECT {} FROM ({}) AS {} LEFT JOIN ({}) AS {} ON {} WHERE {}",
-            columns_of_a, a, left, b, right, both,
-            columns_of_b, again_b, right, again_a, left, both, missing,
-        )  # fmt: skip
+            "{} UNION ALL SELECT {} FROM ({}) AS {} WHERE NOT EXISTS (SELECT 1 FROM ({}) AS {} WHERE {})",
+            rows,
+            join(", ", second),
+            self.select(source.right),
+            Ident(b),
+            self.select(source.left),
+            Ident(a),
+            _same(a, b, key),
+        )
 
     # -- conditions --------------------------------------------------------------------------------
 
@@ -214,14 +231,10 @@ class _Compiler:
         return Ident(self._table.schema, self._table.table, name)
 
 
-def _window(window: Window) -> Sql:
-    order = join(
-        ", ", (sql("{} DESC" if o.is_descending else "{}", Ident(o.name)) for o in window.order)
-    )
-    text = sql(" ORDER BY {}", order) if window.order else EMPTY
-    if window.limit is not None or window.offset:
-        limit = _NO_LIMIT if window.limit is None else window.limit
-        text += sql(" LIMIT {}", Param(limit))
-    if window.offset:
-        text += sql(" OFFSET {}", Param(window.offset))
-    return text
+def _same(a: str, b: str, names: Sequence[str]) -> Sql:
+    """The condition that two sources have the same values."""
+    return join(" AND ", (sql("{} = {}", Ident(a, n), Ident(b, n)) for n in names)) if names else sql("TRUE")
+
+
+def _is_aggregate(column: Column) -> bool:
+    return not isinstance(column.origin, str) and column.origin.is_aggregate

@@ -42,8 +42,8 @@ class Top:
         if not isinstance(self.offset, int) or isinstance(self.offset, bool):
             raise TypeError(f"offset of Top must be an int, not {self.offset!r}")
         items = self.order_by
-        if items is not None and not isinstance(items, str):
-            if not isinstance(items, (list, tuple)) or not all(isinstance(i, str) for i in items):
-                raise TypeError(f"order_by of Top must be a str, a list of str or None, not {items!r}")
+        is_list = isinstance(items, (list, tuple)) and all(isinstance(i, str) for i in items)
+        if not (items is None or isinstance(items, str) or is_list):
+            raise TypeError(f"order_by of Top must be a str, a list of str or None, not {items!r}")
         if (self.limit or 0) < 0 or self.offset < 0:
             raise ValueError("limit and offset of Top cannot be negative")

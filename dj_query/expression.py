@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from dj_query import fetch, preview
 from dj_query.compile import count_statement, exists_statement, select_text
 from dj_query.conditions import Top
+from dj_query.joins import joined, united
 from dj_query.projection import aggregated, projected
 from dj_query.restrict import condition_of, negated
-from dj_query.select import Column, Condition, Constant, DerivedSource, JoinSource, Select, UnionSource, names_in
-from dj_query.semantics import determines, joined_attributes, matching_names
+from dj_query.select import Condition, Constant, Select, derived
 from dj_query.top import window_of
 from dj_schema.errors import DataJointError
 from dj_schema.heading import Heading
 
 if TYPE_CHECKING:
-    from dj_query.user_sql import UserExpression
+    from dj_query.user_sql import Dialect, UserExpression
     from dj_schema.connection import Connection
 
 
@@ -77,20 +77,14 @@ class QueryExpression(fetch.Fetching):
         if isinstance(condition, Constant) and condition.value:
             return self
         select = self.select
-        if select.is_plain and _reaches_source(select, self.heading, condition):
-            return self._with(replace(select, where=(*select.where, condition)))
-        return self._with(replace(derived(select), where=(condition,)))
+        if not select.takes(condition):
+            select = derived(select)
+        return self._with(replace(select, where=(*select.where, condition)))
 
     def __and__(self, restriction: Any) -> Self:
         return self.restrict(restriction)
 
     def __sub__(self, restriction: Any) -> Self:
-        from dj_query.universal import U
-
-        if isinstance(restriction, U):
-            raise DataJointError("Cannot subtract dj.U: it has every value, so nothing would be left.")
-        if isinstance(restriction, Top):
-            raise DataJointError("dj.Top can only be used with `&`.")
         return self._where(negated(condition_of(self, restriction)))
 
     def __xor__(self, other: Any) -> Any:
@@ -133,25 +127,7 @@ class QueryExpression(fetch.Fetching):
         then be among this query's attributes, unless `allow_nullable_pk`.
         """
         other = as_expression(other, "join")
-        if other.connection is not self.connection:
-            raise DataJointError("the two queries are on different connections and cannot be joined.")
-        using = matching_names(self.heading, other.heading, semantic_check)
-        if left and not allow_nullable_pk and not determines(self.heading, other.heading):
-            missing = [n for n in other.primary_key if n not in self.heading.attributes]
-            raise DataJointError(
-                "Left join requires the left operand to determine the right operand (A → B). "
-                f"The following attributes from the right operand's primary key are not determined by the "
-                f"left operand: {missing}. Use an inner join or restructure the query."
-            )
-        attributes = joined_attributes(self.heading, other.heading)
-        if left:
-            mine = self.heading.attributes
-            attributes = [a if a.name in mine else replace(a, is_nullable=True) for a in attributes]
-        select = join_selects(self.select, other.select, tuple(using), left)
-        by_name = {c.attribute.name: c for c in select.columns}
-        select = replace(select, columns=tuple(Column(a, by_name[a.name].origin) for a in attributes))
-        available = self.heading.lineage_available and other.heading.lineage_available
-        heading = Heading(tuple(attributes), lineage_available=available)
+        select, heading = joined(self, other, semantic_check, left, allow_nullable_pk)
         return QueryExpression.of(select, heading, self.connection)
 
     def __mul__(self, other: Any) -> QueryExpression:
@@ -177,38 +153,21 @@ class QueryExpression(fetch.Fetching):
         **named_attributes : str
             SQL aggregates over the attributes of `group`.
         """
-        group = as_expression(group, "aggr")
+        group = as_expression(group, "aggregate")
         missing = [n for n in self.primary_key if n not in group.heading.attributes]
         if missing:
             raise DataJointError(
                 f"aggr needs the primary key of the grouping query in the grouped one, which lacks {missing}."
             )
-        joined = self.join(group, left=not exclude_nonmatching, allow_nullable_pk=True)
-        select, heading = aggregated(self.heading, joined, attributes, named_attributes)
+        rows = self.join(group, left=not exclude_nonmatching, allow_nullable_pk=True)
+        select, heading = aggregated(self.heading, rows, attributes, named_attributes)
         return QueryExpression.of(select, heading, self.connection)
 
     aggregate = aggr
 
     def __add__(self, other: Any) -> QueryExpression:
-        other = as_expression(other, "unite")
-        if other.connection is not self.connection:
-            raise DataJointError("the two queries are on different connections and cannot be united.")
-        a, b = self.heading, other.heading
-        if set(a.primary_key) != set(b.primary_key):
-            raise DataJointError(
-                f"a union needs the same primary key on both sides, not {a.primary_key} and {b.primary_key}."
-            )
-        if both := [n for n in a.secondary_attributes if n in b.attributes]:
-            raise DataJointError(
-                f"a union cannot hold the secondary attributes {both} of both sides; rename or leave out one."
-            )
-        matching_names(a, b, verb="unite")
-        extra = [replace(b.attributes[n], is_nullable=True) for n in b.secondary_attributes]
-        attributes = [v if v.in_key else replace(v, is_nullable=bool(extra) or v.is_nullable) for v in a.attributes.values()]
-        union = UnionSource(self.select, other.select, (*attributes, *extra))
-        columns = tuple(Column(v, v.name) for v in union.attributes)
-        heading = Heading(union.attributes, lineage_available=a.lineage_available and b.lineage_available)
-        return QueryExpression.of(Select(union, columns), heading, self.connection)
+        select, heading = united(self, as_expression(other, "unite"))
+        return QueryExpression.of(select, heading, self.connection)
 
     # -- what can be asked without fetching rows ---------------------------------------------------
 
@@ -247,10 +206,13 @@ class QueryExpression(fetch.Fetching):
         """Parse an SQL condition over this query's attributes."""
         from dj_query.user_sql import compile_condition
 
-        dialect = self.connection.dialect.name
-        return self.heading.memo(  # type: ignore[no-any-return]
-            ("condition", text, dialect), lambda: compile_condition(text, self.heading.kinds, dialect)
-        )
+        dialect = cast("Dialect", self.connection.dialect.name)
+        expression = compile_condition(text, self.heading.kinds, dialect)
+        if expression.is_aggregate:
+            raise DataJointError(
+                f"the condition {text!r} aggregates. Use .aggr() first, then restrict by its result."
+            )
+        return expression
 
 
 def as_expression(other: Any, verb: str) -> Any:
@@ -261,59 +223,18 @@ def as_expression(other: Any, verb: str) -> Any:
     DataJointError
         For anything else.
     """
-    from dj_query.universal import U
+    from dj_query.universal import REMOVED_JOIN, U
 
     if isinstance(other, type) and hasattr(other, "definition"):
         other = other()
     if isinstance(other, U):
+        if verb == "join":
+            raise DataJointError(REMOVED_JOIN)
         raise DataJointError(
-            "dj.U(...) * table is no longer supported in DataJoint 2.0. Use dj.U(...) & table instead."
+            f"cannot {verb} {other!r}: it is no query. Use `dj.U(...) & query` to make it one."
         )
     if not isinstance(other, QueryExpression):
-        raise DataJointError(f"cannot {verb} with {type(other).__name__}: a table or a query is needed.")
+        raise DataJointError(
+            f"cannot {verb} {type(other).__name__} {other!r:.60}: a table or a query is needed."
+        )
     return other
-
-
-def derived(select: Select) -> Select:
-    """Wrap a block, so that its attributes are names of a source."""
-    return Select(DerivedSource(select), tuple(Column(c.attribute, c.attribute.name) for c in select.columns))
-
-
-
-
-def _reaches_source(select: Select, heading: Heading, condition: Condition) -> bool:
-    """Whether a condition means the same inside the block, where names are those of the source."""
-    plain = heading.memo(("plain", id(select.columns)), lambda: (select.columns, _plain(select)))[1]
-    return names_in(condition) <= plain
-
-
-def _plain(select: Select) -> frozenset[str]:
-    return frozenset(c.attribute.name for c in select.columns if c.is_identity)
-
-
-def join_selects(a: Select, b: Select, using: tuple[str, ...], is_left: bool) -> Select:
-    """Put two blocks beside each other, wrapping only what would change its meaning."""
-    a, b = _joinable(a, using), _joinable(b, using)
-    if is_left and b.where:
-        b = derived(b)
-    if (a.source.names & b.source.names) - set(using):
-        a, b = _narrowed(a), _narrowed(b)
-    source = JoinSource(a.source, b.source, using, is_left)
-    taken = {c.attribute.name for c in a.columns}
-    columns = a.columns + tuple(c for c in b.columns if c.attribute.name not in taken)
-    visible = tuple(c for c in columns if not c.attribute.is_hidden)
-    return Select(source, visible, a.where + b.where)
-
-
-def _joinable(select: Select, using: tuple[str, ...]) -> Select:
-    plain = {c.attribute.name: c.is_identity for c in select.columns}
-    if not select.is_plain or select.is_distinct or not all(plain[name] for name in using):
-        return derived(select)
-    computed = any(not isinstance(c.origin, str) for c in select.columns)
-    return derived(select) if computed else select
-
-
-def _narrowed(select: Select) -> Select:
-    """Wrap a block whose source has names that it does not show, so that they cannot clash."""
-    shown = frozenset(c.attribute.name for c in select.columns)
-    return select if select.source.names <= shown else derived(select)

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
-from dj_query.select import Column, DerivedSource, Select
+from dj_query.select import Column, Select, Window, derived
 from dj_schema.errors import DataJointError
 from dj_schema.heading import Attribute, Heading, unknown_attribute
 
 if TYPE_CHECKING:
     from dj_query.expression import QueryExpression
-    from dj_query.user_sql import UserExpression
+    from dj_query.user_sql import Dialect, UserExpression
 
-_NAME = re.compile(r"^[a-z_][a-z0-9_]*$")
-_DUPLICATE = re.compile(r"^\(\s*([a-z_][a-z0-9_]*)\s*\)$")
+_NEW_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
+_DUPLICATE = re.compile(r"^\(\s*(\w+)\s*\)$")
+
+Shown = tuple[Attribute, "str | UserExpression"]
+"""An attribute of the result, and the attribute or the SQL that it comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The keyword arguments of a projection, by what they ask for."""
+
+    renamed: dict[str, list[str]]
+    duplicated: dict[str, str]
+    computed: dict[str, UserExpression]
 
 
 def projected(
@@ -24,51 +36,69 @@ def projected(
 ) -> tuple[Select, Heading]:
     """Return the block and the heading of ``expression.proj(*attributes, **named)``."""
     heading = expression.heading
-    kept = _kept(heading, attributes)
-    renamed: dict[str, list[str]] = {}
-    added: dict[str, str | UserExpression] = {}
+    if not named:
+        key = ("proj", tuple(attributes))
+        shown, result = heading.memo(key, lambda: _chosen(heading, attributes))
+        return _block(expression.select, shown), result
+    parts = _named(expression, named)
+    for text, sql in parts.computed.items():
+        if sql.is_aggregate:
+            raise DataJointError(f"proj({text}={named[text]!r}) aggregates rows; use .aggr() for that.")
+    shown = _in_order(heading, _kept(heading, attributes, parts.renamed), parts.renamed)
+    shown += [
+        (replace(heading.by_name[old], name=new, in_key=False), old) for new, old in parts.duplicated.items()
+    ]
+    shown += [(_computed_attribute(new, sql), sql) for new, sql in parts.computed.items()]
+    _check_unique(shown)
+    return _block(expression.select, shown), heading.select({a.name: a for a, _ in shown})
+
+
+def _chosen(heading: Heading, attributes: Sequence[Any]) -> tuple[list[Shown], Heading]:
+    shown = _in_order(heading, _kept(heading, attributes, {}), {})
+    return shown, heading.select({a.name: a for a, _ in shown})
+
+
+def _named(expression: QueryExpression, named: Mapping[str, str]) -> Named:
+    known = expression.heading.by_name
+    parts = Named({}, {}, {})
     for new, text in named.items():
-        _check_new_name(heading, new)
+        if not _NEW_NAME.match(new):
+            raise DataJointError(
+                f"{new!r} cannot name an attribute: use a letter, then letters, digits and underscores."
+            )
         if not isinstance(text, str):
-            raise DataJointError(f"proj({new}=...) takes an attribute name or an SQL expression, not {text!r}.")
+            raise DataJointError(
+                f"{new}={text!r}: give the name of an attribute or an SQL expression, as a string."
+            )
         text = text.strip()
-        if duplicate := _DUPLICATE.match(text):
-            added[new] = _known(heading, duplicate[1])
-        elif _NAME.match(text) and text in heading.by_name:
-            renamed.setdefault(text, []).append(new)
-        elif _NAME.match(text):
-            raise unknown_attribute(text, heading.names)
+        duplicate = _DUPLICATE.match(text)
+        if text in known:
+            parts.renamed.setdefault(text, []).append(new)
+        elif duplicate and duplicate[1] in known:
+            parts.duplicated[new] = duplicate[1]
         else:
-            added[new] = compile_value(expression, text)
-    shown = _in_order(heading, kept, renamed)
-    for new, origin in added.items():
-        if any(a.name == new for a, _ in shown):
-            raise DataJointError(f"proj would give two attributes the name {new!r}; rename or leave out one.")
-        shown.append((_added_attribute(heading, new, origin), origin))
-    names = [a.name for a, _ in shown]
-    if twice := {n for n in names if names.count(n) > 1}:
-        raise DataJointError(f"proj would give two attributes the name {sorted(twice)[0]!r}.")
-    select = _block(expression.select, shown)
-    return select, replace(heading, all=tuple(a for a, _ in shown), _memo={})
+            parts.computed[new] = compile_value(expression, text)
+    return parts
 
 
-def _kept(heading: Heading, attributes: Sequence[Any]) -> set[str]:
-    kept = set(heading.primary_key)
+def _kept(heading: Heading, attributes: Sequence[Any], renamed: Mapping[str, list[str]]) -> set[str]:
+    """The attributes that keep their names: `...` means those that are not renamed."""
+    kept = set(heading.primary_key) - renamed.keys()
     if ... in attributes:
-        kept |= set(heading.names)
+        kept |= set(heading.names) - renamed.keys()
     for item in attributes:
         if item is ...:
             continue
         if not isinstance(item, str):
-            raise DataJointError(f"proj takes attribute names and `...`, not {item!r}.")
+            raise DataJointError(f"give attribute names and `...`, not {item!r}.")
         name = item.strip()
-        if name.startswith("-"):
-            name = name[1:].strip()
-            if name in heading.primary_key:
-                raise DataJointError(f"proj cannot leave out {name!r}: it is in the primary key.")
-            kept.discard(_known(heading, name))
-        else:
+        if not name.startswith("-"):
             kept.add(_known(heading, name))
+            continue
+        name = _known(heading, name[1:].strip())
+        if name in heading.primary_key:
+            raise DataJointError(f"attribute {name!r} cannot be left out: it is in the primary key.")
+        kept.discard(name)
     return kept
 
 
@@ -78,86 +108,102 @@ def _known(heading: Heading, name: str) -> str:
     return name
 
 
-def _check_new_name(heading: Heading, new: str) -> None:
-    if not _NAME.match(new):
-        raise DataJointError(f"{new!r} cannot name an attribute: use lowercase letters, digits and underscores.")
-
-
-def _in_order(
-    heading: Heading, kept: set[str], renamed: Mapping[str, list[str]]
-) -> list[tuple[Attribute, str | UserExpression]]:
-    shown: list[tuple[Attribute, str | UserExpression]] = []
+def _in_order(heading: Heading, kept: set[str], renamed: Mapping[str, list[str]]) -> list[Shown]:
+    """The attributes that are kept or renamed, the primary key first, each in its old place."""
+    shown: list[Shown] = []
     for attribute in heading.all:
         name = attribute.name
-        new_names = renamed.get(name, [])
-        if name in kept and not (new_names and attribute.in_key):
-            shown.append((attribute, name))
-        for i, new in enumerate(new_names):
-            # the first new name of a key attribute takes its place in the key
-            shown.append((replace(attribute, name=new, in_key=attribute.in_key and i == 0), name))
+        names = [*([name] if name in kept else []), *renamed.get(name, [])]
+        # the key has each of its attributes once, under the first of its names
+        shown += [
+            (replace(attribute, name=n, in_key=attribute.in_key and i == 0), name)
+            for i, n in enumerate(names)
+        ]
     return [s for s in shown if s[0].in_key] + [s for s in shown if not s[0].in_key]
 
 
-def _added_attribute(heading: Heading, new: str, origin: str | UserExpression) -> Attribute:
-    if isinstance(origin, str):
-        return replace(heading.by_name[origin], name=new, in_key=False)
-    return Attribute(name=new, type=None, kind=origin.kind, is_nullable=True)
+def _computed_attribute(name: str, sql: UserExpression) -> Attribute:
+    return Attribute(name=name, type=None, kind=sql.kind, is_nullable=sql.is_nullable)
 
 
-def _block(select: Select, shown: Sequence[tuple[Attribute, str | UserExpression]]) -> Select:
+def _check_unique(shown: Sequence[Shown]) -> None:
+    names = [a.name for a, _ in shown]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise DataJointError(
+                f"two attributes would have the name {name!r}; rename one, or leave one out (`'-{name}'`)."
+            )
+
+
+def _block(select: Select, shown: Sequence[Shown]) -> Select:
     """Put columns on a block, over a subquery where its names are not those of its source."""
     origins = {c.attribute.name: c.origin for c in select.columns}
-    plain = {name for name, origin in origins.items() if origin == name}
-    changes = any(not isinstance(o, str) or o != a.name for a, o in shown)
-    needed = frozenset().union(*(o.names for _, o in shown if not isinstance(o, str)))
-    wrap = (
-        select.group is not None
-        or select.is_distinct
-        or (select.window is not None and changes)
-        or not needed <= plain
-    )
-    if wrap:
-        return Select(DerivedSource(select), tuple(Column(a, o) for a, o in shown))
+    computed = [o for _, o in shown if not isinstance(o, str)]
+    needed = frozenset().union(*(o.names for o in computed))
+    moved = {a.name for a, o in shown if o != a.name}
+    if select.is_distinct or select.group is not None or not needed <= select.identities:
+        return _over(select, shown)
+    if select.window is not None and (computed or any(o.name in moved for o in select.window.order)):
+        return _over(select, shown)
     columns = tuple(Column(a, origins[o] if isinstance(o, str) else o) for a, o in shown)
     return replace(select, columns=columns)
+
+
+def _over(select: Select, shown: Sequence[Shown]) -> Select:
+    """Put columns on a subquery, in the order of its rows where the result can still say it."""
+    outer = replace(derived(select), columns=tuple(Column(a, o) for a, o in shown))
+    if select.window is None or not select.window.order:
+        return outer
+    order = select.window.order
+    inside = {c.attribute.name for c in select.columns if c.is_identity}
+    moved = {a.name for a, o in shown if o != a.name}
+    if all(o.name in inside and o.name not in moved for o in order):
+        return replace(outer, window=Window(order, None, 0))
+    return outer
 
 
 def compile_value(expression: QueryExpression, text: str) -> UserExpression:
     """Parse an SQL expression over a query's attributes."""
     from dj_query.user_sql import compile_value as compile_
 
-    dialect = expression.connection.dialect.name
-    heading = expression.heading
-    return heading.memo(  # type: ignore[no-any-return]
-        ("value", text, dialect), lambda: compile_(text, heading.kinds, dialect)
-    )
+    return compile_(text, expression.heading.kinds, cast("Dialect", expression.connection.dialect.name))
 
 
 def aggregated(
-    by: Heading, joined: QueryExpression, attributes: Sequence[Any], named: Mapping[str, str]
+    by: Heading, rows: QueryExpression, attributes: Sequence[Any], named: Mapping[str, str]
 ) -> tuple[Select, Heading]:
-    """Return the block that groups `joined` by the primary key of `by`, keeping these attributes of `by`."""
-    kept = _kept(by, attributes)
-    shown = [a for a in by.all if a.name in kept]
-    return grouped(shown, joined, named, lineage_available=by.lineage_available)
+    """Return the block that groups rows by the primary key of `by`, keeping these attributes of `by`.
 
-
-def grouped(
-    shown: Sequence[Attribute], rows: QueryExpression, named: Mapping[str, str], lineage_available: bool
-) -> tuple[Select, Heading]:
-    """Return the block with one row for each value of `shown`, and SQL aggregates beside it."""
-    computed = {new: compile_value(rows, text) for new, text in named.items()}
-    for new in computed:
-        _check_new_name(rows.heading, new)
-        if any(a.name == new for a in shown):
-            raise DataJointError(f"the aggregate {new!r} has the name of an attribute that is kept.")
+    Raises
+    ------
+    DataJointError
+        Where a named attribute neither aggregates nor is the same in all rows of a group.
+    """
+    parts = _named(rows, named)
+    if foreign := [old for old in (*parts.renamed, *parts.duplicated.values()) if old not in by.by_name]:
+        raise _not_aggregated(foreign[0], by)
+    shown = _in_order(by, _kept(by, attributes, parts.renamed), parts.renamed)
+    shown += [
+        (replace(by.by_name[old], name=new, in_key=False), old) for new, old in parts.duplicated.items()
+    ]
+    group = {origin: None for _, origin in shown if isinstance(origin, str)}
+    for new, sql in parts.computed.items():
+        if not sql.is_aggregate and not sql.names <= by.by_name.keys():
+            raise _not_aggregated(named[new], by)
+        # an attribute of `by` is the same in the whole group, so that SQL may use it beside an aggregate
+        group.update(dict.fromkeys(sorted(sql.names & by.attributes.keys())))
+    shown += [(_computed_attribute(new, sql), sql) for new, sql in parts.computed.items()]
+    _check_unique(shown)
     select = rows.select
-    plain = {c.attribute.name for c in select.columns if c.is_identity}
-    needed = {a.name for a in shown}.union(*(e.names for e in computed.values()))
-    if not select.is_plain or select.is_distinct or not needed <= plain:
-        select = Select(DerivedSource(select), tuple(Column(c.attribute, c.attribute.name) for c in select.columns))
-    extra = [Attribute(name=n, type=None, kind=e.kind, is_nullable=True) for n, e in computed.items()]
-    columns = [Column(a, a.name) for a in shown]
-    columns += [Column(a, computed[a.name]) for a in extra]
-    select = replace(select, columns=tuple(columns), group=tuple(a.name for a in shown))
-    return select, Heading((*shown, *extra), lineage_available=lineage_available)
+    needed = frozenset(group).union(*(sql.names for sql in parts.computed.values()))
+    if not select.is_plain or select.is_distinct or not needed <= select.identities:
+        select = derived(select)
+    select = replace(select, columns=tuple(Column(a, o) for a, o in shown), group=tuple(group))
+    return select, Heading(tuple(a for a, _ in shown), lineage_available=by.lineage_available)
+
+
+def _not_aggregated(text: str, by: Heading) -> DataJointError:
+    return DataJointError(
+        f"{text!r} has several values in a group. Use an aggregate such as max(), or an attribute of the "
+        f"grouping query: {', '.join(by.names)}."
+    )

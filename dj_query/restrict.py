@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dj_query.conditions import AndList, Not, Top
+from dj_query.joins import check_connections
 from dj_query.select import (
     AllOf,
     AnyOf,
@@ -68,8 +69,8 @@ def condition_of(expression: QueryExpression, restriction: Any, semantic_check: 
         _refuse_top(items)
         return _any_of(expression, items, semantic_check)
     raise DataJointError(
-        f"cannot restrict by {type(restriction).__name__}: {restriction!r:.80}. Use a dict, an SQL condition "
-        "as a string, a query, or a list of these."
+        f"cannot restrict by {type(restriction).__name__} {restriction!r:.80}. Use a dict, an SQL condition "
+        "as a string, a query, a bool, or a list of these."
     )
 
 
@@ -81,7 +82,9 @@ def negated(condition: Condition) -> Condition:
 
 def _refuse_top(items: Sequence[Any]) -> None:
     if any(isinstance(i, Top) for i in items):
-        raise DataJointError("dj.Top cannot be one of several conditions; restrict by it alone: `query & dj.Top(5)`.")
+        raise DataJointError(
+            "dj.Top cannot be one of several conditions; restrict by it alone: `query & dj.Top(5)`."
+        )
 
 
 def _record_as_dict(record: np.void) -> dict[str, Any]:
@@ -92,16 +95,14 @@ def _record_as_dict(record: np.void) -> dict[str, Any]:
 
 
 def _items(restriction: Any) -> list[Any] | None:
-    if isinstance(restriction, (list, tuple, Set)):
-        return list(restriction)
-    if isinstance(restriction, np.ndarray):
-        return list(restriction)
     if hasattr(restriction, "to_dict") and hasattr(restriction, "reset_index"):  # a pandas frame
         frame = restriction.reset_index() if restriction.index.names != [None] else restriction
         records: list[Any] = frame.to_dict("records")
         return records
     if hasattr(restriction, "to_dicts"):  # a polars frame
         return list(restriction.to_dicts())
+    if isinstance(restriction, Iterable) and not isinstance(restriction, (bytes, bytearray)):
+        return list(restriction)  # a list, tuple, set, array of records, generator
     return None
 
 
@@ -144,8 +145,7 @@ def _any_of(expression: QueryExpression, items: Sequence[Any], semantic_check: b
 
 
 def _expression(expression: QueryExpression, other: QueryExpression, semantic_check: bool) -> Condition:
-    if other.connection is not expression.connection:
-        raise DataJointError("the two queries are on different connections; fetch one and restrict by its rows.")
+    check_connections(expression, other, "restricted by each other")
     names = matching_names(expression.heading, other.heading, semantic_check, verb="restrict")
     return Exists(other.select, tuple(names))
 

@@ -6,7 +6,7 @@ Names inside a block are of its source; `Column` says how they become the attrib
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dj_schema.heading import Attribute
@@ -168,10 +168,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Ordering:
-    """An attribute to sort by."""
+    """An attribute to sort by; NULL counts as smaller than any value, on every server."""
 
     name: str
     is_descending: bool = False
+    is_nullable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,3 +199,28 @@ class Select:
     def is_plain(self) -> bool:
         """Whether its conditions may still be added to, without a subquery."""
         return self.group is None and self.window is None
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """The attributes that have the name that they have in the source."""
+        return frozenset(c.attribute.name for c in self.columns if c.is_identity)
+
+    def takes(self, condition: Condition) -> bool:
+        """Whether a condition on the result means the same among the conditions of the block.
+
+        It does where it looks at names of the source alone; in a block that groups, at names that are
+        the same in all rows of a group.
+        """
+        if self.window is not None:
+            return False
+        names = names_in(condition)
+        if self.group is not None:
+            return bool(self.group) and names <= self.identities & frozenset(self.group)
+        return names <= self.identities
+
+
+def derived(select: Select, *, visible_only: bool = False) -> Select:
+    """Wrap a block, so that its attributes are names of a source."""
+    if visible_only and any(c.attribute.is_hidden for c in select.columns):
+        select = replace(select, columns=tuple(c for c in select.columns if not c.attribute.is_hidden))
+    return Select(DerivedSource(select), tuple(Column(c.attribute, c.attribute.name) for c in select.columns))

@@ -1,4 +1,4 @@
-"""Semantic matching: which attributes of two headings mean the same thing.
+"""Semantic matching: which attributes of two headings mean the same, and what key a join has.
 
 The rules are those of `reference/specs/semantic-matching.md` and `primary-keys.md` of the specification.
 """
@@ -6,6 +6,7 @@ The rules are those of `reference/specs/semantic-matching.md` and `primary-keys.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from dj_schema.errors import DataJointError
 from dj_schema.heading import Attribute, Heading
@@ -13,25 +14,21 @@ from dj_schema.heading import Attribute, Heading
 log = logging.getLogger("datajoint.semantics")
 
 
-def namesakes(a: Heading, b: Heading) -> list[str]:
-    """The visible names that both have, in the order of the first."""
-    return [name for name in a.attributes if name in b.attributes]
-
-
 def matching_names(a: Heading, b: Heading, semantic_check: bool = True, verb: str = "join") -> list[str]:
-    """Return the names to match on, having seen that each means the same in both.
+    """Return the visible names that both have, having seen that each means the same in both.
 
     Raises
     ------
     DataJointError
         Where namesakes have different origins, or none.
     """
-    names = namesakes(a, b)
-    if not semantic_check:
+    names = [name for name in a.attributes if name in b.attributes]
+    if not semantic_check or not names:
         return names
     if not (a.lineage_available and b.lineage_available):
         log.warning(
-            "semantic check disabled: a ~lineage table was not found; schema.rebuild_lineage() makes it"
+            "Semantic check disabled: ~lineage table not found. "
+            "To enable semantic matching, rebuild lineage with: schema.rebuild_lineage()"
         )
         return names
     for name in names:
@@ -49,22 +46,48 @@ def determines(a: Heading, b: Heading) -> bool:
     return all(name in a.attributes for name in b.primary_key)
 
 
-def joined_attributes(a: Heading, b: Heading) -> list[Attribute]:
-    """Return the attributes of the join of two headings in order, the primary key first."""
-    if determines(a, b):
+def check_determines(a: Heading, b: Heading) -> None:
+    """Raise where a left join of `a` with `b` could have NULL in its primary key."""
+    if missing := [name for name in b.primary_key if name not in a.attributes]:
+        raise DataJointError(
+            "Left join requires the left operand to determine the right operand (A → B). "
+            "The following attributes from the right operand's primary key are not determined by the "
+            f"left operand: {missing}. Use an inner join or restructure the query."
+        )
+
+
+def joined_attributes(a: Heading, b: Heading, keeps_both_keys: bool = False) -> list[Attribute]:
+    """Return the attributes of the join of two headings in order, the primary key first.
+
+    With `keeps_both_keys` the key is that of both, whatever determines what.
+    """
+    if keeps_both_keys:
+        key = {*a.primary_key, *b.primary_key}
+    elif determines(a, b):
         key = set(a.primary_key)
     elif determines(b, a):
         key, a, b = set(b.primary_key), b, a
     else:
         key = {*a.primary_key, *b.primary_key}
-    merged = {**a.attributes, **{n: v for n, v in b.attributes.items() if n not in a.attributes}}
-    in_order = [n for n in merged if n in key] + [n for n in merged if n not in key]
-    return [_with_key(merged[n], n in key) for n in in_order]
+    merged = {**b.attributes, **a.attributes}
+    in_order = dict.fromkeys(
+        [*(n for n in (*a.primary_key, *b.primary_key) if n in key), *a.attributes, *b.attributes]
+    )
+    return [_with_key(merged[name], name in key) for name in in_order]
 
 
 def _with_key(attribute: Attribute, in_key: bool) -> Attribute:
-    if attribute.in_key == in_key:
-        return attribute
-    from dataclasses import replace
+    return attribute if attribute.in_key == in_key else replace(attribute, in_key=in_key)
 
-    return replace(attribute, in_key=in_key)
+
+def united_key(a: Heading, b: Heading) -> None:
+    """Raise where the rows of two headings are not of one kind, or share more than their primary key."""
+    if set(a.primary_key) != set(b.primary_key):
+        raise DataJointError(
+            f"a union needs the same primary key on both sides, not {a.primary_key} and {b.primary_key}."
+        )
+    if both := [n for n in a.attributes if n in b.attributes and n not in a.primary_key]:
+        raise DataJointError(
+            f"a union cannot hold the secondary attributes {both} of both sides; rename or leave out one."
+        )
+    matching_names(a, b, verb="unite")

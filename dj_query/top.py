@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dj_query.conditions import Top
-from dj_query.select import Column, DerivedSource, Ordering, Select, Window
+from dj_query.select import Ordering, Select, Window, derived
 from dj_schema.heading import Heading, unknown_attribute
 
 
@@ -29,26 +29,24 @@ def orderings_of(heading: Heading, order_by: str | list[str] | tuple[str, ...]) 
         for n in names:
             if n not in heading.by_name:
                 raise unknown_attribute(n, heading.names)
-            found.append(Ordering(n, direction == "DESC"))
+            found.append(Ordering(n, direction == "DESC", heading.by_name[n].is_nullable))
     return tuple(found)
 
 
 def window_of(select: Select, heading: Heading, top: Top) -> Select:
     """Return the block that gives the part of its rows which a `Top` asks for.
 
-    A second `Top` without an order of its own, or with the same, narrows the first; one with
-    another order sees only the rows that the first left.
+    A second `Top` without an order of its own, or with the same, merges with the first: the smaller
+    limit holds and the offsets add up, as section 12.5 of the query algebra says. One with another
+    order sees only the rows that the first left.
     """
     first = select.window
     order = orderings_of(heading, top.order_by) if top.order_by is not None else None
     if first is not None and (order is None or order == first.order):
-        left = None if first.limit is None else max(0, first.limit - top.offset)
-        limits = [n for n in (left, top.limit) if n is not None]
-        window = Window(first.order, min(limits) if limits else None, first.offset + top.offset)
+        limits = [n for n in (first.limit, top.limit) if n is not None]
+        window = Window(first.order, min(limits, default=None), first.offset + top.offset)
         return replace(select, window=window)
     order = order if order is not None else orderings_of(heading, "KEY")
-    plain = {c.attribute.name for c in select.columns if c.is_identity}
-    if not select.is_plain or not all(o.name in plain for o in order):
-        names = tuple(Column(c.attribute, c.attribute.name) for c in select.columns)
-        select = Select(DerivedSource(select), names)
+    if first is not None or not select.identities.issuperset(o.name for o in order):
+        select = derived(select)
     return replace(select, window=Window(order, top.limit, top.offset))

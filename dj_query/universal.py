@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dj_query.select import Column, DerivedSource, Select
+from dj_query.select import Column, derived
 from dj_schema.errors import DataJointError
+from dj_schema.heading import Attribute, Heading
 
 if TYPE_CHECKING:
     from dj_query.expression import QueryExpression
+
+REMOVED_JOIN = "dj.U(...) * table is no longer supported in DataJoint 2.0. Use dj.U(...) & table instead."
 
 
 class U:
@@ -22,7 +25,7 @@ class U:
     def __init__(self, *primary_key: str) -> None:
         if not all(isinstance(name, str) for name in primary_key):
             raise DataJointError("dj.U takes attribute names, as in dj.U('a', 'b').")
-        self._primary_key = primary_key
+        self._primary_key = tuple(dict.fromkeys(primary_key))
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -31,43 +34,45 @@ class U:
     def __and__(self, other: Any) -> QueryExpression:
         from dj_query.expression import QueryExpression, as_expression
 
-        query = as_expression(other, "restrict dj.U")
-        shown = [replace(query.heading[name], in_key=True) for name in self._primary_key]
+        query = as_expression(other, "restrict dj.U by")
+        shown = self._attributes_in(query)
         select = query.select
-        origins = {c.attribute.name: c.origin for c in select.columns}
         if not select.is_plain or select.is_distinct:
-            origins = {name: name for name in origins}
-            select = Select(DerivedSource(select), ())
+            select = derived(select)
+        origins = {c.attribute.name: c.origin for c in select.columns}
         columns = tuple(Column(a, origins[a.name]) for a in shown)
-        heading = replace(query.heading, all=tuple(shown), _memo={})
-        return QueryExpression.of(replace(select, columns=columns, is_distinct=True), heading, query.connection)
+        heading = Heading(shown, lineage_available=query.heading.lineage_available)
+        return QueryExpression.of(
+            replace(select, columns=columns, is_distinct=True), heading, query.connection
+        )
+
+    def _attributes_in(self, query: QueryExpression) -> tuple[Attribute, ...]:
+        """These attributes as a query has them, of the same origin, and as a key."""
+        return tuple(replace(query.heading[name], in_key=True) for name in self._primary_key)
 
     def aggr(
         self, group: Any, *attributes: Any, exclude_nonmatching: bool = True, **named_attributes: str
     ) -> QueryExpression:
         """Summarise a query for each value of these attributes; without any, in one row."""
         from dj_query.expression import QueryExpression, as_expression
-        from dj_query.projection import grouped
+        from dj_query.projection import aggregated
 
         if not exclude_nonmatching:
             raise DataJointError("dj.U has every value, so aggr cannot keep those without a match.")
-        if attributes and attributes != (...,):
+        if any(a is not ... and a not in self._primary_key for a in attributes):
             raise DataJointError("dj.U(...).aggr takes named aggregates only: name the attributes in dj.U.")
-        query = as_expression(group, "aggr")
-        shown = [replace(query.heading[name], in_key=True) for name in self._primary_key]
-        available = query.heading.lineage_available
-        select, heading = grouped(shown, query, named_attributes, lineage_available=available)
+        query = as_expression(group, "aggregate")
+        by = Heading(self._attributes_in(query), lineage_available=query.heading.lineage_available)
+        select, heading = aggregated(by, query, (), named_attributes)
         return QueryExpression.of(select, heading, query.connection)
 
     aggregate = aggr
 
     def join(self, other: Any, **_: Any) -> QueryExpression:
-        return self * other
+        raise DataJointError(REMOVED_JOIN)
 
     def __mul__(self, other: Any) -> QueryExpression:
-        raise DataJointError(
-            "dj.U(...) * table is no longer supported in DataJoint 2.0. Use dj.U(...) & table instead."
-        )
+        raise DataJointError(REMOVED_JOIN)
 
     __rmul__ = __mul__
 
@@ -76,5 +81,3 @@ class U:
 
     def __repr__(self) -> str:
         return f"dj.U({', '.join(map(repr, self._primary_key))})"
-
-

@@ -125,6 +125,9 @@ class RowStatements(Protocol):
     def json_equals(self, name: Ident, path: list[str | int], value: Any) -> Sql:
         """Return the condition that a document holds a value at a path."""
 
+    def order_nulls(self, is_descending: bool) -> Sql:
+        """Return what follows a term of ORDER BY, so that NULL counts as the smallest value."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:

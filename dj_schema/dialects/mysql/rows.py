@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dj_schema.json_text import json_text
-from dj_schema.sql import Ident, Param, Sql, idents, join, sql
+from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
 
 
 def copy_text(schema: str, table: str, columns: Sequence[str]) -> Sql:
@@ -30,3 +30,8 @@ def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:
     # MariaDB has no JSON type to cast to: both sides are documents when one contains the other.
     wanted = Param(json_text(value))
     return sql("(JSON_CONTAINS({}, {}) AND JSON_CONTAINS({}, {}))", found, wanted, wanted, found)
+
+
+def order_nulls(is_descending: bool) -> Sql:
+    """Return nothing: NULL counts as the smallest value already."""
+    return EMPTY

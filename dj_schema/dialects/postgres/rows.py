@@ -26,3 +26,8 @@ def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:
     if value is None:
         return sql("({} #>> {}::text[]) IS NULL", name, steps)
     return sql("({} #> {}::text[]) = {}", name, steps, Param(json_text(value)))
+
+
+def order_nulls(is_descending: bool) -> Sql:
+    """Return where NULL goes, so that it counts as the smallest value; by itself it counts as the largest."""
+    return sql(" NULLS LAST" if is_descending else " NULLS FIRST")

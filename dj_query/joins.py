@@ -1,0 +1,130 @@
+"""Two queries beside or below each other: join, left join and union."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dj_query.select import Column, JoinSource, Select, UnionSource, derived, names_in
+from dj_query.semantics import check_determines, joined_attributes, matching_names, united_key
+from dj_schema.errors import DataJointError
+from dj_schema.heading import Attribute, Heading
+
+if TYPE_CHECKING:
+    from dj_query.expression import QueryExpression
+
+
+def joined(
+    a: QueryExpression, b: QueryExpression, semantic_check: bool, is_left: bool, allow_nullable_pk: bool
+) -> tuple[Select, Heading]:
+    """Return the block and the heading of ``a.join(b, ...)``.
+
+    Raises
+    ------
+    DataJointError
+        For different connections, namesakes of different origin, or a left join whose primary key
+        could be NULL.
+    """
+    check_connections(a, b, "joined")
+    using = matching_names(a.heading, b.heading, semantic_check)
+    if is_left and not allow_nullable_pk:
+        check_determines(a.heading, b.heading)
+    attributes = joined_attributes(a.heading, b.heading, keeps_both_keys=is_left and allow_nullable_pk)
+    if is_left:
+        mine = a.heading.attributes
+        attributes = [v if v.name in mine else replace(v, is_nullable=True) for v in attributes]
+    select = _side_by_side(a.select, b.select, tuple(using), is_left)
+    origins = {c.attribute.name: c.origin for c in select.columns}
+    select = replace(select, columns=tuple(Column(v, origins[v.name]) for v in attributes))
+    return select, Heading(tuple(attributes), lineage_available=_lineage_available(a, b))
+
+
+def _lineage_available(a: QueryExpression, b: QueryExpression) -> bool:
+    return a.heading.lineage_available and b.heading.lineage_available
+
+
+def check_connections(a: QueryExpression, b: QueryExpression, verb: str) -> None:
+    """Raise where two queries are on different connections."""
+    if a.connection is not b.connection:
+        raise DataJointError(
+            f"Queries on different connections cannot be {verb}. Fetch the rows of one, and restrict or "
+            "insert with these."
+        )
+
+
+def _side_by_side(a: Select, b: Select, using: tuple[str, ...], is_left: bool) -> Select:
+    """Put two blocks into one, wrapping only what would change its meaning."""
+    a, b = _joinable(a, using), _joinable(b, using)
+    if is_left and b.where:
+        b = derived(b, visible_only=True)
+    a, b = _without_clashes(a, b, using)
+    taken = {c.attribute.name for c in a.columns}
+    columns = a.columns + tuple(c for c in b.columns if c.attribute.name not in taken)
+    visible = tuple(c for c in columns if not c.attribute.is_hidden)
+    return Select(JoinSource(a.source, b.source, using, is_left), visible, a.where + b.where)
+
+
+def _joinable(select: Select, using: tuple[str, ...]) -> Select:
+    """Wrap a block that groups, orders or computes, or that renames what is matched."""
+    is_computed = any(not isinstance(c.origin, str) for c in select.columns)
+    if select.is_plain and not select.is_distinct and not is_computed and select.identities.issuperset(using):
+        return select
+    return derived(select, visible_only=True)
+
+
+def _without_clashes(a: Select, b: Select, using: tuple[str, ...]) -> tuple[Select, Select]:
+    """Wrap a block if its source has a name which it does not show, and that would be ambiguous."""
+    clashing = (a.source.names & b.source.names) - frozenset(using)
+    if not clashing:
+        return a, b
+    a = _wrapped_if(a, clashing & _named_in(a))
+    b = _wrapped_if(b, clashing & _named_in(b))
+    clashing = (a.source.names & b.source.names) - frozenset(using)
+    return _wrapped_if(a, clashing & _named_in(b)), _wrapped_if(b, clashing & _named_in(a))
+
+
+def _wrapped_if(select: Select, names: frozenset[str]) -> Select:
+    shown = {c.attribute.name for c in select.columns if c.is_identity and not c.attribute.is_hidden}
+    return derived(select, visible_only=True) if select.source.names & names - shown else select
+
+
+def _named_in(select: Select) -> frozenset[str]:
+    """The names of its source that a block writes down in its columns and conditions."""
+    return frozenset(_names_written(select))
+
+
+def _names_written(select: Select) -> Iterator[str]:
+    for column in select.columns:
+        if isinstance(column.origin, str) and not column.attribute.is_hidden:
+            yield column.origin
+    for condition in select.where:
+        yield from names_in(condition)
+
+
+def united(a: QueryExpression, b: QueryExpression) -> tuple[Select, Heading]:
+    """Return the block and the heading of ``a + b``.
+
+    Raises
+    ------
+    DataJointError
+        For different connections or primary keys, or a secondary attribute of both.
+    """
+    check_connections(a, b, "united")
+    united_key(a.heading, b.heading)
+    mine, theirs = a.heading.attributes, b.heading.attributes
+    shared = [v for v in mine.values() if v.in_key]
+    padded = [replace(v, is_nullable=True) for v in (*mine.values(), *theirs.values()) if not v.in_key]
+    attributes: tuple[Attribute, ...] = (*shared, *padded)
+    source = UnionSource(_visible(a), _visible(b), attributes)
+    heading = Heading(attributes, lineage_available=_lineage_available(a, b))
+    return Select(source, tuple(Column(v, v.name) for v in attributes)), heading
+
+
+def _visible(query: QueryExpression) -> Select:
+    """The block of a query without its hidden columns, in the order of its heading."""
+    columns = {c.attribute.name: c for c in query.select.columns}
+    wanted = tuple(columns[name] for name in query.heading.names)
+    if wanted == query.select.columns:
+        return query.select
+    return replace(query.select, columns=wanted)
