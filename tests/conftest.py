@@ -4,6 +4,10 @@
 ``server``             a `ServerUnderTest`; the test runs once on each of the three databases
 ``postgres_server``    that one database; likewise ``mysql_server`` and ``mariadb_server``
 ``redis_url``          the URL of a Redis
+``connection``         a `Connection` to ``server``, closed after the test
+``new_schema_name()``  a name that no other test has; what was made under it is dropped after the test
+``new_schema()``       a `Schema` of such a name on ``connection``
+``dj``                 the package `datajoint`, whose default connection and settings are those of the test
 =====================  ==================================================================================
 
 A test whose server cannot be had is skipped, and the server is named at the end of the run.
@@ -14,14 +18,21 @@ A test whose server cannot be had is skipped, and the server is named at the end
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.launch import Unavailable
 from tests.support.servers import SERVER_NAMES, RunFolder, Servers, ServerUnderTest
+
+if TYPE_CHECKING:
+    from dj_query.schema import Schema
+    from dj_schema.connection import Connection
+    from dj_schema.settings import Config
 
 _RUN = pytest.StashKey[RunFolder]()
 _SERVERS = pytest.StashKey[Servers]()
@@ -163,3 +174,87 @@ def redis_url(_servers: Servers) -> str:
 
 
 # Connections and schemas on top of the servers: below this line.
+
+
+_VARIABLES_OF_SETTINGS = {
+    "backend": "DJ_BACKEND",
+    "host": "DJ_HOST",
+    "port": "DJ_PORT",
+    "user": "DJ_USER",
+    "password": "DJ_PASS",
+    "database_name": "DJ_DATABASE_NAME",
+}
+
+
+def make_connection(server: ServerUnderTest, config: Config, **changed: Any) -> Connection:
+    """Return a connection to a server, not opened yet; `changed` are settings that differ, a user for example."""
+    from dj_schema.connection import Connection
+    from dj_schema.server_address import connection_settings
+
+    return Connection(connection_settings(config, **{**server.settings, **changed}), config)
+
+
+@pytest.fixture
+def config(server: ServerUnderTest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
+    """Return the package's own settings, for one test those of the server, and without questions to answer."""
+    from datajoint.default import config
+    from dj_schema.settings import Config
+
+    before = config.__getstate__()
+    config.__setstate__(Config().__getstate__())
+    config["safemode"] = False
+    for name, variable in _VARIABLES_OF_SETTINGS.items():
+        if value := server.settings[name]:
+            config[f"database.{name.removeprefix('database_')}"] = value
+            monkeypatch.setenv(variable, str(value))  # for processes that a test starts
+    yield config
+    config.__setstate__(before)
+
+
+@pytest.fixture
+def connection(server: ServerUnderTest, config: Config) -> Iterator[Connection]:
+    """Return a connection to each server in turn."""
+    with make_connection(server, config) as opened:
+        yield opened
+
+
+@pytest.fixture
+def new_schema_name(server: ServerUnderTest, config: Config) -> Iterator[Callable[[], str]]:
+    """Return what makes a name for a schema; schemas of these names are dropped after the test."""
+    names: list[str] = []
+
+    def name() -> str:
+        names.append(f"djt_{os.getpid()}_{secrets.token_hex(4)}")
+        return names[-1]
+
+    yield name
+    if not names:
+        return
+    with make_connection(server, config) as cleaner:
+        if server.settings["backend"] == "postgresql":
+            cleaner.query("SET lock_timeout = '20s'")  # a transaction that a test left open is a failure
+        else:
+            cleaner.query("SET lock_wait_timeout = 20, foreign_key_checks = 0")
+        for made in reversed(names):
+            cleaner.script(cleaner.dialect.ddl.drop_schema(made))
+
+
+@pytest.fixture
+def new_schema(new_schema_name: Callable[[], str], connection: Connection) -> Iterator[Callable[..., Schema]]:
+    """Return what makes an empty schema on the connection under test."""
+    from dj_query.schema import Schema
+
+    yield lambda **options: Schema(new_schema_name(), connection=connection, **options)
+    connection.close()  # before the schemas go: it may hold locks on them
+
+
+@pytest.fixture
+def dj(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """Return `datajoint` as its users import it; its default connection is the one under test."""
+    import datajoint
+    from datajoint import default
+
+    monkeypatch.setattr(default, "_connection", connection)
+    yield datajoint
+    if default._connection is not None and default._connection is not connection:
+        default._connection.close()  # a test may have reset it
