@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dj_query.select import (
     AllOf,
@@ -27,6 +27,7 @@ from dj_query.select import (
     Window,
 )
 from dj_schema.dialects.base import Dialect
+from dj_schema.heading import Attribute
 from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
 
 Scope = Mapping[str, str]
@@ -39,6 +40,12 @@ _NO_LIMIT = 2**63 - 1
 def select_text(select: Select, dialect: Dialect) -> Sql:
     """Return the SELECT of a block."""
     return _Compiler(dialect).select(select)
+
+
+def fetch_text(select: Select, dialect: Dialect) -> Sql:
+    """Return the SELECT of a block whose rows are fetched: every number of it with all of its digits."""
+    compiler = _Compiler(dialect)
+    return compiler.select(select, compiler.fetched_column)
 
 
 def count_statement(select: Select, dialect: Dialect) -> Sql:
@@ -72,8 +79,8 @@ class _Compiler:
         self._n_aliases += 1
         return f"t{self._n_aliases}"
 
-    def select(self, select: Select) -> Sql:
-        shown = join(", ", map(self._column, select.columns)) if select.columns else sql("1")
+    def select(self, select: Select, shown_as: Callable[[Column], Sql] | None = None) -> Sql:
+        shown = join(", ", map(shown_as or self._column, select.columns)) if select.columns else sql("1")
         return self.block(select, sql("DISTINCT {}", shown) if select.is_distinct else shown)
 
     def _column(self, column: Column) -> Sql:
@@ -81,6 +88,14 @@ class _Compiler:
         if isinstance(column.origin, str):
             return sql("{}", name) if column.is_identity else sql("{} AS {}", Ident(column.origin), name)
         return sql("{} AS {}", Sql((column.origin.sql,)), name)
+
+    def fetched_column(self, column: Column) -> Sql:
+        """A column of the outermost block."""
+        if not isinstance(column.origin, str) or not _is_single_float(column.attribute):
+            return self._column(column)
+        return sql(
+            "{} AS {}", self._dialect.rows.single_float(Ident(column.origin)), Ident(column.attribute.name)
+        )
 
     def block(self, select: Select, shown: Sql) -> Sql:
         source, scope = self.source(select.source)
@@ -238,3 +253,8 @@ def _same(a: str, b: str, names: Sequence[str]) -> Sql:
 
 def _is_aggregate(column: Column) -> bool:
     return not isinstance(column.origin, str) and column.origin.is_aggregate
+
+
+def _is_single_float(attribute: Attribute) -> bool:
+    stored = str(attribute.storage)  # `float` is the word of MySQL itself
+    return stored.startswith("float") and stored != "float64"

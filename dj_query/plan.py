@@ -8,7 +8,7 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dj_query.compile import select_text
+from dj_query.compile import fetch_text
 from dj_query.select import Equals, Select, TableSource, UserCondition
 from dj_schema.codecs.chain import chain_of
 from dj_schema.heading import Attribute
@@ -110,14 +110,14 @@ def plan_of(expression: QueryExpression, names: tuple[str, ...] | None = None) -
     shape = _shape(select)
     if shape is None:
         narrowed = narrowed_to(select, heading.names if names is None else names)
-        text, params = expression.connection.render(select_text(narrowed, expression.connection.dialect))
+        text, params = expression.connection.render(fetch_text(narrowed, expression.connection.dialect))
         return Plan(text, params, _decoding(expression, narrowed))
     memo = heading.memo("plans", dict)
     key = (id(select.columns), names, shape)
     kept = memo.get(key)
     if kept is None:
         narrowed = narrowed_to(select, heading.names if names is None else names)
-        text, _ = expression.connection.render(select_text(narrowed, expression.connection.dialect))
+        text, _ = expression.connection.render(fetch_text(narrowed, expression.connection.dialect))
         kept = memo[key] = (select.columns, text, _decoding(expression, narrowed))
     values: list[Any] = []
     for condition in select.where:

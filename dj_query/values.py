@@ -12,14 +12,19 @@ import numpy as np
 from dj_schema.errors import DataError
 from dj_schema.heading import Attribute
 
+_MISSING = frozenset({"NaTType", "NAType"})  # pandas may not be there to be asked
+
 
 def plain(value: Any) -> Any:
-    """Return a numpy scalar as the Python value that it stands for; anything else as it is."""
+    """Return a numpy scalar as the Python value that it stands for; anything else as it is.
+
+    The missing values of numpy and pandas, NaN excepted, are None.
+    """
     if isinstance(value, np.generic):
         if isinstance(value, np.datetime64):
             return None if np.isnat(value) else value.astype("datetime64[us]").item()
         return value.item()
-    return value
+    return None if type(value).__name__ in _MISSING else value
 
 
 def comparable(attribute: Attribute, value: Any) -> Any:
@@ -36,7 +41,8 @@ def comparable(attribute: Attribute, value: Any) -> Any:
     kind = attribute.kind
     try:
         if kind == "string":
-            return value if isinstance(value, str) else str(value)
+            text = value if isinstance(value, str) else str(value)
+            return text if text.isascii() else text.encode().decode()  # half a surrogate pair raises
         if kind == "bool":
             return as_bool(value)
         if kind == "uuid":
@@ -48,12 +54,21 @@ def comparable(attribute: Attribute, value: Any) -> Any:
         if kind == "bytes" and (attribute.is_codec or not isinstance(value, bytes)):
             raise ValueError("a query cannot be restricted by a stored object")
         if kind == "date" and isinstance(value, dt.datetime):
-            return value.date() if value.time() == dt.time() else value
+            return value.date() if value.time() == dt.time() else naive_utc(value)
+        if kind == "datetime" and isinstance(value, dt.datetime):
+            return naive_utc(value)
     except (ValueError, TypeError, ArithmeticError) as e:
         raise DataError(
             f"{value!r:.60} cannot be compared with attribute {attribute.name!r} ({attribute.type}): {e}"
         ) from None
     return value
+
+
+def naive_utc(moment: dt.datetime) -> dt.datetime:
+    """Return a moment as servers hold it: in UTC, without a time zone, and not of a class of pandas."""
+    if hasattr(moment, "to_pydatetime"):
+        moment = moment.to_pydatetime(warn=False)
+    return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def as_bool(value: Any) -> bool:

@@ -125,7 +125,9 @@ def _downstream(
 
             conditions.append(AllOf(own.where))
         conditions += [_refers_to(edge, selects[edge.parent]) for edge in edges]
-        selects[table] = _restricted(base, conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions)))
+        selects[table] = _restricted(
+            base, conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
+        )
     for table in list(selects):
         loops = [e for e in graph.edges_to_parents(table) if e.parent == table]
         if loops:
@@ -142,9 +144,7 @@ def _refers_to(edge: ForeignKey, parent: Select) -> Exists:
     return Exists(replace(parent, columns=columns), tuple(c for c, _ in edge.pairs))
 
 
-def _closed_over(
-    connection: Connection, table: TableName, select: Select, loops: list[ForeignKey]
-) -> Select:
+def _closed_over(connection: Connection, table: TableName, select: Select, loops: list[ForeignKey]) -> Select:
     """Follow a table's references to itself, generation by generation, by primary key."""
     from dataclasses import replace
 
@@ -171,7 +171,9 @@ def _closed_over(
     return replace(base, where=(OneOf(key, tuple(sorted(found, key=repr))),))
 
 
-def _parts_without_master(graph: Dependencies, selects: dict[TableName, Select]) -> list[tuple[TableName, TableName]]:
+def _parts_without_master(
+    graph: Dependencies, selects: dict[TableName, Select]
+) -> list[tuple[TableName, TableName]]:
     found = []
     for schema, name in selects:
         if tier_of(name) is Tier.PART:

@@ -8,21 +8,22 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from dj_query.values import as_bool, plain
+from dj_query.values import as_bool, naive_utc, plain
 from dj_schema.codecs.chain import chain_of
 from dj_schema.errors import DataError, DataJointError
 from dj_schema.json_text import json_text
-from dj_schema.types import INTEGER_RANGES, CoreType, NativeType
+from dj_schema.types import INTEGER_RANGES, CoreType
 
 if TYPE_CHECKING:
     from dj_schema.heading import Attribute
 
 Convert = Callable[[Any], Any]
 _NONE = type(None)
+_FLOAT32_MAX = 3.4028235677973366e38  # what rounds to the largest
 
 
 def encode_column(
@@ -30,6 +31,7 @@ def encode_column(
     values: Sequence[Any],
     keys: Callable[[], Sequence[dict[str, Any]]],
     has_nan: bool,
+    places: Sequence[int] = (0,),
 ) -> Sequence[Any]:
     """Return the stored form of a column.
 
@@ -39,12 +41,37 @@ def encode_column(
         Gives the primary key of each row, for codecs that want it.
     has_nan : bool
         Whether the server can store NaN; where it cannot, NaN is NULL, and infinity an error.
+    places : sequence of int
+        Where each value's row is in what the user handed over, for messages.
 
     Raises
     ------
     DataError
         Names the attribute, the row and the value that does not fit.
     """
+    try:
+        return _encoded(attribute, values, keys, has_nan)
+    except _Misfit as e:
+        if attribute.is_codec or attribute.type is None:
+            what = f"attribute {attribute.name!r}"
+        else:
+            what = f"attribute {attribute.name!r} of type {attribute.type}"
+        raise DataError(
+            f"row {places[e.index]}: {e.value!r:.80} does not fit {what}: {e.why}."
+        ) from e.__cause__
+
+
+class _Misfit(Exception):
+    """A value does not fit; the row is the index in the column."""
+
+    def __init__(self, index: int, value: Any, why: str) -> None:
+        super().__init__(why)
+        self.index, self.value, self.why = index, value, why
+
+
+def _encoded(
+    attribute: Attribute, values: Sequence[Any], keys: Callable[[], Sequence[dict[str, Any]]], has_nan: bool
+) -> Sequence[Any]:
     if attribute.is_codec:
         return _encode_codec(attribute, values, keys())
     types = set(map(type, values))
@@ -52,14 +79,18 @@ def encode_column(
     kind = attribute.kind
     ready, convert = _CONVERSIONS.get(kind, (frozenset(), plain))
     if not types <= ready:
-        values = _converted(attribute, values, convert)
+        values = _converted(values, convert)
     if kind == "float" and not has_nan:
         values = _without_nan(attribute, values)
+    if kind in ("string", "json"):
+        _check_text(values)
     _check_range(attribute, values)
     return values
 
 
-def _encode_codec(attribute: Attribute, values: Sequence[Any], keys: Sequence[dict[str, Any]]) -> Sequence[Any]:
+def _encode_codec(
+    attribute: Attribute, values: Sequence[Any], keys: Sequence[dict[str, Any]]
+) -> Sequence[Any]:
     chain = chain_of(str(attribute.type))
     encoded: list[Any] = []
     for i, value in enumerate(values):
@@ -68,38 +99,30 @@ def _encode_codec(attribute: Attribute, values: Sequence[Any], keys: Sequence[di
             continue
         try:
             stored = chain.encode(value, key=keys[i])
+            encoded.append(json_text(stored) if chain.dtype == "json" else stored)
         except DataJointError:
             raise
         except (TypeError, ValueError) as e:
-            raise _fault(attribute, i, value, str(e)) from e
-        encoded.append(json_text(stored) if chain.dtype == "json" else stored)
+            raise _Misfit(i, value, str(e)) from e
     return encoded
 
 
-def _converted(attribute: Attribute, values: Sequence[Any], convert: Convert) -> list[Any]:
+def _converted(values: Sequence[Any], convert: Convert) -> list[Any]:
     converted: list[Any] = []
     for i, value in enumerate(values):
         try:
+            value = plain(value)
             converted.append(None if value is None else convert(value))
-        except (TypeError, ValueError, ArithmeticError, AttributeError) as e:
-            raise _fault(attribute, i, value, str(e)) from e
+        except (TypeError, ValueError, ArithmeticError) as e:
+            raise _Misfit(i, value, str(e)) from e
     return converted
-
-
-def _fault(attribute: Attribute, row: int, value: Any, why: str) -> DataError:
-    return DataError(
-        f"row {row}: {value!r:.80} does not fit attribute {attribute.name!r} of type {attribute.type}: {why}"
-    )
 
 
 # -- conversions of one value; what they raise becomes a DataError --------------------------------
 
 
-def _int(value: Any) -> int | None:
-    value = plain(value)
-    if value is None:
-        return None
-    if isinstance(value, (float, Decimal)) and value != int(value):
+def _int(value: Any) -> int:
+    if isinstance(value, (float, Decimal)) and not (math.isfinite(value) and value == int(value)):
         raise ValueError("expected a whole number")
     if isinstance(value, (int, float, Decimal, str)):
         return int(value)
@@ -107,68 +130,63 @@ def _int(value: Any) -> int | None:
 
 
 def _float(value: Any) -> float:
-    value = plain(value)
     if isinstance(value, (int, float, Decimal, str)):
         return float(value)
     raise TypeError(f"expected a number, not {type(value).__name__}")
 
 
 def _decimal(value: Any) -> Decimal:
-    value = plain(value)
     if isinstance(value, (int, Decimal)):
         return Decimal(value)
     if isinstance(value, (float, str)):
-        return Decimal(str(value))
+        try:
+            return Decimal(str(value))
+        except InvalidOperation:
+            raise ValueError("expected a number") from None
     raise TypeError(f"expected a number, not {type(value).__name__}")
 
 
 def _string(value: Any) -> str:
-    value = plain(value)
     if isinstance(value, (bytes, bytearray, memoryview, dict, list, tuple, set)):
         raise TypeError(f"expected a string, not {type(value).__name__}")
     return str(value)
 
 
 def _bool(value: Any) -> bool:
-    return as_bool(plain(value))
+    return as_bool(value)
 
 
-def _date(value: Any) -> dt.date | None:
-    value = plain(value)
+def _date(value: Any) -> dt.date:
     if isinstance(value, dt.datetime):
         return value.date()
-    if value is None or isinstance(value, dt.date):
+    if isinstance(value, dt.date):
         return value
     if isinstance(value, str):
-        try:
-            return dt.date.fromisoformat(value)
-        except ValueError:
-            return dt.datetime.fromisoformat(value).date()
+        return dt.datetime.fromisoformat(value).date()
     raise TypeError("expected a date or 'YYYY-MM-DD'")
 
 
-def _datetime(value: Any) -> dt.datetime | str | None:
-    value = plain(value)
+def _datetime(value: Any) -> dt.datetime | str:
     if isinstance(value, str):
         moment = dt.datetime.fromisoformat(value)
-        if moment.tzinfo is None and value[4:5] == "-" == value[7:8]:
+        if moment.tzinfo is None and value[4:5] == "-" == value[7:8] and "," not in value:
             return value  # every server reads this form as it is
         value = moment
-    if hasattr(value, "to_pydatetime"):
-        value = value.to_pydatetime()
-        if value != value:  # pandas' missing time
-            return None
     if isinstance(value, dt.datetime):
-        return value.astimezone(dt.UTC).replace(tzinfo=None) if value.tzinfo else value
+        return naive_utc(value)
     if isinstance(value, dt.date):
         return dt.datetime(value.year, value.month, value.day)
-    if value is None:
-        return None
     raise TypeError("expected a datetime or 'YYYY-MM-DD HH:MM:SS'")
 
 
 def _uuid(value: Any) -> UUID:
-    return value if isinstance(value, UUID) else UUID(bytes=value) if isinstance(value, bytes) else UUID(str(value))
+    return (
+        value
+        if isinstance(value, UUID)
+        else UUID(bytes=value)
+        if isinstance(value, bytes)
+        else UUID(str(value))
+    )
 
 
 def _bytes(value: Any) -> bytes:
@@ -193,23 +211,44 @@ _CONVERSIONS: dict[str, tuple[frozenset[type], Convert]] = {
 }
 
 
-# -- ranges ----------------------------------------------------------------------------------------
+# -- what a server would refuse, or change without a word -------------------------------------------
+
+
+def _check_text(values: Sequence[Any]) -> None:
+    """Refuse what is no text in UTF-8, and the null character, which PostgreSQL cannot hold."""
+    text = "".join(values if None not in values else [v for v in values if v is not None])
+    if text.isprintable() and text.isascii():
+        return
+    try:
+        text.encode()
+        is_sound = "\0" not in text
+    except UnicodeEncodeError:
+        is_sound = False
+    if not is_sound:
+        _raise_first(values, lambda v: "\0" in v, "no text holds a null character; store it as bytes")
+        _raise_first(values, _is_broken, "it has half of a surrogate pair, which UTF-8 cannot hold")
+
+
+def _is_broken(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _without_nan(attribute: Attribute, values: Sequence[Any]) -> Sequence[Any]:
     if all(v is None or math.isfinite(v) for v in values):
         return values
-    for i, v in enumerate(values):
-        if v is not None and math.isinf(v):
-            raise _fault(attribute, i, v, "this server has no infinity")
-        if v is not None and math.isnan(v) and not attribute.is_nullable:
-            raise _fault(attribute, i, v, "this server has no NaN, and the attribute cannot be NULL")
+    _raise_first(values, math.isinf, "this server has no infinity")
+    if not attribute.is_nullable:
+        _raise_first(values, math.isnan, "this server has no NaN, and the attribute cannot be NULL")
     return [None if v is None or math.isnan(v) else v for v in values]
 
 
 def _check_range(attribute: Attribute, values: Sequence[Any]) -> None:
     type_ = attribute.type
-    if isinstance(type_, NativeType) or not isinstance(type_, CoreType):
+    if not isinstance(type_, CoreType):
         return
     present = [v for v in values if v is not None] if None in values else values
     if not present:
@@ -217,28 +256,30 @@ def _check_range(attribute: Attribute, values: Sequence[Any]) -> None:
     if type_.name in INTEGER_RANGES:
         low, high = INTEGER_RANGES[type_.name]
         if min(present) < low or max(present) > high:
-            _raise_first(attribute, values, lambda v: not low <= v <= high, f"it holds {low} to {high}")
+            _raise_first(values, lambda v: not low <= v <= high, f"it holds {low} to {high}")
     elif type_.name in ("varchar", "char"):
         length = int(type_.args[0])
         if max(map(len, present)) > length:
-            _raise_first(attribute, values, lambda v: len(v) > length, f"it holds {length} characters")
-    elif type_.name == "enum" and not set(present) <= set(type_.labels):
-        labels = ", ".join(map(repr, type_.labels))
-        _raise_first(attribute, values, lambda v: v not in type_.labels, f"it is one of {labels}")
+            _raise_first(values, lambda v: len(v) > length, f"it holds {length} characters")
+    elif type_.name == "enum":
+        if not set(present) <= set(type_.labels):
+            labels = ", ".join(map(repr, type_.labels))
+            _raise_first(values, lambda v: v not in type_.labels, f"it is one of {labels}")
     elif type_.name == "decimal":
-        whole = 10 ** (int(type_.args[0]) - int(type_.args[1]))
-        _raise_first(attribute, values, lambda v: not abs(v) < whole, f"it is below {whole}", only_if_any=True)
+        _check_decimals(values, int(type_.args[0]), int(type_.args[1]))
+    elif type_.name == "float32":
+        _raise_first(values, lambda v: _FLOAT32_MAX < abs(v) < math.inf, "it holds up to 3.4e38")
 
 
-def _raise_first(
-    attribute: Attribute,
-    values: Sequence[Any],
-    is_wrong: Callable[[Any], bool],
-    why: str,
-    only_if_any: bool = False,
-) -> None:
+def _check_decimals(values: Sequence[Any], precision: int, scale: int) -> None:
+    # what is rounded up to one digit more than there is room for is too much as well
+    limit = Decimal(10) ** (precision - scale) - Decimal(5).scaleb(-scale - 1)
+    whole = precision - scale
+    why = f"it holds {whole} digits before the point and {scale} after it"
+    _raise_first(values, lambda v: not math.isfinite(v) or abs(v) >= limit, why)
+
+
+def _raise_first(values: Sequence[Any], is_wrong: Callable[[Any], bool], why: str) -> None:
     for i, value in enumerate(values):
         if value is not None and is_wrong(value):
-            raise _fault(attribute, i, value, why)
-    if not only_if_any:
-        raise DataError(f"attribute {attribute.name!r}: {why}")
+            raise _Misfit(i, value, why)

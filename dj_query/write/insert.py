@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dj_query.compile import select_text
 from dj_query.plan import narrowed_to
 from dj_query.write.encode import encode_column
 from dj_query.write.rows import RowGroup, batches, groups
-from dj_schema.errors import DataJointError, DuplicateError, IntegrityError
-from dj_schema.sql import EMPTY, Ident, Sql, idents, sql
+from dj_schema.errors import DataError, DataJointError, DuplicateError, IntegrityError
+from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
 
 if TYPE_CHECKING:
     from dj_query.expression import QueryExpression
-    from dj_query.table import Table
+    from dj_query.table import MakeScope, Table
 
 _BULK_ROWS = 50
 _MAX_PARAMS = 30_000
@@ -28,6 +28,7 @@ def insert_rows(
     skip_duplicates: bool = False,
     ignore_extra_fields: bool = False,
     chunk_size: int | None = None,
+    scope: MakeScope | None = None,
 ) -> None:
     """Insert rows; all of them or none, or each chunk so where `chunk_size` is given."""
     from dj_query.expression import QueryExpression
@@ -38,40 +39,47 @@ def insert_rows(
         rows = rows()
     if isinstance(rows, QueryExpression):
         _insert_query(table, rows, replace, skip_duplicates, ignore_extra_fields)
+        if scope is not None:
+            scope.saw(table.table_id, (), ())  # its rows stay on the server, and cannot be looked at here
         return
     for batch in batches(rows, table.heading, chunk_size):
         found = groups(batch, table.heading, ignore_extra_fields, table.full_table_name)
         encoded = [_encoded(table, group) for group in found]
+        if scope is not None:
+            for group in encoded:
+                scope.saw(table.table_id, group.fields, group.columns)
         _send(table, encoded, replace, skip_duplicates)
 
 
 def _encoded(table: Table, group: RowGroup) -> RowGroup:
-    heading = table.heading
-    key_columns = [(f, c) for f, c in zip(group.fields, group.columns, strict=True) if heading.by_name[f].in_key]
+    heading = table.heading.by_name
 
     def keys() -> list[dict[str, Any]]:
-        names = [f for f, _ in key_columns]
+        key = [(f, c) for f, c in zip(group.fields, group.columns, strict=True) if heading[f].in_key]
+        names = [f for f, _ in key]
         if not names:
             return [{}] * group.n_rows
-        return [dict(zip(names, row, strict=True)) for row in zip(*(c for _, c in key_columns), strict=True)]
+        return [dict(zip(names, row, strict=True)) for row in zip(*(c for _, c in key), strict=True)]
 
     has_nan = table.connection.dialect.flags.has_nan
     columns = tuple(
-        encode_column(heading.by_name[field], column, keys, has_nan)
-        for field, column in zip(group.fields, group.columns, strict=True)
+        [
+            encode_column(heading[field], column, keys, has_nan, group.places)
+            for field, column in zip(group.fields, group.columns, strict=True)
+        ]
     )
-    return RowGroup(group.fields, columns)
+    return RowGroup(group.fields, columns, group.places)
 
 
 def _send(table: Table, found: Sequence[RowGroup], replace: bool, skip_duplicates: bool) -> None:
-    if not found:
-        return
-    connection = table.connection
+    if replace:
+        found = _last_of_each_key(table, found)
     try:
-        if len(found) == 1 and found[0].n_rows == 1:
+        if len(found) == 1 and found[0].n_rows < _BULK_ROWS and not replace:
             _send_group(table, found[0], replace, skip_duplicates)
         else:
-            with connection.atomic():
+            # inside a transaction a savepoint, so that of several statements none is left of a failure
+            with table.connection.transaction:
                 for group in found:
                     _send_group(table, group, replace, skip_duplicates)
     except DuplicateError as e:
@@ -87,45 +95,108 @@ def _send(table: Table, found: Sequence[RowGroup], replace: bool, skip_duplicate
             code=e.code,
             statement=e.statement,
         ) from e
+    except DataError as e:
+        message = f"{e}. The server refused this value for {table.full_table_name}."
+        raise DataError(message, code=e.code, statement=e.statement) from e
+
+
+def _last_of_each_key(table: Table, found: Sequence[RowGroup]) -> list[RowGroup]:
+    """Leave out rows that a later row of the same key overwrites: one statement can write a row only once."""
+    key = table.heading.key_columns
+    last: dict[tuple[Any, ...], int] = {}
+    for group in found:
+        if all(k in group.fields for k in key):
+            for row, place in zip(_keys_of(group, key), group.places, strict=True):
+                last[row] = max(place, last.get(row, place))
+    return [_only(group, key, last) for group in found]
+
+
+def _keys_of(group: RowGroup, key: Sequence[str]) -> list[tuple[Any, ...]]:
+    columns = [group.columns[group.fields.index(k)] for k in key]
+    return list(zip(*columns, strict=True)) if columns else [()] * group.n_rows
+
+
+def _only(group: RowGroup, key: Sequence[str], last: Mapping[tuple[Any, ...], int]) -> RowGroup:
+    if not all(k in group.fields for k in key):
+        return group
+    pairs = zip(_keys_of(group, key), group.places, strict=True)
+    kept = [i for i, (row, place) in enumerate(pairs) if last[row] == place]
+    if len(kept) == group.n_rows:
+        return group
+    columns = tuple([[column[i] for i in kept] for column in group.columns])
+    return RowGroup(group.fields, columns, [group.places[i] for i in kept])
 
 
 def _send_group(table: Table, group: RowGroup, replace: bool, skip_duplicates: bool) -> None:
+    if not group.n_rows:
+        return
     connection = table.connection
-    rows = list(zip(*group.columns, strict=True))
     dialect = connection.dialect
+    rows = list(zip(*group.columns, strict=True)) if group.fields else [()] * group.n_rows
+    if replace and any(index.is_unique for index in table.info.indexes):
+        _replace_one_by_one(table, group.fields, rows)
+        return
     plain = not replace and not skip_duplicates
-    if not group.fields:
-        raise DataJointError(f"a row without any field cannot be inserted into {table.full_table_name}.")
-    if len(rows) >= _BULK_ROWS and (plain or not dialect.flags.has_copy):
+    if len(rows) >= _BULK_ROWS and group.fields and (plain or not dialect.flags.has_copy):
         text = dialect.rows.copy_text(table.database, table.table_name, group.fields)
         tail = EMPTY if plain else _on_duplicate(table, group.fields, replace)
         connection.copy_in(connection.render(text + tail).text, rows)
         return
-    per_statement = max(1, _MAX_PARAMS // len(group.fields))
+    per_statement = max(1, _MAX_PARAMS // max(1, len(group.fields)))
     for start in range(0, len(rows), per_statement):
         part = rows[start : start + per_statement]
-        text = _values_text(table, group.fields, len(part), replace, skip_duplicates)
-        connection.run(text, [v for row in part for v in row] if len(part) > 1 else part[0])
+        text_ = _values_text(table, group.fields, len(part), replace, skip_duplicates)
+        connection.run(text_, [v for row in part for v in row] if len(part) > 1 else part[0])
+
+
+def _replace_one_by_one(table: Table, fields: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Overwrite the rows of these primary keys, insert the others.
+
+    One statement for all would, on MySQL, overwrite a row of another key that has the same value in a
+    unique index.
+    """
+    key = table.heading.key_columns
+    reset = [c for c in _replaced(table, fields) if c not in fields]
+    for row in rows:
+        values = dict(zip(fields, row, strict=True))
+        new = [sql("{} = {}", Ident(f), Param(v)) for f, v in values.items() if f not in key]
+        sets = [*new, *(sql("{} = DEFAULT", Ident(c)) for c in reset)]
+        where = join(" AND ", (sql("{} = {}", Ident(k), Param(values[k])) for k in key if k in values))
+        is_there = False
+        if sets and all(k in values for k in key):
+            update = sql("UPDATE {} SET {} WHERE {}", Ident(*table.table_id), join(", ", sets), where)
+            is_there = table.connection.execute(update).n_rows > 0
+        if not is_there:
+            table.connection.run(_values_text(table, fields, 1, False, not sets), row)
 
 
 def _values_text(table: Table, fields: tuple[str, ...], n_rows: int, replace: bool, skip: bool) -> str:
     def make() -> str:
-        row = "(" + ", ".join(["%s"] * len(fields)) + ")"
+        row = "(" + (", ".join(["%s"] * len(fields)) or "DEFAULT") + ")"
         places = Sql((", ".join([row] * n_rows),))
         name = Ident(table.database, table.table_name)
-        statement = sql("INSERT INTO {} ({}) VALUES {}", name, idents(fields), places)
+        columns = idents(fields or (table.heading.all[0].name,))
+        statement = sql("INSERT INTO {} ({}) VALUES {}", name, columns, places)
         if replace or skip:
             statement += _on_duplicate(table, fields, replace)
         return table.connection.render(statement).text
 
+    if n_rows >= _BULK_ROWS:  # too many lengths, and too long, to be kept
+        return make()
     text: str = table.heading.memo(("insert", fields, n_rows, replace, skip), make)
     return text
 
 
 def _on_duplicate(table: Table, fields: Sequence[str], replace: bool) -> Sql:
-    key = table.heading.key_columns
-    update = [f for f in fields if f not in key] if replace else None
-    return table.connection.dialect.rows.on_duplicate(key, update)
+    update = _replaced(table, fields) if replace else None
+    return table.connection.dialect.rows.on_duplicate(table.table_id, table.heading.key_columns, update)
+
+
+def _replaced(table: Table, fields: Sequence[str]) -> list[str]:
+    """The columns that a row which replaces another sets: all but its key, to their defaults where not given."""
+    return [
+        a.name for a in table.heading.all if not a.in_key and (a.name in fields or not a.is_auto_increment)
+    ]
 
 
 def _insert_query(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -17,72 +18,107 @@ from dj_schema.heading import Heading, unknown_attribute
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """Rows with the same fields, by column."""
+    """Rows with the same fields, by column.
+
+    Attributes
+    ----------
+    places : sequence of int
+        Where each row is in what the user handed over, for messages.
+    """
 
     fields: tuple[str, ...]
     columns: tuple[Sequence[Any], ...]
+    places: Sequence[int]
 
     @property
     def n_rows(self) -> int:
-        return len(self.columns[0]) if self.columns else 0
+        return len(self.places)
 
 
-def batches(rows: Any, heading: Heading, chunk_size: int | None) -> Iterator[list[Any]]:
-    """Yield the rows in lists of `chunk_size`, or all in one.
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows that are inserted together; `start` is the place of the first."""
+
+    rows: list[Any]
+    start: int
+
+
+def batches(rows: Any, heading: Heading, chunk_size: int | None) -> Iterator[Batch]:
+    """Yield the rows in batches of `chunk_size`, or all in one.
 
     Raises
     ------
     DataJointError
         For what no rows can be taken from.
     """
+    if chunk_size is not None and (not isinstance(chunk_size, int) or chunk_size < 1):
+        raise DataJointError(f"chunk_size must be a whole number from 1, not {chunk_size!r}.")
+    found = iter(_iterable(rows, heading))
+    start = 0
+    while chunk := list(islice(found, chunk_size)):
+        yield Batch(chunk, start)
+        start += len(chunk)
+
+
+def _iterable(rows: Any, heading: Heading) -> Iterable[Any]:
     if isinstance(rows, (str, Path)):
-        yield from _csv_batches(Path(rows), chunk_size)
-        return
-    if isinstance(rows, Mapping):
-        raise DataJointError("insert takes several rows; use insert1 for one dict, or put it in a list.")
-    rows = _frame_records(rows)
-    if isinstance(rows, np.ndarray) and rows.dtype.names:
-        rows = [dict(zip(rows.dtype.names, r, strict=True)) for r in rows.tolist()]
-    if not isinstance(rows, Iterable):
+        return _csv_rows(Path(rows), heading)
+    if isinstance(rows, (Mapping, np.void)):
+        raise DataJointError("insert takes several rows; use insert1 for one, or put it in a list.")
+    if isinstance(rows, np.ndarray):
+        return _array_rows(rows)
+    if hasattr(rows, "reset_index") and hasattr(rows, "to_dict"):  # pandas
+        return _pandas_rows(rows)
+    if hasattr(rows, "iter_rows") and hasattr(rows, "to_dicts"):  # polars
+        found: Iterable[Any] = rows.to_dicts()
+        return found
+    if hasattr(rows, "to_pylist"):  # pyarrow
+        found = rows.to_pylist()
+        return found
+    if not isinstance(rows, Iterable) or isinstance(rows, bytes):
         raise DataJointError(f"insert takes an iterable of rows, not {type(rows).__name__}.")
-    yield from _chunks(rows, chunk_size)
+    return rows
 
 
-def _chunks(rows: Iterable[Any], chunk_size: int | None) -> Iterator[list[Any]]:
-    if chunk_size is None:
-        yield rows if isinstance(rows, list) else list(rows)
-        return
-    if chunk_size < 1:
-        raise DataJointError(f"chunk_size must be at least 1, not {chunk_size}.")
-    chunk: list[Any] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == chunk_size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _csv_batches(path: Path, chunk_size: int | None) -> Iterator[list[Any]]:
+def _csv_rows(path: Path, heading: Heading) -> Iterator[dict[str, Any]]:
+    if not path.is_file():
+        raise DataJointError(f"there is no file {str(path)!r} to insert from.")
     with path.open(newline="", encoding="utf-8-sig") as f:
         reader = csv.DictReader(f)
-        # an empty field is a missing value; a text attribute gets the empty string by its default
-        rows = ({k: (v if v != "" else None) for k, v in row.items()} for row in reader)
-        yield from _chunks(rows, chunk_size)
+        for row in reader:
+            if None in row:
+                raise DataJointError(
+                    f"line {reader.line_num} of {str(path)!r} has more fields than the first line."
+                )
+            yield {
+                name: None if value == "" and _is_missing(heading, name) else value
+                for name, value in row.items()
+            }
 
 
-def _frame_records(rows: Any) -> Any:
-    if hasattr(rows, "reset_index") and hasattr(rows, "to_dict"):  # pandas
-        frame = rows.reset_index() if rows.index.names != [None] else rows
-        names = [str(c) for c in frame.columns]
-        columns = [_pandas_column(frame[c]) for c in frame.columns]
-        return [dict(zip(names, r, strict=True)) for r in zip(*columns, strict=True)]
-    if hasattr(rows, "iter_rows") and hasattr(rows, "to_dicts"):  # polars
-        return rows.to_dicts()
-    if hasattr(rows, "to_pylist"):  # pyarrow
-        return rows.to_pylist()
-    return rows
+def _is_missing(heading: Heading, name: str) -> bool:
+    """Whether an empty field leaves an attribute out; a text that must be given is the empty text."""
+    attribute = heading.by_name.get(name)
+    return attribute is None or attribute.kind != "string" or not attribute.is_required
+
+
+def _array_rows(rows: np.ndarray[Any, Any]) -> Iterable[Any]:
+    names = rows.dtype.names
+    if names is None:
+        return list(rows)
+    # A time of nanoseconds would become a number, and an array in a field a list.
+    columns = [
+        rows[n].tolist() if rows[n].ndim == 1 and rows[n].dtype.kind in "biufUO" else list(rows[n])
+        for n in names
+    ]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _pandas_rows(rows: Any) -> list[dict[str, Any]]:
+    frame = rows.reset_index() if rows.index.names != [None] else rows
+    names = [str(c) for c in frame.columns]
+    columns = [_pandas_column(frame[c]) for c in frame.columns]
+    return [dict(zip(names, r, strict=True)) for r in zip(*columns, strict=True)]
 
 
 def _pandas_column(series: Any) -> list[Any]:
@@ -93,7 +129,7 @@ def _pandas_column(series: Any) -> list[Any]:
     return [None if gone else v for v, gone in zip(values, missing.tolist(), strict=True)]
 
 
-def groups(rows: list[Any], heading: Heading, ignore_extra_fields: bool, table: str) -> list[RowGroup]:
+def groups(batch: Batch, heading: Heading, ignore_extra_fields: bool, table: str) -> list[RowGroup]:
     """Return rows as groups of equal fields, in the order in which each first occurs.
 
     A None for an attribute that has another default, and an absent one, take the default.
@@ -105,18 +141,25 @@ def groups(rows: list[Any], heading: Heading, ignore_extra_fields: bool, table: 
     UnknownAttributeError
         Where a row has a field that the table has not, unless these are to be ignored.
     """
-    if not rows:
-        return []
+    rows = batch.rows
     uniform = _uniform(rows)
     if uniform is not None:
         fields, columns = uniform
-        return _checked([RowGroup(fields, columns)], heading, ignore_extra_fields, table)
-    by_fields: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
-    for row in rows:
-        mapping = _as_mapping(row, heading, table)
-        by_fields.setdefault(tuple(mapping), []).append(tuple(mapping.values()))
-    found = [RowGroup(f, tuple(zip(*values, strict=True))) for f, values in by_fields.items()]
-    return _checked(found, heading, ignore_extra_fields, table)
+        places = range(batch.start, batch.start + len(rows))
+        return _checked(RowGroup(fields, columns, places), heading, ignore_extra_fields, table)
+    by_fields: dict[tuple[str, ...], tuple[list[tuple[Any, ...]], list[int]]] = {}
+    for place, row in enumerate(rows, batch.start):
+        mapping = as_mapping(row, heading, table)
+        values, places_ = by_fields.setdefault(tuple(mapping), ([], []))
+        values.append(tuple(mapping.values()))
+        places_.append(place)
+    return [
+        group
+        for fields, (values, places_) in by_fields.items()
+        for group in _checked(
+            RowGroup(fields, tuple(zip(*values, strict=True)), places_), heading, ignore_extra_fields, table
+        )
+    ]
 
 
 def _uniform(rows: list[Any]) -> tuple[tuple[str, ...], tuple[Sequence[Any], ...]] | None:
@@ -127,75 +170,85 @@ def _uniform(rows: list[Any]) -> tuple[tuple[str, ...], tuple[Sequence[Any], ...
     if not fields or set(map(len, rows)) != {len(fields)}:
         return None
     try:
-        return fields, tuple(list(map(itemgetter(f), rows)) for f in fields)
+        return fields, tuple([list(map(itemgetter(f), rows)) for f in fields])
     except KeyError:
         return None
 
 
-def _as_mapping(row: Any, heading: Heading, table: str) -> Mapping[str, Any]:
+def as_mapping(row: Any, heading: Heading, table: str) -> Mapping[str, Any]:
+    """Return one row as names and values.
+
+    Raises
+    ------
+    DataJointError
+        For what is no row, and for a sequence of another length than the heading.
+    """
     if isinstance(row, Mapping):
         return row
     if isinstance(row, np.void):
         if row.dtype.names is None:
             raise DataJointError("a numpy record needs field names to be inserted.")
-        return dict(zip(row.dtype.names, row.tolist(), strict=True))
-    if isinstance(row, Sequence) and not isinstance(row, (str, bytes)):
+        return {name: row[name] for name in row.dtype.names}
+    if isinstance(row, np.ndarray) and row.ndim == 1:
+        row = row.tolist()
+    if isinstance(row, Sequence) and not isinstance(row, (str, bytes, bytearray)):
         if len(row) != len(heading.names):
             raise DataJointError(
                 f"a row of {len(row)} values for {table}, which has {len(heading.names)} attributes: "
                 f"{', '.join(heading.names)}. Use a dict to give only some."
             )
         return dict(zip(heading.names, row, strict=True))
-    raise DataJointError(f"a row is a dict, a sequence or a numpy record, not {type(row).__name__}: {row!r:.80}")
+    raise DataJointError(
+        f"a row is a dict, a sequence or a numpy record, not {type(row).__name__}: {row!r:.80}"
+    )
 
 
-def _checked(found: list[RowGroup], heading: Heading, ignore_extra: bool, table: str) -> list[RowGroup]:
-    checked: list[RowGroup] = []
-    for group in found:
-        known = [f for f in group.fields if f in heading.by_name]
-        if len(known) != len(group.fields):
-            if not ignore_extra:
-                extra = next(f for f in group.fields if f not in heading.by_name)
-                error = unknown_attribute(str(extra), heading.names, of=table)
-                raise UnknownAttributeError(f"{error} ignore_extra_fields=True passes over such fields.")
-            by_name = dict(zip(group.fields, group.columns, strict=True))
-            group = RowGroup(tuple(known), tuple(by_name[f] for f in known))
-        checked += _with_defaults(group, heading)
-    for group in checked:
-        for attribute in heading.all:
-            if attribute.is_required and attribute.name not in group.fields:
-                raise MissingAttributeError(
-                    f"attribute {attribute.name!r} of {table} has no default and must be given in every row."
-                )
-    return checked
+def _checked(group: RowGroup, heading: Heading, ignore_extra: bool, table: str) -> list[RowGroup]:
+    by_name = heading.by_name
+    known = [f for f in group.fields if f in by_name]
+    if len(known) != len(group.fields):
+        if not ignore_extra:
+            extra = next(f for f in group.fields if f not in by_name)
+            error = unknown_attribute(str(extra), heading.names, of=table)
+            raise UnknownAttributeError(
+                f"row {group.places[0]}: {error} ignore_extra_fields=True passes over such fields."
+            )
+        columns = dict(zip(group.fields, group.columns, strict=True))
+        group = RowGroup(tuple(known), tuple([columns[f] for f in known]), group.places)
+    for name in heading.memo("required", lambda: [a.name for a in heading.all if a.is_required]):
+        if name not in group.fields:
+            raise MissingAttributeError(
+                f"row {group.places[0]}: attribute {name!r} of {table} has no default and must be given."
+            )
+    return _with_defaults(group, heading, table)
 
 
-def _with_defaults(group: RowGroup, heading: Heading) -> list[RowGroup]:
+def _with_defaults(group: RowGroup, heading: Heading, table: str) -> list[RowGroup]:
     """Take fields out of rows that leave them to their default by None."""
     defaulted = [
         i
         for i, field in enumerate(group.fields)
-        if not heading.by_name[field].is_nullable and None in _lookable(group.columns[i], heading.by_name[field])
+        if not heading.by_name[field].is_nullable and _NONE in set(map(type, group.columns[i]))
     ]
     if not defaulted:
         return [group]
     for i in defaulted:
         attribute = heading.by_name[group.fields[i]]
         if attribute.is_required:
-            row = next(r for r, v in enumerate(group.columns[i]) if v is None)
-            raise MissingAttributeError(f"row {row}: attribute {attribute.name!r} cannot be NULL and has no default.")
-    by_fields: dict[tuple[int, ...], list[tuple[Any, ...]]] = {}
-    for row in zip(*group.columns, strict=True):
+            place = next(p for p, v in zip(group.places, group.columns[i], strict=True) if v is None)
+            raise MissingAttributeError(
+                f"row {place}: attribute {attribute.name!r} of {table} cannot be NULL and has no default."
+            )
+    by_fields: dict[tuple[int, ...], tuple[list[tuple[Any, ...]], list[int]]] = {}
+    for place, row in zip(group.places, zip(*group.columns, strict=True), strict=True):
         kept = tuple(i for i, v in enumerate(row) if not (v is None and i in defaulted))
-        by_fields.setdefault(kept, []).append(tuple(row[i] for i in kept))
+        values, places = by_fields.setdefault(kept, ([], []))
+        values.append(tuple(row[i] for i in kept))
+        places.append(place)
     return [
-        RowGroup(tuple(group.fields[i] for i in kept), tuple(zip(*rows, strict=True)))
-        for kept, rows in by_fields.items()
+        RowGroup(tuple(group.fields[i] for i in kept), tuple(zip(*values, strict=True)), places)
+        for kept, (values, places) in by_fields.items()
     ]
 
 
-def _lookable(column: Sequence[Any], attribute: Any) -> Sequence[Any]:
-    """Arrays compare element by element, so `None in column` cannot be asked of objects."""
-    if attribute.is_codec or attribute.kind in ("json", "bytes", "unknown"):
-        return [None] if any(v is None for v in column) else []
-    return column
+_NONE = type(None)

@@ -20,9 +20,13 @@ def update_row(table: Table, row: Mapping[str, Any]) -> None:
     """Set attributes of the one row that the primary key names; None resets to the default."""
     heading = table.heading
     if not isinstance(row, Mapping):
-        raise DataJointError(f"update1 takes a dict with the primary key and the new values, not {row!r:.60}.")
+        raise DataJointError(
+            f"update1 takes a dict with the primary key and the new values, not {row!r:.60}."
+        )
     if missing := [k for k in heading.primary_key if k not in row]:
-        raise DataJointError(f"update1 needs the whole primary key of {table.full_table_name}; {missing} is missing.")
+        raise DataJointError(
+            f"update1 needs the whole primary key of {table.full_table_name}; {missing} is missing."
+        )
     if table.is_restricted:
         raise DataJointError("update1 is called on the table itself, not on a restricted one.")
     for name in row:
@@ -34,7 +38,9 @@ def update_row(table: Table, row: Mapping[str, Any]) -> None:
     sets = join(", ", (_set(table, name, value, key) for name, value in row.items() if name not in key))
     with table.connection.atomic():
         if len(target) != 1:
-            raise DataJointError(f"update1 changes one row, and {table.full_table_name} has none with key {key}.")
+            raise DataJointError(
+                f"update1 changes one row, and {table.full_table_name} has none with key {key}."
+            )
         if sets:
             table.connection.execute(sql("UPDATE {} SET {}{}", Ident(*table.table_id), sets, where))
 
@@ -43,7 +49,9 @@ def _set(table: Table, name: str, value: Any, key: dict[str, Any]) -> Sql:
     attribute = table.heading.by_name[name]
     if value is None:
         if attribute.is_required:
-            raise MissingAttributeError(f"attribute {name!r} cannot be NULL and has no default to reset it to.")
+            raise MissingAttributeError(
+                f"attribute {name!r} cannot be NULL and has no default to reset it to."
+            )
         return sql("{} = DEFAULT", Ident(name))
     has_nan = table.connection.dialect.flags.has_nan
     (stored,) = encode_column(attribute, [value], lambda: [key], has_nan)

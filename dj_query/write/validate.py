@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dj_query.write.encode import encode_column
-from dj_query.write.rows import _as_mapping, batches
+from dj_query.write.rows import as_mapping, batches
 from dj_schema.errors import DataJointError
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ class ValidationResult:
         """Return one line an error."""
         if self.is_valid:
             return f"{self.rows_checked} rows are valid"
-        lines = (f"Row {i}, field {name!r}: {why}" if name else f"Row {i}: {why}" for i, name, why in self.errors)
+        lines = (
+            f"Row {i}, field {name!r}: {why}" if name else f"Row {i}: {why}" for i, name, why in self.errors
+        )
         return "\n".join(lines)
 
 
@@ -44,7 +46,7 @@ def validate_rows(table: Table, rows: Any, ignore_extra_fields: bool) -> Validat
     """Check each value of each row; nothing is sent."""
     result = ValidationResult()
     for batch in batches(rows, table.heading, None):
-        for row in batch:
+        for row in batch.rows:
             _validate_row(table, row, ignore_extra_fields, result)
             result.rows_checked += 1
     return result
@@ -54,7 +56,7 @@ def _validate_row(table: Table, row: Any, ignore_extra: bool, result: Validation
     index = result.rows_checked
     heading = table.heading
     try:
-        mapping = _as_mapping(row, heading, table.full_table_name)
+        mapping = as_mapping(row, heading, table.full_table_name)
     except DataJointError as e:
         result.errors.append((index, None, str(e)))
         return

@@ -119,8 +119,11 @@ class RowStatements(Protocol):
     def copy_text(self, schema: str, table: str, columns: Sequence[str]) -> Sql:
         """Return the text for `Session.copy_in`."""
 
-    def on_duplicate(self, key: Sequence[str], update: Sequence[str] | None) -> Sql:
+    def on_duplicate(self, table: tuple[str, str], key: Sequence[str], update: Sequence[str] | None) -> Sql:
         """Return the clause that skips a duplicate (`update` is None) or overwrites these columns."""
+
+    def single_float(self, column: Ident) -> Sql:
+        """Return how a column of float32 is selected with all of its digits."""
 
     def json_equals(self, name: Ident, path: list[str | int], value: Any) -> Sql:
         """Return the condition that a document holds a value at a path."""

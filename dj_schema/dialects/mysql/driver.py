@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pymysql
 from pymysql.constants import CLIENT, FIELD_TYPE
-from pymysql.converters import convert_datetime, conversions, escape_bytes
+from pymysql.converters import conversions, convert_datetime, escape_bytes
 from pymysql.cursors import SSCursor
 
 from dj_schema.dialects.base import Result, Row
@@ -20,7 +20,11 @@ from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, Los
 if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
 
-_SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+# MariaDB would cut off what MySQL rounds, and MySQL refuses the word that changes that.
+_SQL_MODE = (
+    "CONCAT('STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
+    "IF(VERSION() LIKE '%MariaDB%', ',TIME_ROUND_FRACTIONAL', ''))"
+)
 
 
 def _datetime(text: str) -> Any:
@@ -70,7 +74,7 @@ def connect(settings: ConnectionSettings) -> MysqlSession:
             client_flag=CLIENT.FOUND_ROWS,
             conv=_CONVERSIONS,
             init_command=(
-                f"SET time_zone='+00:00', sql_mode='{_SQL_MODE}', group_concat_max_len=67108864, "
+                f"SET time_zone='+00:00', sql_mode={_SQL_MODE}, group_concat_max_len=67108864, "
                 f"NAMES utf8mb4 COLLATE {_collation(settings.collation)}"
             ),
             **ssl,

@@ -14,11 +14,18 @@ def copy_text(schema: str, table: str, columns: Sequence[str]) -> Sql:
     return sql(f"INSERT INTO {{}} ({{}}) VALUES ({places})", Ident(schema, table), idents(columns))
 
 
-def on_duplicate(key: Sequence[str], update: Sequence[str] | None) -> Sql:
+def on_duplicate(table: tuple[str, str], key: Sequence[str], update: Sequence[str] | None) -> Sql:
     # VALUES() is deprecated on MySQL 8.0.20, but its replacement does not exist on MariaDB.
-    columns = update or list(key)[:1]
-    sets = (sql("{} = VALUES({})", Ident(c), Ident(c)) if update else sql("{} = {}", Ident(c), Ident(c)) for c in columns)
+    if update:
+        sets = [sql("{} = VALUES({})", Ident(*table, c), Ident(c)) for c in update]
+    else:
+        sets = [sql("{} = {}", Ident(*table, c), Ident(*table, c)) for c in list(key)[:1]]
     return sql(" ON DUPLICATE KEY UPDATE {}", join(", ", sets))
+
+
+def single_float(column: Ident) -> Sql:
+    """Return how a column of float32 is selected with all of its digits: as FLOAT it comes with six."""
+    return sql("({} + 0e0)", column)
 
 
 def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:

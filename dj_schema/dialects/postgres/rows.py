@@ -13,11 +13,16 @@ def copy_text(schema: str, table: str, columns: Sequence[str]) -> Sql:
     return sql("COPY {} ({}) FROM STDIN", Ident(schema, table), idents(columns))
 
 
-def on_duplicate(key: Sequence[str], update: Sequence[str] | None) -> Sql:
+def on_duplicate(table: tuple[str, str], key: Sequence[str], update: Sequence[str] | None) -> Sql:
     if not update:
         return sql(" ON CONFLICT DO NOTHING")
     sets = join(", ", (sql("{} = EXCLUDED.{}", Ident(c), Ident(c)) for c in update))
     return sql(" ON CONFLICT ({}) DO UPDATE SET {}", idents(key), sets)
+
+
+def single_float(column: Ident) -> Sql:
+    """Return how a column of float32 is selected with all of its digits."""
+    return sql("{}", column)
 
 
 def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:
