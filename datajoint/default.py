@@ -6,6 +6,7 @@ import logging
 import sys
 from typing import Any, Literal
 
+from dj_jobs.autopopulate import Computed, Imported, set_process_runner
 from dj_query.schema import Schema as _Schema
 from dj_query.schema import VirtualModule as _VirtualModule
 from dj_query.table import FreeTable as _FreeTable
@@ -30,6 +31,15 @@ def _set_up_logging() -> None:
 
 
 _set_up_logging()
+
+
+def _populate_in_processes(table: Any, options: Any, processes: int, events: Any) -> Any:
+    from dj_workers.pools.process import populate_in_processes
+
+    return populate_in_processes(table, options, processes, events)
+
+
+set_process_runner(_populate_in_processes)
 
 
 class Connection(_Connection):

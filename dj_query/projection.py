@@ -114,9 +114,10 @@ def _in_order(heading: Heading, kept: set[str], renamed: Mapping[str, list[str]]
     for attribute in heading.all:
         name = attribute.name
         names = [*([name] if name in kept else []), *renamed.get(name, [])]
-        # the key has each of its attributes once, under the first of its names
+        # the key has each of its attributes once, under the first of its names;
+        # a hidden attribute is here only where it was named, and then it is to be seen
         shown += [
-            (replace(attribute, name=n, in_key=attribute.in_key and i == 0), name)
+            (replace(attribute, name=n, in_key=attribute.in_key and i == 0, is_hidden=False), name)
             for i, n in enumerate(names)
         ]
     return [s for s in shown if s[0].in_key] + [s for s in shown if not s[0].in_key]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from dj_query.describe import describe
 from dj_query.expression import QueryExpression
 from dj_query.table_source import base_select
+from dj_query.values import comparable
 from dj_query.write.delete import PartIntegrity, cascade_of, delete_block
 from dj_query.write.insert import insert_rows
 from dj_query.write.update import update_row
 from dj_query.write.validate import ValidationResult, validate_rows
 from dj_schema.declare import drop_tables
-from dj_schema.errors import DataJointError
+from dj_schema.errors import DataJointError, ForeignKeyOfMakeError
 from dj_schema.graph.dependencies import load_dependencies
 from dj_schema.names import Tier
 from dj_schema.table_info import TableInfo, TableName
@@ -28,17 +29,51 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("datajoint.table")
 
-_make_inserts_into: ContextVar[frozenset[TableName]] = ContextVar("make_inserts_into", default=frozenset())
+
+
+class MakeScope:
+    """What one call of `make` may insert: rows of its own key, into its table and the parts."""
+
+    def __init__(self, master: Table, key: Mapping[str, Any]) -> None:
+        tables = master.connection.catalog.schema(master.database).tables.values()
+        self.master = master.table_id
+        self.tables = {self.master, *(i.full_name for i in tables if i.master == self.master)}
+        attributes = master.heading.by_name
+        self.key = {n: comparable(attributes[n], v) for n, v in key.items() if n in master.heading.primary_key}
+        self.has_rows = False
+
+    def saw(self, table: TableName, fields: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
+        """Take note of rows that are about to be inserted.
+
+        Raises
+        ------
+        ForeignKeyOfMakeError
+            Where one belongs to another key.
+        """
+        if table not in self.tables:
+            return
+        for field, column in zip(fields, columns, strict=True):
+            if field in self.key and any(v != self.key[field] for v in column):
+                other = next(v for v in column if v != self.key[field])
+                raise ForeignKeyOfMakeError(
+                    f"make was called for {field}={self.key[field]!r} and inserts a row with {field}={other!r} "
+                    f"into {'.'.join(table)}; insert rows of the given key only, as in {{**key, ...}}."
+                )
+        self.has_rows = self.has_rows or table == self.master
+
+
+_make_scope: ContextVar[MakeScope | None] = ContextVar("make_scope", default=None)
 
 
 @contextmanager
-def inserts_allowed(tables: Iterable[TableName]) -> Iterator[None]:
+def inserts_allowed(master: Table, key: Mapping[str, Any]) -> Iterator[MakeScope]:
     """Let a `make` insert into its own table and its parts, in this context alone."""
-    token = _make_inserts_into.set(frozenset(tables))
+    scope = MakeScope(master, key)
+    token = _make_scope.set(scope)
     try:
-        yield
+        yield scope
     finally:
-        _make_inserts_into.reset(token)
+        _make_scope.reset(token)
 
 
 class Table(QueryExpression):
@@ -120,6 +155,7 @@ class Table(QueryExpression):
             skip_duplicates=skip_duplicates,
             ignore_extra_fields=ignore_extra_fields,
             chunk_size=chunk_size,
+            scope=_make_scope.get(),
         )
 
     def insert1(self, row: Any, **kwargs: Any) -> None:
@@ -131,7 +167,8 @@ class Table(QueryExpression):
         owner = self.connection.catalog.schema(self.database).tables.get(master[1]) if master else self.info
         if owner is None or owner.tier is None or not owner.tier.is_auto_populated or allow:
             return
-        if self.table_id not in _make_inserts_into.get():
+        scope = _make_scope.get()
+        if scope is None or self.table_id not in scope.tables:
             raise DataJointError(
                 f"{self.full_table_name} is filled by make(), through populate(). "
                 "To insert by hand all the same, pass allow_direct_insert=True."

@@ -216,4 +216,5 @@ def make_attribute(name: str, type_: TypeSpec, **fields: object) -> Attribute:
             storage = parse_type(chain_of(str(type_)).dtype)
         except DataJointError:
             storage = None  # the codec is not registered here; fetching it says so
-    return Attribute(name=name, type=type_, kind=type_.kind, storage=storage, **fields)  # type: ignore[arg-type]
+    hidden = name.startswith("_")
+    return Attribute(name=name, type=type_, kind=type_.kind, storage=storage, is_hidden=hidden, **fields)  # type: ignore[arg-type]

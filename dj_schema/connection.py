@@ -268,7 +268,7 @@ class Connection(AbstractContextManager["Connection"]):
     def in_transaction(self) -> bool:
         return self.transaction_state.is_open
 
-    def start_transaction(self) -> None:
+    def start_transaction(self, isolation: str | None = None) -> None:
         """Open a transaction by hand; `transaction` as a context manager is the better way.
 
         Raises
@@ -283,6 +283,8 @@ class Connection(AbstractContextManager["Connection"]):
             )
         self._lock.acquire()
         try:
+            if isolation is not None:
+                self.run(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
             self.run("START TRANSACTION")
         except BaseException:
             self._lock.release()

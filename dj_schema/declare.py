@@ -124,6 +124,7 @@ def table_info_of(
     *,
     add_job_metadata: bool = False,
     allow_new_key_attributes: bool = False,
+    allow_hidden: bool = False,
 ) -> TableInfo:
     """Return the table that a spec describes, its foreign keys resolved.
 
@@ -132,7 +133,7 @@ def table_info_of(
     DefinitionError
         Where the lines contradict each other or what they refer to.
     """
-    check_spec(spec, tier=tier, allow_new_key_attributes=allow_new_key_attributes)
+    check_spec(spec, tier=tier, allow_new_key_attributes=allow_new_key_attributes, allow_hidden=allow_hidden)
     draft = _Draft(name)
     for item in spec.primary:
         draft.add(item, True, resolve)

@@ -24,6 +24,8 @@ class Attribute:
         What its values are in Python terms.
     storage : TypeSpec or None
         The core or native type at the end of a codec's chain; `type` itself for all others.
+    is_hidden : bool
+        Kept out of what a query shows, unless it is named; names of such columns start with ``_``.
     lineage : str or None
         ``schema.table.attribute`` where it was first defined; None for what has no origin.
     """
@@ -38,10 +40,7 @@ class Attribute:
     is_auto_increment: bool = False
     storage: TypeSpec | None = None
     lineage: str | None = None
-
-    @property
-    def is_hidden(self) -> bool:
-        return self.name.startswith("_")
+    is_hidden: bool = False
 
     @property
     def is_codec(self) -> bool:

@@ -32,19 +32,23 @@ class TransactionState:
 
 
 @contextmanager
-def transaction(connection: Connection, *, join: bool = False, guarded: bool = False) -> Iterator[Connection]:
+def transaction(
+    connection: Connection, *, join: bool = False, guarded: bool = False, isolation: str | None = None
+) -> Iterator[Connection]:
     """Commit at the end of the block, roll back where it raises.
 
     Parameters
     ----------
     join : bool
         Inside a transaction, be part of it; without this, open a savepoint.
+    isolation : str, optional
+        Another isolation level than the session's, for a transaction that is opened here.
     guarded : bool
         Refuse `commit_transaction` and `cancel_transaction` inside the block.
     """
     state = connection.transaction_state
     if not connection.in_transaction:
-        connection.start_transaction()
+        connection.start_transaction(isolation)
         state = connection.transaction_state  # a fork may have made another one
         state.is_guarded = guarded
         try:

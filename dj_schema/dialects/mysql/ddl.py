@@ -12,7 +12,7 @@ from dj_schema.table_info import ForeignKey, Index, TableInfo
 from dj_schema.types import CoreType, NativeType, TypeSpec
 
 MAX_NAME_LENGTH = 64
-EXISTS_CODES = frozenset({"1050", "1007"})
+EXISTS_CODES = frozenset({"1050", "1007", "1060"})
 # Text without a length, and documents, take no literal default (manual, "Data Type Default Values").
 
 
@@ -88,3 +88,8 @@ def _index(index: Index) -> Sql:
 
 def create_index(info: TableInfo, index: Index) -> Sql:
     return sql("ALTER TABLE {} ADD {}", Ident(info.schema, info.name), _index(index))
+
+
+def add_column(schema: str, table: str, attribute: Attribute) -> list[Sql]:
+    """Return the statements that add an attribute to a table that is there."""
+    return [sql("ALTER TABLE {} ADD COLUMN {}", Ident(schema, table), _column(attribute))]

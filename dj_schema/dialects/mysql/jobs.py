@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-from dj_schema.sql import Sql, sql
+from collections.abc import Sequence
 
-NOW = sql("UTC_TIMESTAMP(6)")
+from dj_schema.dialects.base import Execute, Row
+from dj_schema.sql import Ident, Param, Sql, idents, join, sql
+
+NOW = sql("UTC_TIMESTAMP(3)")
+HAS_KEY_IN_INDEXES = True
+CLAIM_ISOLATION: str | None = "READ COMMITTED"
+"""Under REPEATABLE READ a locking read locks the gaps too, and workers would wait for each other."""
+LIVE_SESSIONS = sql("SELECT ID FROM information_schema.PROCESSLIST")
 
 
-def after(seconds: Sql) -> Sql:
+def after(seconds: Sql | Param) -> Sql:
     """Return the server's time that many seconds from now."""
     return sql("(UTC_TIMESTAMP(6) + INTERVAL {} SECOND)", seconds)
+
+
+def claim(
+    execute: Execute, table: Ident, key: Sequence[str], wanted: Sql, order: Sql, n: int, sets: Sql, back: Sequence[str]
+) -> list[Row]:
+    """Take up to `n` rows that nobody else is taking, in order, and return the columns `back` of each as they were.
+
+    A locked read and an update, to be run in one short transaction: these servers cannot return
+    the rows of an UPDATE.
+    """
+    picked = execute(
+        sql(
+            "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT {} FOR UPDATE SKIP LOCKED",
+            idents(back), table, wanted, order, Param(n),
+        )  # fmt: skip
+    ).rows
+    if picked:
+        positions = [list(back).index(k) for k in key]
+        rows = join(", ", (sql("({})", join(", ", (Param(row[i]) for i in positions))) for row in picked))
+        execute(sql("UPDATE {} SET {} WHERE ({}) IN ({})", table, sets, idents(key), rows))
+    return picked

@@ -136,3 +136,11 @@ def index_name(table: str, index: Index) -> str:
         return name
     digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()[:8]
     return name.encode()[: MAX_IDENTIFIER_BYTES - 9].decode(errors="ignore") + "_" + digest
+
+
+def add_column(schema: str, table: str, attribute: Attribute) -> list[Sql]:
+    """Return the statements that add an attribute to a table that is there."""
+    name = Ident(schema, table)
+    add = sql("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", name, _column(schema, attribute))
+    comment = literal(column_comment(attribute))
+    return [add, sql("COMMENT ON COLUMN {} IS {}", Ident(schema, table, attribute.name), comment)]

@@ -1,0 +1,186 @@
+"""Tables that fill themselves: `Computed` from other tables, `Imported` from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dj_jobs import populate as populating
+from dj_jobs.events import Events
+from dj_jobs.job import Outcome, Result
+from dj_jobs.make import check_make
+from dj_jobs.populate import Options, Summary
+from dj_jobs.retry import Retry
+from dj_jobs.table import JobTable
+from dj_query.schema import register_tier
+from dj_query.table import FreeTable, UserTable
+from dj_schema.errors import DataJointError, TransactionError
+from dj_schema.names import Tier
+
+if TYPE_CHECKING:
+    from dj_query.expression import QueryExpression
+
+_process_runner: populating.ProcessRunner | None = None
+
+
+def set_process_runner(runner: populating.ProcessRunner) -> None:
+    """Say how ``populate(processes=n)`` starts processes; the packages above this one know."""
+    global _process_runner
+    _process_runner = runner
+
+
+class AutoPopulate(UserTable):
+    """A table whose rows `make` computes, one key at a time."""
+
+    retry: ClassVar[Retry | None] = None
+
+    @property
+    def key_source(self) -> QueryExpression:
+        """The keys that should be here: the join of the tables that the primary key refers to.
+
+        Override it to compute fewer.
+        """
+        key = self.heading.key_columns
+        source: Any = None
+        for fk in self.info.foreign_keys:
+            if not all(child in key for child, _ in fk.pairs):
+                continue
+            parent = FreeTable.at(self.connection, *fk.parent).proj(**{c: p for c, p in fk.pairs if c != p})
+            source = parent if source is None else source * parent
+        if source is None:
+            raise DataJointError(
+                f"{self.full_table_name} refers to no table in its primary key, so it needs a key_source of its own."
+            )
+        return source  # type: ignore[no-any-return]
+
+    @property
+    def jobs(self) -> JobTable:
+        """The jobs of this table; the job table is made at first use."""
+        return JobTable.of(self)
+
+    def progress(self, *restrictions: Any, display: bool = False) -> tuple[int, int]:
+        """Return how many keys remain, and how many there are in all."""
+        total = len(populating.key_source_of(self, restrictions))
+        remaining = len(populating.missing_keys(self, restrictions))
+        if display:
+            done = total - remaining
+            share = f"{done / total:.0%}" if total else "nothing to do"
+            print(f"{type(self).__name__}: {done}/{total} ({share})")
+        return remaining, total
+
+    def populate(
+        self,
+        *restrictions: Any,
+        suppress_errors: bool = False,
+        return_exception_objects: bool = False,
+        reserve_jobs: bool = False,
+        max_calls: int | None = None,
+        display_progress: bool = False,
+        processes: int = 1,
+        make_kwargs: Mapping[str, Any] | None = None,
+        priority: int | None = None,
+        refresh: bool | None = None,
+        limit: int | None = None,
+    ) -> dict[str, Any]:
+        """Compute the rows that are missing.
+
+        Parameters
+        ----------
+        *restrictions
+            Compute only keys of the key source that match all of these.
+        suppress_errors : bool
+            Go on after a key that fails, and report it in the result.
+        return_exception_objects : bool
+            Report exceptions rather than their text.
+        reserve_jobs : bool
+            Share the work with other workers, each key for exactly one of them.
+        max_calls : int
+            Call `make` at most so often; `limit` is another name for it.
+        display_progress : bool
+            Show a progress bar.
+        processes : int
+            Compute in so many processes.
+        make_kwargs : dict
+            More arguments for `make`.
+        priority : int
+            With `reserve_jobs`, take only jobs as urgent as this, or more: lower is more urgent.
+        refresh : bool
+            With `reserve_jobs`, bring the jobs in line with the key source first; by default as the
+            setting `jobs.auto_refresh` says.
+
+        Returns
+        -------
+        dict
+            ``success_count``, ``error_list`` with (key, error) pairs; ``success``, ``error`` and ``skip``
+            as counts.
+        """
+        if self.connection.in_transaction:
+            raise TransactionError("populate cannot run inside a transaction: each make has one of its own.")
+        if self.is_restricted:
+            raise DataJointError("populate the whole table; what to compute is an argument: Table.populate(restriction).")
+        if max_calls is not None and limit is not None:
+            raise DataJointError("limit is another name for max_calls; give one of them.")
+        if processes < 1:
+            raise DataJointError(f"processes must be at least 1, not {processes}.")
+        check_make(type(self))
+        options = Options(
+            restrictions=restrictions,
+            max_calls=limit if max_calls is None else max_calls,
+            make_kwargs=dict(make_kwargs or {}),
+            priority=priority,
+            refresh=refresh,
+            suppress_errors=suppress_errors,
+            reserve_jobs=reserve_jobs,
+        )
+        return self._populate(options, processes, display_progress).as_dict(return_exception_objects)
+
+    def _populate(self, options: Options, processes: int, display_progress: bool) -> Summary:
+        summary = Summary()
+        bar = _bar(self, options) if display_progress else None
+        try:
+            for outcome in self._outcomes(options, processes):
+                summary.add(outcome)
+                if bar is not None and outcome.result not in (Result.RETRY, Result.LOST):
+                    bar.update()
+                if outcome.result is Result.ERROR and not options.suppress_errors:
+                    assert outcome.error is not None
+                    raise outcome.error
+        finally:
+            if bar is not None:
+                bar.close()
+        return summary
+
+    def _outcomes(self, options: Options, processes: int) -> Iterator[Outcome]:
+        events = Events()
+        if processes > 1:
+            if _process_runner is None:
+                raise DataJointError("no process pool is set up; import datajoint rather than dj_jobs.")
+            return _process_runner(self, options, processes, events)
+        if options.reserve_jobs:
+            return populating.reserved(self, options, events)
+        return populating.direct(self, options, events)
+
+
+def _bar(table: AutoPopulate, options: Options) -> Any:
+    from tqdm import tqdm
+
+    total = len(populating.missing_keys(table, options.restrictions))
+    if options.max_calls is not None:
+        total = min(total, options.max_calls)
+    return tqdm(total=total, desc=type(table).__name__)
+
+
+class Computed(AutoPopulate):
+    """Rows computed from other tables."""
+
+    tier: ClassVar[Tier] = Tier.COMPUTED
+
+
+class Imported(AutoPopulate):
+    """Rows read from files or instruments."""
+
+    tier: ClassVar[Tier] = Tier.IMPORTED
+
+
+for _tier in (Computed, Imported):
+    register_tier(_tier)

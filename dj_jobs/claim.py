@@ -1,0 +1,228 @@
+"""Claiming: many keys for one worker in one go, each for exactly one worker; and rescue of those left behind."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from dj_jobs.job import Claim, Worker
+from dj_jobs.states import Status
+from dj_jobs.version import code_version
+from dj_query.compile import where_clause
+from dj_schema.dialects.base import Row
+from dj_schema.errors import LostConnectionError
+from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
+from dj_schema.transaction import transaction
+
+if TYPE_CHECKING:
+    from dj_jobs.table import JobTable
+
+_BACK = ("priority", "scheduled_time", "_attempts", "_faults")
+
+
+def claim(
+    jobs: JobTable, worker: Worker, n: int, *, priority: int | None = None, token: UUID | None = None
+) -> list[Claim]:
+    """Claim up to `n` pending jobs, the most urgent first, then the longest due, then by key.
+
+    A lost answer is resolved by looking for the token: what carries it is ours.
+
+    Parameters
+    ----------
+    jobs : JobTable
+        Restricted to what may be claimed.
+    priority : int, optional
+        Only jobs as urgent as this, or more.
+    """
+    token = token or uuid4()
+    try:
+        return _claims(jobs, _claim_rows(jobs, worker, n, priority, token), token)
+    except LostConnectionError:
+        return held(jobs, token)
+
+
+def _claim_rows(jobs: JobTable, worker: Worker, n: int, priority: int | None, token: UUID) -> list[Row]:
+    connection = jobs.connection
+    dialect = connection.dialect.jobs
+    key = jobs.heading.primary_key
+    due = sql("{} <= {}", Ident("scheduled_time"), dialect.NOW)
+    urgent = EMPTY if priority is None else sql(" AND {} <= {}", Ident("priority"), Param(priority))
+    status = sql("{} = {}", Ident("status"), Param(Status.PENDING.value))
+    wanted = sql("{} AND {}{}{}", status, due, urgent, _also(jobs))
+    order = idents(["priority", "scheduled_time", *key])
+    isolation = dialect.CLAIM_ISOLATION
+    # one statement is a transaction of its own; two need one around them
+    with transaction(connection, isolation=isolation) if isolation else nullcontext():
+        rows: list[Row] = dialect.claim(
+            connection.execute,
+            Ident(*jobs.table_id),
+            key,
+            wanted,
+            order,
+            n,
+            _reserving(jobs, worker, token),
+            [*key, *_BACK],
+        )
+    return rows
+
+
+def _also(jobs: JobTable) -> Sql:
+    """The restrictions of the jobs, as further conditions."""
+    where = where_clause(jobs.select, jobs.connection.dialect)
+    if not where:
+        return EMPTY
+    first, *rest = where.parts
+    assert isinstance(first, str) and first.startswith(" WHERE ")
+    return Sql((" AND " + first.removeprefix(" WHERE "), *rest))
+
+
+def _reserving(jobs: JobTable, worker: Worker, token: UUID) -> Sql:
+    connection = jobs.connection
+    dialect = connection.dialect.jobs
+    lease_s = connection.config.jobs.lease_timeout
+    values: dict[str, Any] = {
+        "status": Param(Status.RESERVED.value),
+        "reserved_time": dialect.NOW,
+        "completed_time": sql("NULL"),
+        "_token": Param(token),
+        "_lease_until": dialect.after(Param(float(lease_s))),
+        "_worker": Param(worker.name[:255]),
+        "_attempts": sql("{} + 1", Ident("_attempts")),
+        "user": Param((connection.user or _local_user())[:255]),
+        "host": Param(worker.host[:255]),
+        "pid": Param(worker.pid),
+        "connection_id": Param(connection.connection_id),
+        "version": Param(code_version(connection.config)),
+    }
+    return join(", ", (sql("{} = {}", Ident(name), value) for name, value in values.items()))
+
+
+@lru_cache(maxsize=1)
+def _local_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return str(os.getuid())
+
+
+def held(jobs: JobTable, token: UUID) -> list[Claim]:
+    """Return the jobs that carry a token."""
+    key = jobs.heading.primary_key
+    statement = sql(
+        "SELECT {} FROM {} WHERE {} = {} AND {} = {}",
+        idents([*key, *_BACK]),
+        Ident(*jobs.table_id),
+        Ident("_token"),
+        Param(token),
+        Ident("status"),
+        Param(Status.RESERVED.value),
+    )
+    return _claims(jobs, jobs.connection.execute(statement, is_read=True).rows, token, n_attempts_before=-1)
+
+
+def _claims(jobs: JobTable, rows: Sequence[Row], token: UUID, n_attempts_before: int = 0) -> list[Claim]:
+    """Read rows as they were before the claim counted its attempt; or after it, with -1."""
+    key = jobs.heading.primary_key
+    n_key = len(key)
+    decoding = jobs.heading.memo("claim_decoding", lambda: _decoding(jobs))
+    claims = [
+        Claim(
+            key=dict(zip(key, row[:n_key], strict=True)),
+            token=token,
+            priority=row[n_key],
+            scheduled_time=row[n_key + 1],
+            attempt=row[n_key + 2] + 1 + n_attempts_before,
+            n_faults=row[n_key + 3],
+        )
+        for row in decoding.rows(list(rows))
+    ]
+    # the server takes them in order, but may return them in any
+    return sorted(claims, key=lambda c: (c.priority, c.scheduled_time))
+
+
+def _decoding(jobs: JobTable) -> Any:
+    from dj_query.plan import decoding_of
+
+    names = [*jobs.heading.primary_key, *_BACK]
+    return decoding_of([jobs.heading.by_name[n] for n in names], jobs.connection.dialect)
+
+
+def reserve(jobs: JobTable, key: dict[str, Any]) -> bool:
+    """Claim one job by its key, whatever its schedule."""
+    connection = jobs.connection
+    one = jobs & key & {"status": Status.PENDING.value}
+    token = uuid4()
+    sets = _reserving(jobs, Worker.of_this_process(), token)
+    where = where_clause(one.select, connection.dialect)
+    return connection.execute(sql("UPDATE {} SET {}{}", Ident(*jobs.table_id), sets, where)).n_rows == 1
+
+
+def rescue(jobs: JobTable) -> int:
+    """Return jobs of dead workers to pending; one that has cost too many workers becomes an error.
+
+    A worker is dead where its lease has ended, or where the server no longer knows the session of one
+    that connects as the same user (a session of another user may be hidden from us).
+    """
+    connection = jobs.connection
+    dialect = connection.dialect.jobs
+    user = connection.user or _local_user()
+    dead = sql(
+        "{} = {} AND {} IS NOT NULL AND ({} < {} OR ({} = {} AND {} NOT IN ({})))",
+        Ident("status"),
+        Param(Status.RESERVED.value),
+        Ident("_lease_until"),
+        Ident("_lease_until"),
+        dialect.NOW,
+        Ident("user"),
+        Param(user[:255]),
+        Ident("connection_id"),
+        dialect.LIVE_SESSIONS,
+    )
+    most = connection.config.jobs.max_rescues
+    table = Ident(*jobs.table_id)
+    given_up = connection.execute(
+        sql(
+            "UPDATE {} SET {} = {}, {} = NULL, {} = {}, {} = {} WHERE {} >= {} AND {}",
+            table,
+            Ident("status"), Param(Status.ERROR.value),
+            Ident("_token"),
+            Ident("completed_time"), dialect.NOW,
+            Ident("error_message"),
+            Param(f"WorkerLost: the worker of this key died {most + 1} times; see whether it runs out of memory"),
+            Ident("_rescues"), Param(most), dead,
+        )  # fmt: skip
+    ).n_rows
+    rescued = connection.execute(
+        sql(
+            "UPDATE {} SET {} = {}, {} = NULL, {} = NULL, {} = {} + 1 WHERE {}",
+            table,
+            Ident("status"), Param(Status.PENDING.value),
+            Ident("_token"),
+            Ident("_lease_until"),
+            Ident("_rescues"), Ident("_rescues"), dead,
+        )  # fmt: skip
+    ).n_rows
+    return given_up + rescued
+
+
+def seconds_until_due(jobs: JobTable, priority: int | None = None) -> float | None:
+    """Return in how many seconds the next pending job is due, by the server's clock; None without any."""
+    connection = jobs.connection
+    urgent = EMPTY if priority is None else sql(" AND {} <= {}", Ident("priority"), Param(priority))
+    statement = sql(
+        "SELECT {}, min({}) FROM {} WHERE {} = {}{}{}",
+        connection.dialect.jobs.NOW,
+        Ident("scheduled_time"),
+        Ident(*jobs.table_id),
+        Ident("status"),
+        Param(Status.PENDING.value),
+        urgent,
+        _also(jobs),
+    )
+    now, due = connection.execute(statement, is_read=True).rows[0]
+    return None if due is None else max(0.0, float((due - now).total_seconds()))

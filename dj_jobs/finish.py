@@ -1,0 +1,203 @@
+"""The edges out of `reserved`, each one statement that names the token it leaves; and those that operators ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dj_jobs.job import Claim
+from dj_jobs.states import Status
+from dj_query.compile import where_clause
+from dj_schema.codecs.chain import chain_of
+from dj_schema.errors import ClaimLostError, JobError
+from dj_schema.sql import Ident, Param, Sql, join, sql
+
+if TYPE_CHECKING:
+    from dj_jobs.table import JobTable
+
+_NULL = sql("NULL")
+
+
+def _leave_reserved(jobs: JobTable, claim: Claim, sets: Mapping[str, Sql | Param] | None) -> bool:
+    """Move one job out of `reserved`, or delete it; False where the claim is no longer ours."""
+    table = Ident(*jobs.table_id)
+    ours = sql(
+        "{} AND {} = {} AND {} = {}",
+        join(" AND ", (sql("{} = {}", Ident(k), Param(v)) for k, v in claim.key.items())) if claim.key else sql("TRUE"),
+        Ident("_token"),
+        Param(claim.token),
+        Ident("status"),
+        Param(Status.RESERVED.value),
+    )
+    if sets is None:
+        return jobs.connection.execute(sql("DELETE FROM {} WHERE {}", table, ours)).n_rows == 1
+    assignments = join(", ", (sql("{} = {}", Ident(n), v) for n, v in sets.items()))
+    return jobs.connection.execute(sql("UPDATE {} SET {} WHERE {}", table, assignments, ours)).n_rows == 1
+
+
+def complete(jobs: JobTable, claim: Claim, duration_s: float, *, has_rows: bool, keep: bool) -> None:
+    """End a job well; called inside the transaction of its rows.
+
+    A job without rows is kept, so that it is not run again (ruling 28).
+
+    Raises
+    ------
+    ClaimLostError
+        Where the claim is no longer ours: the caller's transaction must roll back.
+    """
+    sets: dict[str, Sql | Param] | None = None
+    if keep or not has_rows:
+        sets = {
+            "status": Param(Status.SUCCESS.value),
+            "completed_time": jobs.connection.dialect.jobs.NOW,
+            "duration": Param(duration_s),
+            "_is_empty": Param(not has_rows),
+            "_lease_until": _NULL,
+        }
+    if not _leave_reserved(jobs, claim, sets):
+        raise ClaimLostError(
+            f"the claim on {claim.key} of {jobs.target.full_table_name} was lost before its end: "
+            "the lease ran out, or the job was taken back. Nothing was written; whoever holds the key computes it."
+        )
+
+
+def fail(jobs: JobTable, claim: Claim, message: str, stack: str, duration_s: float) -> bool:
+    """Record a final failure; False where the claim is no longer ours."""
+    return _leave_reserved(
+        jobs,
+        claim,
+        {
+            "status": Param(Status.ERROR.value),
+            "completed_time": jobs.connection.dialect.jobs.NOW,
+            "duration": Param(duration_s),
+            "error_message": Param(message),
+            "error_stack": Param(chain_of("<blob>").encode(stack)),
+            "_token": _NULL,
+            "_lease_until": _NULL,
+        },
+    )
+
+
+def retry_later(
+    jobs: JobTable, claim: Claim, wait_s: float, message: str, stack: str, *, is_fault: bool
+) -> bool:
+    """Return a job to pending after a failure that is not final; False where it is no longer ours."""
+    return _leave_reserved(
+        jobs,
+        claim,
+        {
+            "status": Param(Status.PENDING.value),
+            "scheduled_time": jobs.connection.dialect.jobs.after(Param(float(wait_s))),
+            "error_message": Param(message),
+            "error_stack": Param(chain_of("<blob>").encode(stack)),
+            "_token": _NULL,
+            "_lease_until": _NULL,
+            "_attempts": Param(claim.attempt - 1 if is_fault else claim.attempt),
+            "_faults": Param(claim.n_faults + is_fault),
+        },
+    )
+
+
+def release(jobs: JobTable, claim: Claim) -> bool:
+    """Give a job back untouched; its attempt does not count."""
+    return _leave_reserved(
+        jobs,
+        claim,
+        {
+            "status": Param(Status.PENDING.value),
+            "_token": _NULL,
+            "_lease_until": _NULL,
+            "_attempts": Param(max(0, claim.attempt - 1)),
+        },
+    )
+
+
+def forget(jobs: JobTable, claim: Claim) -> bool:
+    """Remove a job whose row is there already."""
+    return _leave_reserved(jobs, claim, None)
+
+
+# -- what operators ask for ------------------------------------------------------------------------
+
+
+def _move(jobs: JobTable, leaves: tuple[Status, ...], sets: Mapping[str, Sql | Param]) -> int:
+    """Move all jobs of a restricted job table that are in one of the states."""
+    states = jobs & [{"status": s.value} for s in leaves]
+    assignments = join(", ", (sql("{} = {}", Ident(n), v) for n, v in sets.items()))
+    where = where_clause(states.select, jobs.connection.dialect)
+    return jobs.connection.execute(sql("UPDATE {} SET {}{}", Ident(*jobs.table_id), assignments, where)).n_rows
+
+
+def _fresh(jobs: JobTable) -> dict[str, Sql | Param]:
+    return {
+        "status": Param(Status.PENDING.value),
+        "scheduled_time": jobs.connection.dialect.jobs.NOW,
+        "reserved_time": _NULL,
+        "completed_time": _NULL,
+        "duration": _NULL,
+        "error_message": Param(""),
+        "error_stack": _NULL,
+        "_token": _NULL,
+        "_attempts": Param(0),
+        "_faults": Param(0),
+        "_rescues": Param(0),
+    }
+
+
+def retry(jobs: JobTable) -> int:
+    """Make failed jobs pending."""
+    return _move(jobs, (Status.ERROR,), _fresh(jobs))
+
+
+def unignore(jobs: JobTable) -> int:
+    """Make ignored jobs pending."""
+    return _move(jobs, (Status.IGNORE,), _fresh(jobs))
+
+
+def ignore(jobs: JobTable, key: dict[str, Any]) -> None:
+    """Mark a key to be passed over, adding a job for it where there is none."""
+    done = {"status": Param(Status.IGNORE.value)}
+    if _move(jobs & key, (Status.PENDING, Status.ERROR, Status.IGNORE), done):
+        return
+    if jobs & key:
+        raise JobError(f"the job {key} of {jobs.target.full_table_name} is being computed, or is done.")
+    priority = jobs.connection.config.jobs.default_priority
+    row = {**key, "status": Status.IGNORE.value, "priority": priority}
+    jobs.insert([row], skip_duplicates=True)
+
+
+def complete_reserved(jobs: JobTable, key: dict[str, Any], duration_s: float | None) -> None:
+    """End a job that `reserve` claimed, for programs that run `make` themselves."""
+    keep = jobs.connection.config.jobs.keep_completed
+    target = jobs & key
+    if keep:
+        sets: dict[str, Sql | Param] = {
+            "status": Param(Status.SUCCESS.value),
+            "completed_time": jobs.connection.dialect.jobs.NOW,
+            "duration": Param(duration_s),
+            "_lease_until": _NULL,
+        }
+        n = _move(target, (Status.RESERVED,), sets)
+    else:
+        n = target.reserved.delete_quick(get_count=True) or 0
+    _expect_one(jobs, key, n)
+
+
+def fail_reserved(jobs: JobTable, key: dict[str, Any], message: str, stack: str | None) -> None:
+    """Record the failure of a job that `reserve` claimed."""
+    sets: dict[str, Sql | Param] = {
+        "status": Param(Status.ERROR.value),
+        "completed_time": jobs.connection.dialect.jobs.NOW,
+        "error_message": Param(message if len(message) <= 2047 else message[:2035] + "...truncated"),
+        "error_stack": Param(chain_of("<blob>").encode(stack)) if stack is not None else _NULL,
+        "_token": _NULL,
+        "_lease_until": _NULL,
+    }
+    _expect_one(jobs, key, _move(jobs & key, (Status.RESERVED,), sets))
+
+
+def _expect_one(jobs: JobTable, key: dict[str, Any], n: int) -> None:
+    if n != 1:
+        raise JobError(f"the job {key} of {jobs.target.full_table_name} is not reserved.")
+
+

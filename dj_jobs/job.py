@@ -1,0 +1,89 @@
+"""Jobs as values: who claims, what was claimed, and what became of it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+Key = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Who holds jobs: a name for people, and the process behind it."""
+
+    name: str
+    host: str
+    pid: int
+
+    @classmethod
+    def of_this_process(cls, name: str | None = None) -> Worker:
+        host = socket.gethostname()
+        pid = os.getpid()
+        return cls(name or f"{host}:{pid}", host, pid)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One key that is ours until the lease ends, or is fenced off by another token.
+
+    Attributes
+    ----------
+    token : UUID
+        Made by the client for this claim; every later statement on the job names it.
+    attempt : int
+        One for the first time that the key is tried.
+    n_faults : int
+        How often infrastructure failed it: deadlocks, lost connections, changed inputs.
+    """
+
+    key: Key = field(hash=False)
+    token: UUID
+    attempt: int
+    n_faults: int
+    priority: int
+    scheduled_time: datetime
+
+
+class Result(StrEnum):
+    """How a call of `make` ended."""
+
+    SUCCESS = "success"
+    EMPTY = "empty"
+    ERROR = "error"
+    RETRY = "retry"
+    SKIP = "skip"
+    LOST = "lost"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one key."""
+
+    key: Key
+    result: Result
+    duration_s: float
+    error: BaseException | None = None
+    traceback: str = ""
+
+    @property
+    def message(self) -> str:
+        """The error as the job table holds it."""
+        return error_message(self.error) if self.error is not None else ""
+
+
+_MESSAGE_LENGTH = 2047
+_CUT = "...truncated"
+
+
+def error_message(error: BaseException) -> str:
+    """Return ``Class: text``, cut to what the column holds."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = text.replace("\0", "")
+    return text if len(text) <= _MESSAGE_LENGTH else text[: _MESSAGE_LENGTH - len(_CUT)] + _CUT

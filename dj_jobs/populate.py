@@ -1,0 +1,244 @@
+"""Computing what is missing: in direct mode key by key, in reserved mode by claims."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dj_jobs import claim as claims
+from dj_jobs import finish
+from dj_jobs.events import Event, Events
+from dj_jobs.job import Claim, Outcome, Result, Worker, error_message
+from dj_jobs.lease import LeaseKeeper
+from dj_jobs.run import Runner
+from dj_query.select import Exists
+from dj_schema.errors import DataJointError
+
+if TYPE_CHECKING:
+    from dj_jobs.table import JobTable
+    from dj_query.expression import QueryExpression
+    from dj_query.table import Table
+
+log = logging.getLogger("datajoint.populate")
+
+_BATCH_S = 0.25  # so much work is claimed at once: much for short jobs, one for long ones
+_LARGEST_BATCH = 200
+_LONGEST_WAIT_S = 30.0  # for a retry of this call that is due soon
+
+
+@dataclass(frozen=True)
+class Options:
+    """What one call of populate asks for."""
+
+    restrictions: tuple[Any, ...] = ()
+    max_calls: int | None = None
+    make_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    priority: int | None = None
+    refresh: bool | None = None
+    suppress_errors: bool = False
+    reserve_jobs: bool = False
+
+
+ProcessRunner = Callable[["Table", Options, int, Events], "Iterator[Outcome]"]
+
+
+@dataclass
+class Summary:
+    """What a call did."""
+
+    success_count: int = 0
+    skip: int = 0
+    error_list: list[tuple[dict[str, Any], BaseException]] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        if outcome.result in (Result.SUCCESS, Result.EMPTY):
+            self.success_count += 1
+        elif outcome.result is Result.ERROR and outcome.error is not None:
+            self.error_list.append((outcome.key, outcome.error))
+        elif outcome.result is Result.SKIP:
+            self.skip += 1
+
+    def as_dict(self, return_exception_objects: bool) -> dict[str, Any]:
+        """Return the mapping that `populate` returns."""
+        errors = [(key, e if return_exception_objects else error_message(e)) for key, e in self.error_list]
+        return {
+            "success_count": self.success_count,
+            "error_list": errors,
+            "success": self.success_count,
+            "error": len(errors),
+            "skip": self.skip,
+        }
+
+
+def key_source_of(target: Any, restrictions: Sequence[Any]) -> QueryExpression:
+    """Return the keys that a table should have, as a query with its job key as primary key.
+
+    Raises
+    ------
+    DataJointError
+        Where the key source lacks an attribute of the key.
+    """
+    from dj_jobs.table import job_key
+    from dj_query.expression import as_expression
+    from dj_query.universal import U
+
+    source = as_expression(target.key_source, "use as key source")
+    for restriction in restrictions:
+        source = source & restriction
+    key = job_key(target.info)
+    if missing := [k for k in key if k not in source.heading.by_name]:
+        raise DataJointError(
+            f"the key_source of {target.full_table_name} lacks {missing}, which its primary key needs."
+        )
+    if set(source.primary_key) == set(key):
+        return source.proj()  # type: ignore[no-any-return]
+    return U(*key) & source
+
+
+def missing_keys(target: Any, restrictions: Sequence[Any]) -> QueryExpression:
+    """Return the keys that a table should have and has not."""
+    from dj_jobs.table import job_key
+    from dj_query.select import Negated
+
+    names = tuple(job_key(target.info))
+    return key_source_of(target, restrictions)._where(Negated(Exists(target.select, names)))
+
+
+def direct(table: Table, options: Options, events: Events) -> Iterator[Outcome]:
+    """Compute the missing keys one after the other, without jobs."""
+    keys = missing_keys(table, options.restrictions).keys(order_by="KEY", limit=options.max_calls)
+    yield from run_keys(table, keys, options, events)
+
+
+def run_keys(
+    table: Table, keys: Sequence[Mapping[str, Any]], options: Options, events: Events
+) -> Iterator[Outcome]:
+    """Compute these keys one after the other, without jobs."""
+    runner = Runner(table, Worker.of_this_process(), events, options.make_kwargs)
+    for key in keys:
+        outcome = runner.run_key(key)
+        yield outcome
+        if outcome.result is Result.ERROR and not options.suppress_errors:
+            return
+
+
+def reserved(
+    table: Any,
+    options: Options,
+    events: Events,
+    *,
+    worker: Worker | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Outcome]:
+    """Claim and compute until nothing is due; what a failure or a stop leaves claimed is given back.
+
+    Retries that this call caused and that are due soon are waited for.
+    """
+    worker = worker or Worker.of_this_process()
+    jobs: JobTable = table.jobs
+    wants_refresh = table.connection.config.jobs.auto_refresh if options.refresh is None else options.refresh
+    if wants_refresh:
+        jobs.refresh(*options.restrictions, priority=None)
+    claimable = restricted_jobs(jobs, options.restrictions)
+    runner = Runner(table, worker, events, options.make_kwargs)
+    loop = _Loop(claimable, runner, options, should_stop)
+    with LeaseKeeper(table.connection) as keeper:
+        yield from loop.run(keeper)
+
+
+def restricted_jobs(jobs: JobTable, restrictions: Sequence[Any]) -> JobTable:
+    """Return the jobs of the keys that match restrictions of the key source."""
+    if not restrictions:
+        return jobs
+    if all(isinstance(r, Mapping) and set(r) <= set(jobs.heading.primary_key) for r in restrictions):
+        for restriction in restrictions:
+            jobs = jobs & restriction
+        return jobs
+    source = key_source_of(jobs.target, restrictions)
+    return jobs._where(Exists(source.select, tuple(jobs.heading.primary_key)))
+
+
+@dataclass
+class _Loop:
+    """One worker on one table: claims in batches that suit how long jobs take."""
+
+    jobs: JobTable
+    runner: Runner
+    options: Options
+    should_stop: Callable[[], bool]
+    n_calls: int = 0
+    batch: int = 1
+    retry_at: list[float] = field(default_factory=list)
+
+    def run(self, keeper: LeaseKeeper) -> Iterator[Outcome]:
+        self._rescue()
+        next_rescue = time.monotonic() + self._rescue_interval_s()
+        while not self._is_done():
+            if time.monotonic() >= next_rescue:
+                self._rescue()
+                next_rescue = time.monotonic() + self._rescue_interval_s()
+            claimed = claims.claim(
+                self.jobs, self.runner.worker, self._batch_size(), priority=self.options.priority
+            )
+            if not claimed:
+                if self._rescue() or self._waited_for_retry():
+                    continue
+                return
+            table = ".".join(self.runner.table.table_id)
+            self.runner.events.emit(Event("claimed", table, n=len(claimed), worker=self.runner.worker.name))
+            keeper.hold(self.jobs, claimed)
+            yield from self._run_batch(keeper, claimed)
+
+    def _run_batch(self, keeper: LeaseKeeper, claimed: list[Claim]) -> Iterator[Outcome]:
+        started = time.perf_counter()
+        left = list(claimed)
+        try:
+            while left and not self.should_stop():
+                claim = left.pop(0)
+                self.n_calls += 1
+                try:
+                    outcome = self.runner.run_claim(self.jobs, claim)
+                finally:
+                    keeper.drop(self.jobs, claim)
+                if outcome.result is Result.RETRY:
+                    self.retry_at.append(time.monotonic())
+                yield outcome
+                if outcome.result is Result.ERROR and not self.options.suppress_errors:
+                    return
+        finally:
+            for claim in left:
+                finish.release(self.jobs, claim)
+                keeper.drop(self.jobs, claim)
+        per_job_s = (time.perf_counter() - started) / len(claimed)
+        self.batch = max(1, min(_LARGEST_BATCH, self.batch * 4, int(_BATCH_S / max(per_job_s, 1e-6))))
+
+    def _is_done(self) -> bool:
+        most = self.options.max_calls
+        return self.should_stop() or (most is not None and self.n_calls >= most)
+
+    def _batch_size(self) -> int:
+        most = self.options.max_calls
+        return self.batch if most is None else min(self.batch, most - self.n_calls)
+
+    def _rescue_interval_s(self) -> float:
+        return float(self.jobs.connection.config.jobs.lease_timeout) / 3
+
+    def _rescue(self) -> int:
+        n = claims.rescue(self.jobs)
+        if n:
+            log.warning("%d jobs of %s were left by dead workers", n, self.runner.table.full_table_name)
+            self.runner.events.emit(Event("rescued", ".".join(self.runner.table.table_id), n=n))
+        return n
+
+    def _waited_for_retry(self) -> bool:
+        """Wait for a retry that is due soon; False where there is none."""
+        if not self.retry_at:
+            return False
+        due_s = claims.seconds_until_due(self.jobs, self.options.priority)
+        if due_s is None or due_s > _LONGEST_WAIT_S:
+            return False
+        time.sleep(max(0.01, due_s))
+        return True
