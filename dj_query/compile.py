@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dj_query.select import (
     AllOf,
@@ -80,7 +80,7 @@ class _Compiler:
         return f"t{self._n_aliases}"
 
     def select(self, select: Select, shown_as: Callable[[Column], Sql] | None = None) -> Sql:
-        shown = join(", ", map(shown_as or self._column, select.columns)) if select.columns else sql("1")
+        shown = _or_one(map(shown_as or self._column, select.columns))
         return self.block(select, sql("DISTINCT {}", shown) if select.is_distinct else shown)
 
     def _column(self, column: Column) -> Sql:
@@ -102,6 +102,8 @@ class _Compiler:
         statement = sql("SELECT {} FROM {}{}", shown, source, self.where(select.where, scope))
         if select.group:
             statement += sql(" GROUP BY {}", idents(select.group))
+        elif select.group is not None and not select.has_empty_group:
+            statement += sql(" HAVING count(*) > 0")
         elif select.group is not None and not any(_is_aggregate(c) for c in select.columns):
             statement += sql(" HAVING count(*) >= 0")  # one group, where no aggregate says so
         return statement + self._window(select.window) if select.window else statement
@@ -159,7 +161,7 @@ class _Compiler:
         theirs = {c.attribute.name for c in source.right.columns}
         a, b = self._alias(), self._alias()
         first = (Ident(a if n.name in mine else b, n.name) for n in source.attributes)
-        rows = sql("SELECT {} FROM ({}) AS {}", join(", ", first), self.select(source.left), Ident(a))
+        rows = sql("SELECT {} FROM ({}) AS {}", _or_one(first), self.select(source.left), Ident(a))
         if theirs - set(key):
             rows += sql(" LEFT JOIN ({}) AS {} ON {}", self.select(source.right), Ident(b), _same(a, b, key))
         a, b = self._alias(), self._alias()
@@ -170,7 +172,7 @@ class _Compiler:
         return sql(
             "{} UNION ALL SELECT {} FROM ({}) AS {} WHERE NOT EXISTS (SELECT 1 FROM ({}) AS {} WHERE {})",
             rows,
-            join(", ", second),
+            _or_one(second),
             self.select(source.right),
             Ident(b),
             self.select(source.left),
@@ -198,7 +200,7 @@ class _Compiler:
             case OneOf():
                 return self._one_of(condition)
             case UserCondition(expression=expression):
-                return Sql((f"({expression.sql})",))
+                return Sql((expression.sql,))  # bracketed where it is more than one operand
             case Exists():
                 return self._exists(condition, scope)
             case AnyOf(conditions=parts_):
@@ -249,6 +251,11 @@ class _Compiler:
 def _same(a: str, b: str, names: Sequence[str]) -> Sql:
     """The condition that two sources have the same values."""
     return join(" AND ", (sql("{} = {}", Ident(a, n), Ident(b, n)) for n in names)) if names else sql("TRUE")
+
+
+def _or_one(columns: Iterable[Sql | Ident]) -> Sql:
+    """A list of columns, or a number where there is none."""
+    return join(", ", columns) or sql("1")
 
 
 def _is_aggregate(column: Column) -> bool:

@@ -171,9 +171,15 @@ def compile_value(expression: QueryExpression, text: str) -> UserExpression:
 
 
 def aggregated(
-    by: Heading, rows: QueryExpression, attributes: Sequence[Any], named: Mapping[str, str]
+    by: Heading,
+    rows: QueryExpression,
+    attributes: Sequence[Any],
+    named: Mapping[str, str],
+    is_universal: bool = False,
 ) -> tuple[Select, Heading]:
     """Return the block that groups rows by the primary key of `by`, keeping these attributes of `by`.
+
+    Without a primary key there is one group: always where `by` is universal, else if there are rows.
 
     Raises
     ------
@@ -199,7 +205,8 @@ def aggregated(
     needed = frozenset(group).union(*(sql.names for sql in parts.computed.values()))
     if not select.is_plain or select.is_distinct or not needed <= select.identities:
         select = derived(select)
-    select = replace(select, columns=tuple(Column(a, o) for a, o in shown), group=tuple(group))
+    columns = tuple(Column(a, o) for a, o in shown)
+    select = replace(select, columns=columns, group=tuple(group), has_empty_group=is_universal)
     return select, Heading(tuple(a for a, _ in shown), lineage_available=by.lineage_available)
 
 

@@ -186,12 +186,21 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """One block. `group` holds names of the source to group by; `()` makes one group, None does not group."""
+    """One block.
+
+    Attributes
+    ----------
+    group : tuple of str or None
+        Names of the source to group by; `()` makes one group of all rows, None does not group.
+    has_empty_group : bool
+        With the group `()`: there is a row of the result even where no row of the source is.
+    """
 
     source: Source
     columns: tuple[Column, ...]
     where: tuple[Condition, ...] = ()
     group: tuple[str, ...] | None = None
+    has_empty_group: bool = False
     is_distinct: bool = False
     window: Window | None = None
 

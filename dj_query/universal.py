@@ -63,7 +63,7 @@ class U:
             raise DataJointError("dj.U(...).aggr takes named aggregates only: name the attributes in dj.U.")
         query = as_expression(group, "aggregate")
         by = Heading(self._attributes_in(query), lineage_available=query.heading.lineage_available)
-        select, heading = aggregated(by, query, (), named_attributes)
+        select, heading = aggregated(by, query, (), named_attributes, is_universal=True)
         return QueryExpression.of(select, heading, query.connection)
 
     aggregate = aggr
