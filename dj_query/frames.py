@@ -103,8 +103,12 @@ def _arrow_type(pa: Any, attribute: Attribute) -> Any:
         name = attribute.type.name
         if name.startswith(("int", "uint", "float")):
             return getattr(pa, name)()
+        if name == "decimal":
+            precision, scale = map(int, attribute.type.args)
+            return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
     simple = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "string": pa.string()}
     simple |= {"uuid": pa.string(), "json": pa.string(), "date": pa.date32(), "datetime": pa.timestamp("us")}
+    simple["bytes"] = pa.binary()
     return None if isinstance(attribute.type, CodecType) else simple.get(attribute.kind)
 
 

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dj_query.compile import fetch_text
-from dj_query.select import Equals, Select, TableSource, UserCondition
+from dj_query.select import Equals, Select, TableSource, UserCondition, derived
 from dj_schema.codecs.chain import chain_of
 from dj_schema.heading import Attribute
 from dj_schema.types import CodecType
@@ -149,8 +149,6 @@ def narrowed_to(select: Select, names: Sequence[str]) -> Select:
     if wanted == select.columns:
         return select
     if select.is_distinct:
-        from dj_query.expression import derived
-
         inner = derived(select)
         by_name = {c.attribute.name: c for c in inner.columns}
         return replace(inner, columns=tuple(by_name[n] for n in names))

@@ -100,8 +100,13 @@ def _encode_codec(
         try:
             stored = chain.encode(value, key=keys[i])
             encoded.append(json_text(stored) if chain.dtype == "json" else stored)
-        except DataJointError:
-            raise
+        except DataJointError as e:
+            if type(e) not in (
+                DataJointError,
+                DataError,
+            ):  # not about the value: a store that is not configured
+                raise
+            raise _Misfit(i, value, str(e).rstrip(".")) from e
         except (TypeError, ValueError) as e:
             raise _Misfit(i, value, str(e)) from e
     return encoded

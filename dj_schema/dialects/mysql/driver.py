@@ -105,12 +105,16 @@ class MysqlSession:
         self._connection = connection
         self._reopen = reopen
         self._cursor = connection.cursor()
+        self._streaming: SSCursor | None = None
+        self._kept: list[Row] = []
         self.id: int = connection.thread_id()
         self.is_mariadb = "mariadb" in str(connection.get_server_info()).lower()
 
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         cursor = self._cursor
         try:
+            if self._streaming is not None:
+                self._make_room()
             cursor.execute(text, params)
             if cursor.description is None:
                 return Result(n_rows=max(cursor.rowcount, 0))
@@ -126,27 +130,54 @@ class MysqlSession:
     def stream(
         self, text: str, params: Sequence[Any], batch_rows: int, in_transaction: bool
     ) -> Iterator[list[Row]]:
-        if in_transaction:  # only this session sees its own rows, and it must stay free for other statements
-            rows = self.execute(text, params).rows
-            yield from (rows[i : i + batch_rows] for i in range(0, len(rows), batch_rows))
-            return
         try:
+            if in_transaction:  # only this session sees its own rows
+                yield from self._stream_here(text, params, batch_rows)
+                return
             connection = self._reopen()
+            cursor = connection.cursor(SSCursor)
             try:
-                cursor = connection.cursor(SSCursor)
                 cursor.execute(text, params)
                 while batch := cursor.fetchmany(batch_rows):
                     yield list(batch)
             finally:
                 connection._force_close()  # a polite close would first read the rows that nobody wants
+                _forget_rest(cursor)
         except (pymysql.err.MySQLError, OSError) as e:
             raise _translate(e, text) from e
+
+    def _stream_here(self, text: str, params: Sequence[Any], batch_rows: int) -> Iterator[list[Row]]:
+        """Stream on this session; the next statement on it reads what is left, and keeps it until it is asked for."""
+        self._make_room()
+        cursor = self._connection.cursor(SSCursor)
+        cursor.execute(text, params)
+        self._streaming, self._kept = cursor, []
+        kept = self._kept
+        try:
+            while batch := cursor.fetchmany(batch_rows) if self._streaming is cursor else kept[:batch_rows]:
+                if self._streaming is not cursor:
+                    del kept[:batch_rows]
+                yield list(batch)
+        finally:
+            if self._streaming is cursor:
+                self._streaming = None
+                if not self.is_open():
+                    _forget_rest(cursor)
+                cursor.close()
+
+    def _make_room(self) -> None:
+        """Read the rest of what is being streamed, so that the session can take another statement."""
+        cursor, self._streaming = self._streaming, None
+        if cursor is not None:
+            self._kept.extend(cursor.fetchall())
+            cursor.close()
 
     def copy_in(self, text: str, rows: Iterable[Sequence[Any]]) -> int:
         """Insert by statements of many rows; the driver's own `executemany` takes three times as long."""
         sent = list(rows)
         n_rows = 0
         try:
+            self._make_room()
             for statement in bulk.statements(text, sent, self._connection.escape) if sent else ():
                 n_rows += self._connection.query(statement)
         except (pymysql.err.MySQLError, OSError) as e:
@@ -162,6 +193,13 @@ class MysqlSession:
 
     def abandon(self) -> None:
         _abandoned.append(self._connection)  # closing it would speak on the parent's socket
+
+
+def _forget_rest(cursor: SSCursor) -> None:
+    """Keep the driver from reading on, on a socket that is closed, when it drops a result."""
+    if cursor._result is not None:
+        cursor._result.unbuffered_active = False
+    cursor.connection = None  # type: ignore[assignment]
 
 
 def _translate(error: Exception, statement: str) -> DataJointError:

@@ -12,7 +12,13 @@ from psycopg.types.string import TextBinaryLoader
 
 from dj_schema.dialects.base import Result, Row
 from dj_schema.dialects.postgres.errors import from_sqlstate
-from dj_schema.errors import ConnectionRefusedByServerError, DataError, DataJointError, LostConnectionError, TransactionError
+from dj_schema.errors import (
+    ConnectionRefusedByServerError,
+    DataError,
+    DataJointError,
+    LostConnectionError,
+    TransactionError,
+)
 
 if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 _INVALID_OID = 0
 _abandoned: list[psycopg.Connection[Any]] = []
 _cursor_numbers = itertools.count(1)
+
 
 def connect(
     settings: ConnectionSettings, *, socket_dir: str | None = None, on_close: Callable[[], None] | None = None
@@ -76,6 +83,7 @@ class PostgresSession:
         connection.prepare_threshold = 3
         connection.prepared_max = 500
         self._cursor = connection.cursor(binary=True)
+        self._n_ended = 0  # of transactions and savepoints, which take their cursors with them
         self.id = connection.info.backend_pid
 
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
@@ -83,6 +91,8 @@ class PostgresSession:
         try:
             cursor.execute(text, params)  # type: ignore[arg-type]
             found = cursor.pgresult
+            if text.startswith(("COMMIT", "ROLLBACK")):
+                self._n_ended += 1
             # `cursor.description` makes an object a column, for each statement
             if found is None or found.status != pq.ExecStatus.TUPLES_OK:
                 if text == "COMMIT" and cursor.statusmessage == "ROLLBACK":
@@ -107,6 +117,7 @@ class PostgresSession:
         self, text: str, params: Sequence[Any], batch_rows: int, in_transaction: bool
     ) -> Iterator[list[Row]]:
         name = f"dj_stream_{next(_cursor_numbers)}"
+        n_ended = self._n_ended
         hold = "" if in_transaction else " WITH HOLD"
         self.execute(f"DECLARE {name} NO SCROLL CURSOR{hold} FOR {text}", params)
         try:
@@ -117,7 +128,9 @@ class PostgresSession:
                 if len(rows) < batch_rows:
                     return
         finally:
-            if self.is_open() and self._connection.info.transaction_status != pq.TransactionStatus.INERROR:
+            is_gone = in_transaction and n_ended != self._n_ended
+            is_failed = self._connection.info.transaction_status == pq.TransactionStatus.INERROR
+            if self.is_open() and not is_gone and not is_failed:
                 self.execute(f"CLOSE {name}", None)
 
     def copy_in(self, text: str, rows: Iterable[Sequence[Any]]) -> int:

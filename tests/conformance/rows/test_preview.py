@@ -1,0 +1,77 @@
+"""What a query looks like in a terminal and in a notebook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def note(new_schema: Any, dj: Any) -> Any:
+    @new_schema()
+    class Note(dj.Manual):
+        definition = """
+        # <b>Notes</b> & more
+        note_id : int32
+        ---
+        text : varchar(200)  # "what" <is> said
+        x = null : float64
+        data = null : <blob>
+        raw = null : bytes
+        """
+
+    return Note
+
+
+def test_text_shows_the_first_rows_and_the_count(note: Any, config: Any) -> None:
+    note.insert([{"note_id": i, "text": f"t{i}", "data": np.zeros(3), "raw": b"secret"} for i in range(5)])
+    lines = repr(note()).splitlines()
+    assert "<b>Notes</b> & more" in lines[0]
+    assert lines[1].split() == ["*note_id", "text", "x", "data", "raw"]
+    assert lines[3].split() == ["0", "t0", "None", "<blob>", "<bytes>"]
+    assert lines[-1].strip() == "(Total: 5)"
+    assert "secret" not in repr(note())
+    few = note().preview(limit=2)
+    assert "t1" in few and "t2" not in few and "..." in few and "(Total: 5)" in few
+    config["display.show_tuple_count"] = False
+    assert "Total" not in repr(note())
+    config["display.limit"] = 3
+    assert "t2" in repr(note()) and "t3" not in repr(note())
+
+
+def test_long_values_are_cut_to_the_width(note: Any) -> None:
+    note.insert1({"note_id": 1, "text": "start " + "x" * 150 + "\nend"})
+    text = note().preview(width=10)
+    assert "start xxx…" in text and "end" not in text
+    assert len(repr(note()).splitlines()) == len(text.splitlines())
+
+
+def test_html_escapes_every_value(note: Any) -> None:
+    note.insert1({"note_id": 1, "text": "<script>alert('x')</script> & \"q\""})
+    for query in (note(), note & "note_id = 1", note.proj("text")):
+        html = query._repr_html_()
+        assert (
+            "<script>" not in html
+            and "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;q&quot;" in html
+        )
+        assert "<b>Notes</b>" not in html
+        assert 'title="&quot;what&quot; &lt;is&gt; said"' in html
+    assert "<b>note_id</b>" in note()._repr_html_()
+    assert "Total: 1" in note()._repr_html_()
+
+
+def test_preview_of_nothing_and_of_expressions(note: Any, dj: Any) -> None:
+    assert "(Total: 0)" in repr(note())
+    assert "note_id" in note()._repr_html_()
+    note.insert([{"note_id": i, "text": "a"} for i in range(3)])
+    assert "(Total: 1)" in repr(dj.U("text") & note)
+    assert "3" in repr(dj.U().aggr(note, n="count(*)"))
+    assert "(Total: 2)" in repr(note.proj(y="note_id + 1") & "y > 1")
+    assert "(Total: 2)" in repr(note & dj.Top(2))
+
+
+def test_a_value_with_line_breaks_stays_on_its_line(note: Any) -> None:
+    note.insert1({"note_id": 1, "text": "a\nb\tc"})
+    assert sum("a b" in line for line in repr(note()).splitlines()) == 1
