@@ -9,16 +9,17 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dj_schema.catalog import Catalog
 from dj_schema.dialects import open_dialect
 from dj_schema.dialects.base import Dialect, Result, Row, Session
-from dj_schema.errors import DataJointError, LostConnectionError, TransactionError
+from dj_schema.errors import DataJointError, DeadlockError, LostConnectionError, TransactionError
 from dj_schema.sql import Sql, Statement, render
 from dj_schema.transaction import TransactionState, transaction
+from dj_schema.turn import Turn
 
 if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("datajoint.connection")
 
+T = TypeVar("T")
+_IN_TRANSACTION = "Its transaction was rolled back; run the whole of it again."
+_OUTSIDE = "Whether the statement was carried out is not known: look before you repeat it."
+_DOOMED = (
+    "the server rolled this transaction back to end a deadlock, so nothing more can be done in it; "
+    "let the error leave the block, and run the whole block again"
+)
 _STALE_AFTER_S = 30.0  # an idle session is asked whether it lives before a statement that cannot be repeated
 
 
@@ -50,9 +58,10 @@ class Connection(AbstractContextManager["Connection"]):
         self._dialect: Dialect | None = None
         self._session: Session | None = None
         self._pid = os.getpid()
-        self._lock = threading.RLock()
+        self._turn = Turn()
         self._last_use = 0.0
         self._closed = False
+        self._broken_blocks: set[int] = set()  # threads in a `with` block whose transaction is gone
         self.transaction_state = TransactionState()
         self.catalog = Catalog(self)
         self.n_statements = 0
@@ -72,46 +81,65 @@ class Connection(AbstractContextManager["Connection"]):
         Raises
         ------
         LostConnectionError
-            Where the session broke inside a transaction, which is gone with it.
+            Where the session broke inside a transaction, which is gone with it; where the connection was
+            closed; and where it broke and `database.reconnect` is off.
         """
-        if self._pid != os.getpid():
-            self._after_fork()
+        self._see_fork()
         session = self._session
         if session is not None and session.is_open():
             return session
-        with self._lock:
-            if self._closed:
-                raise LostConnectionError("this connection was closed; open another with dj.conn(reset=True)")
-            if self.transaction_state.is_open:
-                self._forget_transaction()
-                raise LostConnectionError("the connection was lost inside a transaction; it was rolled back")
-            if session is not None and not self.settings.reconnect:
-                raise LostConnectionError("the connection was lost, and database.reconnect is off")
-            self._dialect, self._session = self._open()
-            log.debug("connected to %s", self)
-            return self._session
+        taken = self._turn.take()
+        try:
+            return self._new_session()
+        finally:
+            if taken:
+                self._turn.end()
 
-    def _after_fork(self) -> None:
+    def _new_session(self) -> Session:
+        if self._session is not None and self._session.is_open():
+            return self._session  # another thread was faster
+        if self._closed:
+            raise LostConnectionError("this connection was closed; connect() opens it again")
+        if self.transaction_state.is_open:
+            self._lose_session()
+            raise LostConnectionError(f"the connection was lost. {_IN_TRANSACTION}")
+        if self._session is not None and not self.settings.reconnect:
+            raise LostConnectionError(
+                "the connection was lost, and database.reconnect is off; connect() opens it again"
+            )
+        self._dialect, self._session = self._open()
+        self._last_use = time.monotonic()
+        log.debug("connected to %s", self)
+        return self._session
+
+    def _see_fork(self) -> None:
+        """In a forked child, leave the parent's session alone, and its locks and transaction too."""
+        if self._pid == os.getpid():
+            return
         if self._session is not None:
             self._session.abandon()
         self._session = None
         self._pid = os.getpid()
-        self._lock = threading.RLock()
+        self._turn = Turn()
+        self._broken_blocks = set()
         self.transaction_state = TransactionState()
 
     def connect(self) -> Connection:
-        """Open the session now, rather than at the first statement."""
+        """Open the session now, rather than at the first statement; also again after `close`."""
+        self._see_fork()
         self._closed = False
+        if self._session is not None and not self._session.is_open():
+            self._lose_session()
+            self._session = None
         self.session()
         return self
 
     def close(self) -> None:
         """Close the session; an open transaction is rolled back by the server."""
-        if self._pid == os.getpid() and self._session is not None:
-            self._session.close()
-        self._session = None
+        self._see_fork()
         self._closed = True
-        self._forget_transaction()
+        self._lose_session()
+        self._session = None
 
     def __exit__(self, *exc: object) -> None:
         self.close()
@@ -147,14 +175,18 @@ class Connection(AbstractContextManager["Connection"]):
     @property
     def is_connected(self) -> bool:
         """Whether the server answers now."""
-        if self._closed or self._session is None or self._pid != os.getpid():
+        self._see_fork()
+        if self._closed or self._session is None:
             return False
+        taken = self._turn.take()
         try:
-            with self._lock:
-                self._session.execute("SELECT 1", None)
+            self._session.execute("SELECT 1", None)
             return True
         except DataJointError:
             return False
+        finally:
+            if taken:
+                self._turn.end()
 
     def ping(self) -> None:
         """Ask the server for an answer, reconnecting outside a transaction.
@@ -164,12 +196,14 @@ class Connection(AbstractContextManager["Connection"]):
         LostConnectionError, ConnectionRefusedByServerError
             Where there is none.
         """
-        self.query("SELECT 1")
+        self.run("SELECT 1", is_read=True)
 
     def __repr__(self) -> str:
         s = self.settings
         where = "embedded PostgreSQL" if s.backend == "embedded" else f"{s.user}@{s.host}:{s.port}"
-        state = "closed" if self._closed else "connected" if self._session is not None else "not connected yet"
+        state = (
+            "closed" if self._closed else "connected" if self._session is not None else "not connected yet"
+        )
         return f"DataJoint connection ({state}) {where}"
 
     # -- statements --------------------------------------------------------------------------------
@@ -184,41 +218,74 @@ class Connection(AbstractContextManager["Connection"]):
 
     def run(self, text: str, params: Sequence[Any] | None = None, *, is_read: bool = False) -> Result:
         """Send a text whose identifiers are quoted already; values are bound by the driver."""
-        with self._lock:
+        return self._exchange(lambda session: session.execute(text, params), is_read)
+
+    def script(self, statements: Sequence[Sql]) -> None:
+        """Send statements without values, in one go where the server takes several: declarations.
+
+        Raises
+        ------
+        TransactionError
+            Inside a transaction, on a server that would commit it first.
+        """
+        if self.in_transaction and not self.dialect.flags.has_transactional_ddl:
+            raise TransactionError(
+                "no table or schema can be made or dropped inside a transaction: the server would commit it "
+                "first. Do that before it starts."
+            )
+        texts = [self.render(s).text for s in statements]
+        self._exchange(lambda session: session.script(texts), False)
+
+    def _exchange(self, call: Callable[[Session], T], is_read: bool) -> T:
+        """Let a session do something, in our turn; again on a new one where that is safe."""
+        self._see_fork()
+        taken = self._turn.take()
+        try:
+            if self._broken_blocks and threading.get_ident() in self._broken_blocks:
+                raise LostConnectionError(f"the connection was lost in this transaction. {_IN_TRANSACTION}")
             session = self._ready_session(is_read)
             self.n_statements += 1
             try:
-                return session.execute(text, params)
-            except LostConnectionError:
-                if self.transaction_state.is_open or not is_read or not self.settings.reconnect:
-                    self._drop_session()
-                    raise
-                self._drop_session()
-                return self.session().execute(text, params)
-
-    def script(self, statements: Sequence[Sql]) -> None:
-        """Send statements without values, in one go where the server takes several: declarations."""
-        texts = [self.render(s).text for s in statements]
-        with self._lock:
-            self.n_statements += 1
-            self._ready_session(False).script(texts)
+                return call(session)
+            except LostConnectionError as e:
+                was_open = self.transaction_state.is_open
+                self._lose_session()
+                if was_open or not is_read or not self.settings.reconnect:
+                    raise LostConnectionError(f"{e}. {_IN_TRANSACTION if was_open else _OUTSIDE}") from e
+                return call(self.session())
+            except DeadlockError:
+                state = self.transaction_state
+                state.is_doomed = state.is_open and self.dialect.flags.deadlock_ends_transaction
+                raise
+        finally:
+            if taken and self._turn.is_mine:
+                self._turn.end()
 
     def _ready_session(self, is_read: bool) -> Session:
         session = self.session()
+        state = self.transaction_state
+        if state.is_doomed and state.is_open:
+            raise TransactionError(_DOOMED)
         now = time.monotonic()
-        if not is_read and now - self._last_use > _STALE_AFTER_S and not self.transaction_state.is_open:
+        if not is_read and now - self._last_use > _STALE_AFTER_S and not state.is_open:
             try:
                 session.execute("SELECT 1", None)
             except LostConnectionError:
-                self._drop_session()
+                self._lose_session()
                 session = self.session()
         self._last_use = now
         return session
 
-    def _drop_session(self) -> None:
+    def _lose_session(self) -> None:
+        """The session is broken or not wanted any more: its transaction has ended, and the next may begin."""
         if self._session is not None:
             self._session.close()
-        self._forget_transaction()
+        state = self.transaction_state
+        if state.is_open:
+            state.is_lost = True
+            if state.is_block:
+                self._broken_blocks.add(state.thread_id)
+            self._forget_transaction()
 
     def query(self, query: str, args: Sequence[Any] | None = None, *, as_dict: bool = False) -> Any:
         """Send SQL of your own, in the server's dialect; values for ``%s`` go into `args`.
@@ -229,29 +296,37 @@ class Connection(AbstractContextManager["Connection"]):
             The rows; an empty list for a statement that returns none.
         """
         first = query.lstrip(" (\n\t").split(None, 1)[:1]
-        result = self.run(query, args, is_read=bool(first) and first[0].upper() in ("SELECT", "SHOW", "EXPLAIN"))
+        result = self.run(query, args, is_read=bool(first) and first[0].upper() in ("SELECT", "SHOW"))
         if as_dict:
             return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
         return result.rows
 
     def stream_text(self, text: str, params: Sequence[Any], batch_rows: int = 10_000) -> Iterator[list[Row]]:
-        """Yield the rows of a SELECT in batches, with constant memory here."""
-        with self._lock:
-            session = self._ready_session(True)
-            self.n_statements += 1
-            batches = session.stream(text, params, batch_rows, self.transaction_state.is_open)
-        while True:
-            with self._lock:
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield batch
+        """Yield the rows of a SELECT in batches, with constant memory here.
+
+        Raises
+        ------
+        LostConnectionError
+            Also outside a transaction: what was yielded cannot be taken back.
+        """
+        in_transaction = self.in_transaction
+        batches = self._exchange(lambda s: s.stream(text, params, batch_rows, in_transaction), True)
+        try:
+            while (batch := self._exchange(lambda _: next(batches, None), False)) is not None:
+                yield batch
+        finally:
+            if self._pid == os.getpid() and isinstance(batches, Generator):
+                taken = self._turn.take()
+                try:
+                    batches.close()
+                finally:
+                    if taken:
+                        self._turn.end()
 
     def copy_in(self, text: str, rows: Iterable[Sequence[Any]]) -> int:
         """Send many rows by the server's fastest way, all of them or none."""
-        with self.atomic(), self._lock:
-            self.n_statements += 1
-            return self._ready_session(False).copy_in(text, rows)
+        with self.atomic():
+            return self._exchange(lambda session: session.copy_in(text, rows), False)
 
     # -- transactions ------------------------------------------------------------------------------
 
@@ -266,10 +341,24 @@ class Connection(AbstractContextManager["Connection"]):
 
     @property
     def in_transaction(self) -> bool:
-        return self.transaction_state.is_open
+        """Whether this thread has a transaction open here."""
+        self._see_fork()
+        state = self.transaction_state
+        return state.is_open and state.thread_id == threading.get_ident()
+
+    def owns(self, state: TransactionState) -> bool:
+        """Whether this is the transaction that this thread has open: for `transaction.py`."""
+        return self.in_transaction and self.transaction_state is state
 
     def start_transaction(self, isolation: str | None = None) -> None:
         """Open a transaction by hand; `transaction` as a context manager is the better way.
+
+        Waits for the transaction of another thread to end.
+
+        Parameters
+        ----------
+        isolation : str, optional
+            On MySQL and MariaDB, another isolation level than the session's.
 
         Raises
         ------
@@ -281,15 +370,15 @@ class Connection(AbstractContextManager["Connection"]):
                 "a transaction is open already (a make runs in one of its own); "
                 "use `with connection.transaction:` for a part that may be undone by itself"
             )
-        self._lock.acquire()
+        self._turn.take()
         try:
             if isolation is not None:
                 self.run(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
-            self.run("START TRANSACTION")
+            self.run("START TRANSACTION", is_read=isolation is None)
         except BaseException:
-            self._lock.release()
+            self._turn.end()
             raise
-        self.transaction_state.open(threading.get_ident())
+        self.transaction_state = TransactionState(is_open=True, thread_id=threading.get_ident())
 
     def commit_transaction(self) -> None:
         """Commit the transaction that `start_transaction` opened."""
@@ -311,15 +400,22 @@ class Connection(AbstractContextManager["Connection"]):
 
     def finish_transaction(self, verb: str) -> None:
         """End the transaction, also a guarded one: for `transaction.py` and the job pipeline only."""
+        state = self.transaction_state
+        is_doomed, state.is_doomed = state.is_doomed, False
         try:
-            self.run(verb)
+            self.run("ROLLBACK" if is_doomed else verb)
         finally:
-            self._forget_transaction()
+            if self.transaction_state is state:
+                self._forget_transaction()
+        if is_doomed and verb == "COMMIT":
+            raise TransactionError(_DOOMED)
+
+    def leave_block(self) -> None:
+        """A `with` block of this thread has ended, whatever became of its transaction."""
+        self._broken_blocks.discard(threading.get_ident())
 
     def _forget_transaction(self) -> None:
         """Let the next thread in, once the transaction has ended in whatever way."""
         if self.transaction_state.is_open:
-            is_ours = self.transaction_state.thread_id == threading.get_ident()
-            self.transaction_state.reset()
-            if is_ours:
-                self._lock.release()
+            self.transaction_state = TransactionState()
+            self._turn.end()

@@ -4,31 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dj_schema.errors import LostConnectionError
+from dj_schema.errors import LostConnectionError, TransactionError
 
 if TYPE_CHECKING:
     from dj_schema.connection import Connection
 
 
+@dataclass(eq=False, slots=True)
 class TransactionState:
-    """Whether a transaction is open on a connection, how deep, and whether it may be ended by hand."""
+    """One transaction of a connection, or that there is none; a new one each time.
 
-    __slots__ = ("depth", "is_guarded", "is_open", "thread_id")
+    Attributes
+    ----------
+    thread_id : int
+        The thread that opened it: others wait until it ends.
+    depth : int
+        Savepoints that are open.
+    is_guarded : bool
+        It may not be ended by hand.
+    is_block : bool
+        A ``with`` block ends it, so that what comes in that block after a loss must not run on its own.
+    is_doomed : bool
+        The server has rolled it back, and only waits to hear so.
+    is_lost : bool
+        It went with its connection.
+    """
 
-    def __init__(self) -> None:
-        self.reset()
-
-    def open(self, thread_id: int) -> None:
-        self.is_open = True
-        self.thread_id = thread_id
-
-    def reset(self) -> None:
-        self.is_open = False
-        self.thread_id = 0
-        self.depth = 0
-        self.is_guarded = False
+    is_open: bool = False
+    thread_id: int = 0
+    depth: int = 0
+    is_guarded: bool = False
+    is_block: bool = False
+    is_doomed: bool = False
+    is_lost: bool = False
 
 
 @contextmanager
@@ -46,26 +57,48 @@ def transaction(
     guarded : bool
         Refuse `commit_transaction` and `cancel_transaction` inside the block.
     """
-    state = connection.transaction_state
     if not connection.in_transaction:
-        connection.start_transaction(isolation)
-        state = connection.transaction_state  # a fork may have made another one
-        state.is_guarded = guarded
-        try:
-            yield connection
-        except BaseException:
-            if connection.in_transaction:
-                _roll_back(connection)
-            raise
-        connection.finish_transaction("COMMIT")
+        yield from _whole(connection, guarded, isolation)
     elif join:
         yield connection
     else:
         yield from _savepoint(connection)
 
 
+def _whole(connection: Connection, guarded: bool, isolation: str | None) -> Iterator[Connection]:
+    connection.start_transaction(isolation)
+    state = connection.transaction_state
+    state.is_guarded = guarded
+    state.is_block = True
+    try:
+        yield connection
+    except BaseException:
+        if connection.owns(state):
+            _roll_back(connection)
+        raise
+    else:
+        _require(connection, state)
+        connection.finish_transaction("COMMIT")
+    finally:
+        connection.leave_block()
+
+
+def _require(connection: Connection, state: TransactionState) -> None:
+    """See that the transaction of a block is still the one that is open."""
+    if connection.owns(state):
+        return
+    if state.is_lost:
+        raise LostConnectionError(
+            "the connection was lost in this transaction: nothing of it was kept; run the whole block again"
+        )
+    raise TransactionError(
+        "this transaction did not last to the end of its block: it was committed or cancelled inside of it, "
+        "or this process is a fork, and the transaction is its parent's"
+    )
+
+
 def _roll_back(connection: Connection) -> None:
-    """Roll back; where the connection is gone the server has done it, and the first error is the one to see."""
+    """Roll back; where the connection is gone the server has done it, and the first error is to be seen."""
     try:
         connection.finish_transaction("ROLLBACK")
     except LostConnectionError:
@@ -76,14 +109,20 @@ def _savepoint(connection: Connection) -> Iterator[Connection]:
     state = connection.transaction_state
     state.depth += 1
     name = f"dj_savepoint_{state.depth}"
-    connection.run(f"SAVEPOINT {name}")
     try:
-        yield connection
-    except BaseException:
-        if connection.in_transaction:
-            connection.run(f"ROLLBACK TO SAVEPOINT {name}")
-        raise
-    else:
-        connection.run(f"RELEASE SAVEPOINT {name}")
+        connection.run(f"SAVEPOINT {name}")
+        try:
+            yield connection
+        except BaseException:
+            if connection.owns(state) and not state.is_doomed:
+                connection.run(f"ROLLBACK TO SAVEPOINT {name}")
+            raise
+        _require(connection, state)
+        try:
+            connection.run(f"RELEASE SAVEPOINT {name}")
+        except TransactionError:  # a statement failed in here, and its error was passed over
+            if not state.is_doomed:
+                connection.run(f"ROLLBACK TO SAVEPOINT {name}")
+            raise
     finally:
-        state.depth = max(0, state.depth - 1)
+        state.depth -= 1

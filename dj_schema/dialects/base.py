@@ -61,6 +61,7 @@ class Flags:
     has_returning: bool
     has_transactional_ddl: bool
     has_nan: bool
+    deadlock_ends_transaction: bool
 
 
 Execute = Callable[[Sql], Result]
