@@ -41,7 +41,7 @@ def make_once(
     kind = type(table)
     if is_three_part(kind):
         return _three_part(table, dict(key), dict(make_kwargs), finish)
-    if inspect.isgeneratorfunction(kind.__dict__.get("make") or _method(kind, "make")):
+    if _is_generator(kind):
         return _generator(table, dict(key), dict(make_kwargs), finish)
     with _insertion(table, key, finish) as scope:
         _method(kind, "make")(table, dict(key), **make_kwargs)
@@ -52,6 +52,15 @@ def is_three_part(kind: type) -> bool:
     """Whether a class computes in three parts; its own `make` goes before."""
     parts = [_method(kind, name) for name in ("make_fetch", "make_compute", "make_insert")]
     return all(p is not None for p in parts)
+
+
+def is_one_part(kind: type) -> bool:
+    """Whether a class fetches, computes and inserts in one plain `make`, all in one transaction."""
+    return not is_three_part(kind) and not _is_generator(kind)
+
+
+def _is_generator(kind: type) -> bool:
+    return inspect.isgeneratorfunction(_method(kind, "make"))
 
 
 def check_make(kind: type) -> None:

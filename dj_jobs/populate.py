@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dj_jobs import claim as claims
 from dj_jobs import finish
 from dj_jobs.events import Event, Events
+from dj_jobs.group import Group
 from dj_jobs.job import Claim, Outcome, Result, Worker, error_message
 from dj_jobs.lease import LeaseKeeper
+from dj_jobs.make import is_one_part
 from dj_jobs.run import Runner
 from dj_query.select import Exists
 from dj_schema.errors import DataJointError
@@ -195,25 +197,55 @@ class _Loop:
     def _run_batch(self, keeper: LeaseKeeper, claimed: list[Claim]) -> Iterator[Outcome]:
         started = time.perf_counter()
         left = list(claimed)
+        group = Group(self.jobs.connection, self._group_commit_s())
         try:
             while left and not self.should_stop():
+                group.open()
                 claim = left.pop(0)
                 self.n_calls += 1
                 try:
-                    outcome = self.runner.run_claim(self.jobs, claim)
+                    outcome = self.runner.run_claim(self.jobs, claim, group.is_cut_off)
                 finally:
                     keeper.drop(self.jobs, claim)
-                if outcome.result is Result.RETRY:
-                    self.retry_at.append(time.monotonic())
-                yield outcome
-                if outcome.result is Result.ERROR and not self.options.suppress_errors:
+                group.add(claim, outcome)
+                is_last = outcome.result is Result.ERROR and not self.options.suppress_errors
+                if group.is_due or not left or is_last:
+                    yield from self._committed(group)
+                if is_last:
                     return
         finally:
-            for claim in left:
+            kept, lost = group.commit()  # after an interruption; else there is nothing left to commit
+            for claim, outcome in kept:
+                self._told(claim, outcome)
+            for claim in [*left, *(claim for claim, _ in lost)]:
                 finish.release(self.jobs, claim)
                 keeper.drop(self.jobs, claim)
         per_job_s = (time.perf_counter() - started) / len(claimed)
         self.batch = max(1, min(_LARGEST_BATCH, self.batch * 4, int(_BATCH_S / max(per_job_s, 1e-6))))
+
+    def _committed(self, group: Group) -> Iterator[Outcome]:
+        """Commit a group; what its transaction lost is looked up by its token, and run again where it is ours."""
+        kept, lost = group.commit()
+        for claim, outcome in kept:
+            yield self._told(claim, outcome)
+        for claim, outcome in lost:
+            known = self.runner.resolved(self.jobs, claim)
+            if known is None:
+                outcome = self.runner.run_claim(self.jobs, claim)
+            elif known is Result.LOST:
+                outcome = replace(outcome, result=Result.LOST)
+            yield self._told(claim, outcome)
+
+    def _told(self, claim: Claim, outcome: Outcome) -> Outcome:
+        if outcome.result is Result.RETRY:
+            self.retry_at.append(time.monotonic())
+        self.runner.tell(outcome, claim.attempt)
+        return outcome
+
+    def _group_commit_s(self) -> float:
+        """A make in parts must have no transaction open while it computes."""
+        kind = type(self.runner.table)
+        return float(self.jobs.connection.config.jobs.group_commit_s) if is_one_part(kind) else 0.0
 
     def _is_done(self) -> bool:
         most = self.options.max_calls

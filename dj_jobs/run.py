@@ -36,8 +36,18 @@ class Runner:
 
     # -- with a claim ------------------------------------------------------------------------------
 
-    def run_claim(self, jobs: JobTable, claim: Claim) -> Outcome:
-        """Compute one claimed key; every way in which that can end leaves the job in a state of its own."""
+    def run_claim(
+        self, jobs: JobTable, claim: Claim, is_cut_off: Callable[[], bool] = lambda: False
+    ) -> Outcome:
+        """Compute one claimed key; every way in which that can end leaves the job in a state of its own.
+
+        Nobody is told: the caller does that, by `tell`, once the outcome is committed.
+
+        Parameters
+        ----------
+        is_cut_off : callable
+            Whether a transaction around several jobs is gone, so that nothing can be recorded in it.
+        """
         started = time.perf_counter()
         keep = jobs.connection.config.jobs.keep_completed
 
@@ -52,19 +62,21 @@ class Runner:
             result = Result.SUCCESS if has_rows else Result.EMPTY
             outcome = Outcome(claim.key, result, time.perf_counter() - started)
         except Exception as e:
-            outcome = self._after_error(jobs, claim, e, time.perf_counter() - started)
+            duration_s = time.perf_counter() - started
+            if is_cut_off():
+                return Outcome(claim.key, Result.RETRY, duration_s, e)
+            outcome = self._after_error(jobs, claim, e, duration_s)
         except BaseException:
             finish.release(jobs, claim)
             self._emit("released", claim.key, claim.attempt)
             raise
-        self._tell(outcome, claim.attempt)
         return outcome
 
     def _after_error(self, jobs: JobTable, claim: Claim, error: Exception, duration_s: float) -> Outcome:
         stack = "".join(traceback.format_exception(error))
         if isinstance(error, ClaimLostError):
             return Outcome(claim.key, Result.LOST, duration_s, error, stack)
-        if isinstance(error, LostConnectionError) and (known := self._resolved(jobs, claim)) is not None:
+        if isinstance(error, LostConnectionError) and (known := self.resolved(jobs, claim)) is not None:
             return Outcome(claim.key, known, duration_s, None if known is Result.SUCCESS else error)
         if isinstance(error, DuplicateError) and self.table & claim.key:
             finish.forget(jobs, claim)  # computed by a populate without jobs, or by another program
@@ -88,7 +100,7 @@ class Runner:
             result = Result.RETRY
         return Outcome(claim.key, result if recorded else Result.LOST, duration_s, error, stack)
 
-    def _resolved(self, jobs: JobTable, claim: Claim) -> Result | None:
+    def resolved(self, jobs: JobTable, claim: Claim) -> Result | None:
         """After an answer that never came: what the database says became of the job, by its token.
 
         None where it is still ours, so that nothing was committed.
@@ -129,7 +141,7 @@ class Runner:
                 seconds = time.perf_counter() - started
                 outcome = Outcome(dict(key), Result.SKIP, seconds) if duplicate else self._failed(key, e, started)
                 break
-        self._tell(outcome, 1 + n_faults)
+        self.tell(outcome, 1 + n_faults)
         return outcome
 
     def _failed(self, key: Mapping[str, Any], error: Exception, started: float) -> Outcome:
@@ -138,7 +150,8 @@ class Runner:
 
     # -- telling -----------------------------------------------------------------------------------
 
-    def _tell(self, outcome: Outcome, attempt: int) -> None:
+    def tell(self, outcome: Outcome, attempt: int) -> None:
+        """Tell the subscribers what became of a key."""
         self._emit(_KINDS[outcome.result], outcome.key, attempt, outcome.duration_s, outcome.error)
 
     def _emit(

@@ -93,6 +93,9 @@ class JobsSettings(Section):
     shutdown_timeout: Seconds = Field(
         default=30.0, description="seconds that a stopping worker may finish in"
     )
+    group_commit_s: Seconds = Field(
+        default=0.05, description="seconds that short jobs may wait for a commit together; 0: each alone"
+    )
     verify: Literal["fingerprint", "lock"] = "fingerprint"
     orphan_timeout: Seconds | None = Field(
         default=None, description="seconds; None: orphans are left to the lease"

@@ -1,0 +1,80 @@
+"""Many short jobs in one transaction: each in a savepoint of its own, committed together after a moment.
+
+A commit waits for the disk, which for a job of a millisecond is most of its time. What a job does stays
+all or nothing, rows and the end of the job together; only when it becomes durable, and is told to anyone,
+is up to `jobs.group_commit_s` later. Where the transaction is lost, its jobs are still reserved by us, and
+are run again one by one.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from dj_jobs.job import Claim, Outcome
+from dj_schema.errors import DeadlockError, LostConnectionError, TransactionError
+from dj_schema.transaction import transaction
+
+if TYPE_CHECKING:
+    from dj_schema.connection import Connection
+
+Ended = tuple[Claim, Outcome]
+
+
+class Group:
+    """The jobs of one worker since its last commit.
+
+    Parameters
+    ----------
+    longest_s : float
+        How long a finished job may wait for its commit; 0 commits each by itself.
+    """
+
+    def __init__(self, connection: Connection, longest_s: float) -> None:
+        self._connection = connection
+        self._longest_s = longest_s
+        self._context: AbstractContextManager[Connection] | None = None
+        self._started = 0.0
+        self.ended: list[Ended] = []
+
+    def open(self) -> None:
+        """Begin a transaction for the jobs to come, where none is open."""
+        if self._longest_s > 0 and self._context is None:
+            context = transaction(self._connection, guarded=True)
+            context.__enter__()
+            self._context, self._started = context, time.monotonic()
+
+    def add(self, claim: Claim, outcome: Outcome) -> None:
+        self.ended.append((claim, outcome))
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the jobs that ended have waited long enough, or can wait no longer."""
+        too_long = time.monotonic() - self._started >= self._longest_s
+        return self._context is None or too_long or self.is_cut_off()
+
+    def is_cut_off(self) -> bool:
+        """Whether the server has ended the transaction: a lost connection, or a deadlock on MySQL."""
+        if self._context is None:
+            return False
+        return not self._connection.in_transaction or self._connection.transaction_state.is_doomed
+
+    def commit(self) -> tuple[list[Ended], list[Ended]]:
+        """End the transaction.
+
+        Returns
+        -------
+        kept, lost : lists of (claim, outcome)
+            Jobs that are committed, and those whose transaction the server did not keep, or of which
+            it is not known.
+        """
+        ended, self.ended = self.ended, []
+        context, self._context = self._context, None
+        if context is None:
+            return ended, []
+        try:
+            context.__exit__(None, None, None)
+        except (LostConnectionError, DeadlockError, TransactionError):
+            return [], ended
+        return ended, []
