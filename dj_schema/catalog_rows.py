@@ -28,6 +28,7 @@ class IndexRow:
     name: str
     columns: tuple[str, ...]
     is_unique: bool
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

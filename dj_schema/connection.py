@@ -236,6 +236,10 @@ class Connection(AbstractContextManager["Connection"]):
         texts = [self.render(s).text for s in statements]
         self._exchange(lambda session: session.script(texts), False)
 
+    def defer(self, text: str) -> None:
+        """Send what a transaction needs for itself, where it costs no wait of its own."""
+        self._exchange(lambda session: session.defer(text), False)
+
     def _exchange(self, call: Callable[[Session], T], is_read: bool) -> T:
         """Let a session do something, in our turn; again on a new one where that is safe."""
         self._see_fork()

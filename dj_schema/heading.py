@@ -28,6 +28,8 @@ class Attribute:
         Kept out of what a query shows, unless it is named; names of such columns start with ``_``.
     lineage : str or None
         ``schema.table.attribute`` where it was first defined; None for what has no origin.
+    is_inherited : bool
+        It came with a foreign key, not with a line of its own: its column records no type.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Attribute:
     storage: TypeSpec | None = None
     lineage: str | None = None
     is_hidden: bool = False
+    is_inherited: bool = field(default=False, compare=False)
 
     @property
     def is_codec(self) -> bool:
@@ -141,5 +144,6 @@ def unknown_attribute(name: str, names: list[str], of: str = "") -> UnknownAttri
     from difflib import get_close_matches
 
     close = get_close_matches(name, names, 3)
-    hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"There are: {', '.join(names) or 'none'}."
+    there = ", ".join(names) or "none"
+    hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"There are: {there}."
     return UnknownAttributeError(f"there is no attribute {name!r}{f' in {of}' if of else ''}. {hint}")

@@ -110,7 +110,7 @@ def _savepoint(connection: Connection) -> Iterator[Connection]:
     state.depth += 1
     name = f"dj_savepoint_{state.depth}"
     try:
-        connection.run(f"SAVEPOINT {name}")
+        connection.defer(f"SAVEPOINT {name}")
         try:
             yield connection
         except BaseException:
@@ -119,7 +119,7 @@ def _savepoint(connection: Connection) -> Iterator[Connection]:
             raise
         _require(connection, state)
         try:
-            connection.run(f"RELEASE SAVEPOINT {name}")
+            connection.defer(f"RELEASE SAVEPOINT {name}")
         except TransactionError:  # a statement failed in here, and its error was passed over
             if not state.is_doomed:
                 connection.run(f"ROLLBACK TO SAVEPOINT {name}")

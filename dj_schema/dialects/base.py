@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dj_schema.catalog_rows import ColumnRow, ForeignKeyRow, IndexRow
     from dj_schema.definition.spec import Default
     from dj_schema.heading import Attribute
-    from dj_schema.table_info import ForeignKey, Index, TableInfo
+    from dj_schema.table_info import TableInfo
     from dj_schema.types import TypeSpec
 
 Row = tuple[Any, ...]
@@ -33,6 +33,9 @@ class Session(Protocol):
     id: int
 
     def execute(self, text: str, params: Sequence[Any] | None) -> Result: ...
+
+    def defer(self, text: str) -> None:
+        """Send a statement that returns nothing and can hardly fail, now or together with the next one."""
 
     def script(self, texts: Sequence[str]) -> None:
         """Send statements without values."""
@@ -62,9 +65,12 @@ class Flags:
     has_transactional_ddl: bool
     has_nan: bool
     deadlock_ends_transaction: bool
+    has_expression_indexes: bool
 
 
 Execute = Callable[[Sql], Result]
+IndexColumn = Callable[[str], Sql]
+"""What turns a column of an index that is more than a name into the server's SQL."""
 
 
 class Types(Protocol):
@@ -72,7 +78,11 @@ class Types(Protocol):
 
     def decoder_of(self, type_: TypeSpec | None) -> Callable[[Any], Any] | None: ...
 
-    def core_type_of_column(self, text: str) -> str: ...
+    def without_counting(self, text: str) -> str:
+        """Return the native type of a column that refers to one which counts by itself."""
+
+    def type_of_column(self, text: str) -> str:
+        """Return the definition's word for a column that records no type: a native one, or a core one."""
 
 
 class Ddl(Protocol):
@@ -85,7 +95,10 @@ class Ddl(Protocol):
 
     def drop_schema(self, name: str) -> list[Sql]: ...
 
-    def create_table(self, info: TableInfo) -> list[Sql]: ...
+    def create_lineage_table(self, schema: str) -> list[Sql]: ...
+
+    def create_table(self, info: TableInfo, execute: Execute, index_column: IndexColumn) -> list[Sql]:
+        """Return the statements that declare a table; `execute` reads what is there already."""
 
     def drop_table(self, schema: str, table: str) -> list[Sql]: ...
 
@@ -93,9 +106,7 @@ class Ddl(Protocol):
 
     def default_clause(self, default: Default | None, type_: TypeSpec | None) -> Sql: ...
 
-    def foreign_key(self, fk: ForeignKey) -> Sql: ...
-
-    def create_index(self, info: TableInfo, index: Index) -> Sql: ...
+    def add_column(self, schema: str, table: str, attribute: Attribute) -> list[Sql]: ...
 
 
 class CatalogReader(Protocol):

@@ -21,6 +21,7 @@ MYSQL = Dialect(
         has_transactional_ddl=False,
         has_nan=False,
         deadlock_ends_transaction=True,
+        has_expression_indexes=True,
     ),
     types=types,
     ddl=ddl,
@@ -28,7 +29,7 @@ MYSQL = Dialect(
     rows=rows,
     jobs=jobs,
 )
-MARIADB = replace(MYSQL, name="mariadb")
+MARIADB = replace(MYSQL, name="mariadb", flags=replace(MYSQL.flags, has_expression_indexes=False))
 
 
 def open_session(settings: ConnectionSettings) -> tuple[Dialect, Session]:

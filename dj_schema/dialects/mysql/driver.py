@@ -123,6 +123,10 @@ class MysqlSession:
         except (pymysql.err.MySQLError, OSError) as e:
             raise _translate(e, text) from e
 
+    def defer(self, text: str) -> None:
+        """Send a statement that returns nothing; this protocol has no way to wait for several at once."""
+        self.execute(text, None)
+
     def script(self, texts: Sequence[str]) -> None:
         for text in texts:
             self.execute(text, ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -57,7 +58,7 @@ def column_type(type_: TypeSpec, enum_type: Sql | None = None) -> Sql:
 def decoder_of(type_: TypeSpec | None) -> Callable[[Any], Any] | None:
     """Return what makes the Python value of a stored one that is not NULL; None where the driver did."""
     if isinstance(type_, CoreType):
-        return {"bool": bool, "uuid": _uuid, "json": json.loads}.get(type_.name)
+        return _DECODERS.get(type_.name)
     if isinstance(type_, NativeType) and type_.text in ("json", "jsonb"):
         return json.loads
     return None
@@ -67,12 +68,16 @@ def _uuid(value: bytes) -> UUID:
     return UUID(bytes=value)
 
 
-def core_type_of_column(text: str) -> str:
-    """Return the definition's word for a column that has no recorded type."""
-    words = {stored: core for core, stored in reversed(_CORE.items()) if core != "bool"}
-    words |= {"longtext": "longtext", "double": "float64"}
-    plain = text
-    for width in ("(4)", "(6)", "(11)", "(10)", "(20)", "(3)", "(5)"):
-        if plain.startswith(("tinyint", "smallint", "int", "bigint")) and not plain.startswith("tinyint(1)"):
-            plain = plain.replace(width, "")
-    return words.get(plain, text)
+_DECODERS: dict[str, Callable[[Any], Any]] = {"bool": bool, "uuid": _uuid, "json": json.loads}
+
+
+def type_of_column(text: str) -> str:
+    """Return the definition's word for a column that records no type: a native one, or a core one."""
+    # MariaDB writes the width that a number is displayed with; tinyint(1) is a convention for bool.
+    plain = re.sub(r"^((?:tiny|small|medium|big)?int)\((?!1\))\d+\)", r"\1", text)
+    return "year" if plain == "year(4)" else plain
+
+
+def without_counting(text: str) -> str:
+    """Return the type of a column that refers to one which counts by itself."""
+    return _NATIVE.get(text, text).replace("auto_increment", "").strip()

@@ -20,6 +20,7 @@ POSTGRES = Dialect(
         has_transactional_ddl=True,
         has_nan=True,
         deadlock_ends_transaction=False,
+        has_expression_indexes=True,
     ),
     types=types,
     ddl=ddl,

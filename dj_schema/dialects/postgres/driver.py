@@ -83,13 +83,18 @@ class PostgresSession:
         connection.prepare_threshold = 3
         connection.prepared_max = 500
         self._cursor = connection.cursor(binary=True)
+        self._deferred: list[str] = []
+        self._deferred_cursor = connection.cursor()
         self._n_ended = 0  # of transactions and savepoints, which take their cursors with them
         self.id = connection.info.backend_pid
 
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         cursor = self._cursor
         try:
-            cursor.execute(text, params)  # type: ignore[arg-type]
+            if self._deferred:
+                self._send_deferred(text, params)
+            else:
+                cursor.execute(text, params)  # type: ignore[arg-type]
             found = cursor.pgresult
             if text.startswith(("COMMIT", "ROLLBACK")):
                 self._n_ended += 1
@@ -106,7 +111,19 @@ class PostgresSession:
         except psycopg.Error as e:
             raise self._translate(e, text) from e
 
+    def defer(self, text: str) -> None:
+        """Send a statement that returns nothing together with the next one, to wait once for both."""
+        self._deferred.append(text)
+
+    def _send_deferred(self, text: str, params: Sequence[Any] | None) -> None:
+        deferred, self._deferred = self._deferred, []
+        with self._connection.pipeline():
+            for statement in deferred:
+                self._deferred_cursor.execute(statement)  # type: ignore[call-overload]
+            self._cursor.execute(text, params)  # type: ignore[arg-type]
+
     def script(self, texts: Sequence[str]) -> None:
+        texts, self._deferred = [*self._deferred, *texts], []
         try:
             # a text cursor without values speaks the simple protocol, which takes several statements
             self._connection.execute(";\n".join(texts), ())  # type: ignore[call-overload]
@@ -135,6 +152,8 @@ class PostgresSession:
 
     def copy_in(self, text: str, rows: Iterable[Sequence[Any]]) -> int:
         cursor = self._cursor
+        if self._deferred:
+            self.script(())
         try:
             with cursor.copy(text) as copy:  # type: ignore[arg-type]
                 write_row = copy.write_row

@@ -72,6 +72,14 @@ def column_type(type_: TypeSpec, enum_type: Sql | None) -> Sql:
     return Sql((_CORE[type_.name],))
 
 
+def without_counting(text: str) -> str:
+    """Return the type of a column that refers to one which counts by itself."""
+    return _NOT_COUNTING.get(text, text.replace("auto_increment", "").strip())
+
+
+_NOT_COUNTING = {"serial": "int", "bigserial": "bigint", "smallserial": "smallint"}
+
+
 def _native(text: str) -> str:
     if "auto_increment" in text:
         base = text.replace("auto_increment", "").strip()
@@ -107,32 +115,21 @@ def _unpad(value: str) -> str:
     return value.rstrip(" ")
 
 
-def core_type_of_column(text: str) -> str:
-    """Return the definition's word for a column that has no recorded type."""
-    words = {
-        "smallint": "int16",
-        "integer": "int32",
-        "bigint": "int64",
-        "real": "float32",
-        "double precision": "float64",
-        "boolean": "bool",
-        "jsonb": "json",
-        "json": "json",
-        "bytea": "bytes",
-        "uuid": "uuid",
-        "date": "date",
-        "numeric(20,0)": "uint64",
-        "timestamp without time zone": "datetime",
-    }
-    if text in words:
-        return words[text]
-    for long, short in (
-        ("character varying", "varchar"),
-        ("character", "char"),
-        ("numeric", "decimal"),
-    ):
-        if text.startswith(long + "("):
+def type_of_column(text: str) -> str:
+    """Return the definition's word for a column that records no type: a native one, or a core one."""
+    if text in _WORDS:
+        return _WORDS[text]
+    for long, short in (("character varying(", "varchar("), ("character(", "char("), ("numeric(", "decimal(")):
+        if text.startswith(long):
             return short + text[len(long) :]
-    if text.startswith("timestamp("):
-        return f"datetime({text[10]})"
-    return text
+    return text.removesuffix(" without time zone")
+
+
+_WORDS = {
+    "integer": "int",
+    "double precision": "double",
+    "boolean": "bool",
+    "jsonb": "json",
+    "bytea": "longblob",
+    "numeric(20,0)": "bigint unsigned",
+}
