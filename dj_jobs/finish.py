@@ -20,19 +20,34 @@ _NULL = sql("NULL")
 
 def _leave_reserved(jobs: JobTable, claim: Claim, sets: Mapping[str, Sql | Param] | None) -> bool:
     """Move one job out of `reserved`, or delete it; False where the claim is no longer ours."""
-    table = Ident(*jobs.table_id)
+    if sets is None:
+        text = jobs.heading.memo("delete_reserved", lambda: _delete_reserved(jobs))
+        params = (*claim.key.values(), claim.token)
+        return jobs.connection.run(text, params).n_rows == 1
     ours = sql(
         "{} AND {} = {} AND {} = {}",
-        join(" AND ", (sql("{} = {}", Ident(k), Param(v)) for k, v in claim.key.items())) if claim.key else sql("TRUE"),
+        join(" AND ", (sql("{} = {}", Ident(k), Param(v)) for k, v in claim.key.items())),
         Ident("_token"),
         Param(claim.token),
         Ident("status"),
         Param(Status.RESERVED.value),
     )
-    if sets is None:
-        return jobs.connection.execute(sql("DELETE FROM {} WHERE {}", table, ours)).n_rows == 1
     assignments = join(", ", (sql("{} = {}", Ident(n), v) for n, v in sets.items()))
-    return jobs.connection.execute(sql("UPDATE {} SET {} WHERE {}", table, assignments, ours)).n_rows == 1
+    statement = sql("UPDATE {} SET {} WHERE {}", Ident(*jobs.table_id), assignments, ours)
+    return jobs.connection.execute(statement).n_rows == 1
+
+
+def _delete_reserved(jobs: JobTable) -> str:
+    """The text that every job without a trace ends with; its values are the key and the token."""
+    place = Sql(("%s",))
+    key = join(" AND ", (sql("{} = {}", Ident(k), place) for k in jobs.heading.primary_key))
+    table = Ident(*jobs.table_id)
+    reserved = Sql((f"'{Status.RESERVED.value}'",))
+    statement = sql(
+        "DELETE FROM {} WHERE {} AND {} = {} AND {} = {}",
+        table, key, Ident("_token"), place, Ident("status"), reserved,
+    )  # fmt: skip
+    return jobs.connection.render(statement).text
 
 
 def complete(jobs: JobTable, claim: Claim, duration_s: float, *, has_rows: bool, keep: bool) -> None:

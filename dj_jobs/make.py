@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dj_jobs.fingerprint import fingerprint
@@ -79,6 +80,7 @@ def check_make(kind: type) -> None:
         raise MakeError(f"{kind.__name__} has no make(self, key); write one, or make_fetch, make_compute, make_insert.")
 
 
+@lru_cache(maxsize=1024)
 def _method(kind: type, name: str) -> Any:
     for base in kind.__mro__:
         if name in base.__dict__:

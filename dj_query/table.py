@@ -12,7 +12,7 @@ from dj_query.describe import describe
 from dj_query.expression import QueryExpression
 from dj_query.table_source import base_select
 from dj_query.values import comparable
-from dj_query.write.delete import PartIntegrity, cascade_of, delete_block
+from dj_query.write.delete import PartIntegrity, cascade_of, delete_own_rows
 from dj_query.write.insert import insert_rows
 from dj_query.write.update import update_row
 from dj_query.write.validate import ValidationResult, validate_rows
@@ -35,9 +35,8 @@ class MakeScope:
     """What one call of `make` may insert: rows of its own key, into its table and the parts."""
 
     def __init__(self, master: Table, key: Mapping[str, Any]) -> None:
-        tables = master.connection.catalog.schema(master.database).tables.values()
         self.master = master.table_id
-        self.tables = {self.master, *(i.full_name for i in tables if i.master == self.master)}
+        self.tables: set[TableName] = master.heading.memo("own_tables", lambda: _own_tables(master))
         attributes = master.heading.by_name
         self.key = {n: comparable(attributes[n], v) for n, v in key.items() if n in master.heading.primary_key}
         self.has_rows = False
@@ -60,6 +59,11 @@ class MakeScope:
                     f"into {'.'.join(table)}; insert rows of the given key only, as in {{**key, ...}}."
                 )
         self.has_rows = self.has_rows or table == self.master
+
+
+def _own_tables(master: Table) -> set[TableName]:
+    tables = master.connection.catalog.schema(master.database).tables.values()
+    return {master.table_id, *(i.full_name for i in tables if i.master == master.table_id)}
 
 
 _make_scope: ContextVar[MakeScope | None] = ContextVar("make_scope", default=None)
@@ -231,9 +235,7 @@ class Table(QueryExpression):
 
     def delete_quick(self, get_count: bool = False) -> int | None:
         """Delete these rows alone; fails where others depend on them."""
-        from dj_query.write.delete import _own_rows
-
-        n = delete_block(self.connection, self.table_id, _own_rows(self))
+        n = delete_own_rows(self)
         return n if get_count else None
 
     def drop(self, prompt: bool | None = None, part_integrity: str = "enforce") -> None:

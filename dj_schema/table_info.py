@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from dj_schema.heading import Heading
 from dj_schema.names import Tier, master_of, tier_of
@@ -58,11 +59,11 @@ class TableInfo:
     def full_name(self) -> TableName:
         return self.schema, self.name
 
-    @property
+    @cached_property
     def tier(self) -> Tier | None:
         return tier_of(self.name)
 
-    @property
+    @cached_property
     def master(self) -> TableName | None:
         master = master_of(self.name)
         return (self.schema, master) if master else None
