@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from dj_jobs.states import Status
 from dj_jobs.version import code_version
 from dj_query.compile import where_clause
 from dj_schema.dialects.base import Row
-from dj_schema.errors import LostConnectionError
+from dj_schema.errors import DeadlockError, LockTimeoutError, LostConnectionError
 from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
 from dj_schema.transaction import transaction
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from dj_jobs.table import JobTable
 
 _BACK = ("priority", "scheduled_time", "_attempts", "_faults")
+_MOST_DEADLOCKS = 5
+_RESCUE_BATCH = 1000
+_NULL = sql("NULL")
 
 
 def claim(
@@ -47,28 +50,32 @@ def claim(
 
 
 def _claim_rows(jobs: JobTable, worker: Worker, n: int, priority: int | None, token: UUID) -> list[Row]:
-    connection = jobs.connection
-    dialect = connection.dialect.jobs
-    key = jobs.heading.primary_key
-    due = sql("{} <= {}", Ident("scheduled_time"), dialect.NOW)
+    due = sql("{} <= {}", Ident("scheduled_time"), jobs.connection.dialect.jobs.NOW)
     urgent = EMPTY if priority is None else sql(" AND {} <= {}", Ident("priority"), Param(priority))
     status = sql("{} = {}", Ident("status"), Param(Status.PENDING.value))
     wanted = sql("{} AND {}{}{}", status, due, urgent, _also(jobs))
+    return _take(jobs, wanted, n, _reserving(jobs, worker, token), _BACK)
+
+
+def _take(jobs: JobTable, wanted: Sql, n: int, sets: Sql, back: Sequence[str]) -> list[Row]:
+    """Change up to `n` of the wanted rows, the most urgent first, passing over those that others hold."""
+    connection = jobs.connection
+    dialect = connection.dialect.jobs
+    key = jobs.heading.primary_key
     order = idents(["priority", "scheduled_time", *key])
     isolation = dialect.CLAIM_ISOLATION
-    # one statement is a transaction of its own; two need one around them
-    with transaction(connection, isolation=isolation) if isolation else nullcontext():
-        rows: list[Row] = dialect.claim(
-            connection.execute,
-            Ident(*jobs.table_id),
-            key,
-            wanted,
-            order,
-            n,
-            _reserving(jobs, worker, token),
-            [*key, *_BACK],
-        )
-    return rows
+    for n_left in reversed(range(_MOST_DEADLOCKS)):
+        try:
+            # one statement is a transaction of its own; two need one around them
+            with transaction(connection, isolation=isolation) if isolation else nullcontext():
+                rows: list[Row] = dialect.claim(
+                    connection.execute, Ident(*jobs.table_id), key, wanted, order, n, sets, [*key, *back]
+                )
+                return rows
+        except (DeadlockError, LockTimeoutError):
+            if not n_left:
+                raise
+    raise AssertionError("the last failure was raised")
 
 
 def _also(jobs: JobTable) -> Sql:
@@ -81,16 +88,16 @@ def _also(jobs: JobTable) -> Sql:
     return Sql((" AND " + first.removeprefix(" WHERE "), *rest))
 
 
-def _reserving(jobs: JobTable, worker: Worker, token: UUID) -> Sql:
+def _reserving(jobs: JobTable, worker: Worker, token: UUID, *, with_lease: bool = True) -> Sql:
     connection = jobs.connection
     dialect = connection.dialect.jobs
     lease_s = connection.config.jobs.lease_timeout
-    values: dict[str, Any] = {
+    values: dict[str, Sql | Param] = {
         "status": Param(Status.RESERVED.value),
         "reserved_time": dialect.NOW,
         "completed_time": sql("NULL"),
         "_token": Param(token),
-        "_lease_until": dialect.after(Param(float(lease_s))),
+        "_lease_until": dialect.after(Param(float(lease_s))) if with_lease else _NULL,
         "_worker": Param(worker.name[:255]),
         "_attempts": sql("{} + 1", Ident("_attempts")),
         "user": Param((connection.user or _local_user())[:255]),
@@ -99,6 +106,10 @@ def _reserving(jobs: JobTable, worker: Worker, token: UUID) -> Sql:
         "connection_id": Param(connection.connection_id),
         "version": Param(code_version(connection.config)),
     }
+    return _assignments(values)
+
+
+def _assignments(values: Mapping[str, Sql | Param]) -> Sql:
     return join(", ", (sql("{} = {}", Ident(name), value) for name, value in values.items()))
 
 
@@ -111,18 +122,15 @@ def _local_user() -> str:
 
 
 def held(jobs: JobTable, token: UUID) -> list[Claim]:
-    """Return the jobs that carry a token."""
+    """Return the jobs that carry a token, which from now on belong to the session that asks."""
+    connection = jobs.connection
     key = jobs.heading.primary_key
-    statement = sql(
-        "SELECT {} FROM {} WHERE {} = {} AND {} = {}",
-        idents([*key, *_BACK]),
-        Ident(*jobs.table_id),
-        Ident("_token"),
-        Param(token),
-        Ident("status"),
-        Param(Status.RESERVED.value),
-    )
-    return _claims(jobs, jobs.connection.execute(statement, is_read=True).rows, token, n_attempts_before=-1)
+    ours = sql("{} = {} AND {} = {}", Ident("_token"), Param(token), Ident("status"), Param(Status.RESERVED.value))
+    table = Ident(*jobs.table_id)
+    session = Param(connection.connection_id)
+    connection.execute(sql("UPDATE {} SET {} = {} WHERE {}", table, Ident("connection_id"), session, ours))
+    statement = sql("SELECT {} FROM {} WHERE {}", idents([*key, *_BACK]), table, ours)
+    return _claims(jobs, connection.execute(statement, is_read=True).rows, token, n_attempts_before=-1)
 
 
 def _claims(jobs: JobTable, rows: Sequence[Row], token: UUID, n_attempts_before: int = 0) -> list[Claim]:
@@ -142,7 +150,7 @@ def _claims(jobs: JobTable, rows: Sequence[Row], token: UUID, n_attempts_before:
         for row in decoding.rows(list(rows))
     ]
     # the server takes them in order, but may return them in any
-    return sorted(claims, key=lambda c: (c.priority, c.scheduled_time))
+    return sorted(claims, key=lambda c: (c.priority, c.scheduled_time, *c.key.values()))
 
 
 def _decoding(jobs: JobTable) -> Any:
@@ -153,11 +161,13 @@ def _decoding(jobs: JobTable) -> Any:
 
 
 def reserve(jobs: JobTable, key: dict[str, Any]) -> bool:
-    """Claim one job by its key, whatever its schedule."""
+    """Claim one job by its key, whatever its schedule.
+
+    Nobody renews its lease, so that it lasts as long as the session.
+    """
     connection = jobs.connection
     one = jobs & key & {"status": Status.PENDING.value}
-    token = uuid4()
-    sets = _reserving(jobs, Worker.of_this_process(), token)
+    sets = _reserving(jobs, Worker.of_this_process(), uuid4(), with_lease=False)
     where = where_clause(one.select, connection.dialect)
     return connection.execute(sql("UPDATE {} SET {}{}", Ident(*jobs.table_id), sets, where)).n_rows == 1
 
@@ -168,46 +178,61 @@ def rescue(jobs: JobTable) -> int:
     A worker is dead where its lease has ended, or where the server no longer knows the session of one
     that connects as the same user (a session of another user may be hidden from us).
     """
+    most = jobs.connection.config.jobs.max_rescues
+    dead = _dead(jobs)
+    table = Ident(*jobs.table_id)
+    # a look that locks nothing, because mostly nobody is dead
+    look = sql("SELECT count(*), max({}) FROM {} WHERE {}", Ident("_rescues"), table, dead)
+    n_dead, most_rescued = jobs.connection.execute(look, is_read=True).rows[0]
+    if not n_dead:
+        return 0
+    n = 0
+    if most_rescued >= most:
+        worn_out = sql("{} AND {} >= {}", dead, Ident("_rescues"), Param(most))
+        n += len(_take(jobs, worn_out, _RESCUE_BATCH, _giving_up(jobs, most + 1), ()))
+    fresh = sql("{} AND {} < {}", dead, Ident("_rescues"), Param(most))
+    return n + len(_take(jobs, fresh, _RESCUE_BATCH, _returning(), ()))
+
+
+def _dead(jobs: JobTable) -> Sql:
     connection = jobs.connection
-    dialect = connection.dialect.jobs
-    user = connection.user or _local_user()
-    dead = sql(
+    return sql(
         "{} = {} AND {} IS NOT NULL AND ({} < {} OR ({} = {} AND {} NOT IN ({})))",
         Ident("status"),
         Param(Status.RESERVED.value),
+        Ident("_token"),  # else another program holds it, and only orphan_timeout tells
         Ident("_lease_until"),
-        Ident("_lease_until"),
-        dialect.NOW,
+        connection.dialect.jobs.NOW,
         Ident("user"),
-        Param(user[:255]),
+        Param((connection.user or _local_user())[:255]),
         Ident("connection_id"),
-        dialect.LIVE_SESSIONS,
+        connection.dialect.jobs.LIVE_SESSIONS,
     )
-    most = connection.config.jobs.max_rescues
-    table = Ident(*jobs.table_id)
-    given_up = connection.execute(
-        sql(
-            "UPDATE {} SET {} = {}, {} = NULL, {} = {}, {} = {} WHERE {} >= {} AND {}",
-            table,
-            Ident("status"), Param(Status.ERROR.value),
-            Ident("_token"),
-            Ident("completed_time"), dialect.NOW,
-            Ident("error_message"),
-            Param(f"WorkerLost: the worker of this key died {most + 1} times; see whether it runs out of memory"),
-            Ident("_rescues"), Param(most), dead,
-        )  # fmt: skip
-    ).n_rows
-    rescued = connection.execute(
-        sql(
-            "UPDATE {} SET {} = {}, {} = NULL, {} = NULL, {} = {} + 1 WHERE {}",
-            table,
-            Ident("status"), Param(Status.PENDING.value),
-            Ident("_token"),
-            Ident("_lease_until"),
-            Ident("_rescues"), Ident("_rescues"), dead,
-        )  # fmt: skip
-    ).n_rows
-    return given_up + rescued
+
+
+def _giving_up(jobs: JobTable, n_deaths: int) -> Sql:
+    why = f"WorkerLost: the worker of this key died {n_deaths} times; see whether it runs out of memory"
+    return _assignments(
+        {
+            "status": Param(Status.ERROR.value),
+            "completed_time": jobs.connection.dialect.jobs.NOW,
+            "error_message": Param(why),
+            "error_stack": _NULL,
+            "_token": _NULL,
+            "_lease_until": _NULL,
+        }
+    )
+
+
+def _returning() -> Sql:
+    return _assignments(
+        {
+            "status": Param(Status.PENDING.value),
+            "_token": _NULL,
+            "_lease_until": _NULL,
+            "_rescues": sql("{} + 1", Ident("_rescues")),
+        }
+    )
 
 
 def seconds_until_due(jobs: JobTable, priority: int | None = None) -> float | None:

@@ -143,7 +143,8 @@ def _move(jobs: JobTable, leaves: tuple[Status, ...], sets: Mapping[str, Sql | P
     return jobs.connection.execute(sql("UPDATE {} SET {}{}", Ident(*jobs.table_id), assignments, where)).n_rows
 
 
-def _fresh(jobs: JobTable) -> dict[str, Sql | Param]:
+def fresh(jobs: JobTable) -> dict[str, Sql | Param]:
+    """Return what a job is set to that is to be run as if for the first time."""
     return {
         "status": Param(Status.PENDING.value),
         "scheduled_time": jobs.connection.dialect.jobs.NOW,
@@ -153,6 +154,8 @@ def _fresh(jobs: JobTable) -> dict[str, Sql | Param]:
         "error_message": Param(""),
         "error_stack": _NULL,
         "_token": _NULL,
+        "_lease_until": _NULL,
+        "_is_empty": Param(False),
         "_attempts": Param(0),
         "_faults": Param(0),
         "_rescues": Param(0),
@@ -161,12 +164,12 @@ def _fresh(jobs: JobTable) -> dict[str, Sql | Param]:
 
 def retry(jobs: JobTable) -> int:
     """Make failed jobs pending."""
-    return _move(jobs, (Status.ERROR,), _fresh(jobs))
+    return _move(jobs, (Status.ERROR,), fresh(jobs))
 
 
 def unignore(jobs: JobTable) -> int:
     """Make ignored jobs pending."""
-    return _move(jobs, (Status.IGNORE,), _fresh(jobs))
+    return _move(jobs, (Status.IGNORE,), fresh(jobs))
 
 
 def ignore(jobs: JobTable, key: dict[str, Any]) -> None:

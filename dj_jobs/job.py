@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import traceback as tracebacks
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -79,11 +80,26 @@ class Outcome:
 
 
 _MESSAGE_LENGTH = 2047
+_STACK_LENGTH = 500_000
 _CUT = "...truncated"
 
 
 def error_message(error: BaseException) -> str:
-    """Return ``Class: text``, cut to what the column holds."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    text = text.replace("\0", "")
+    """Return ``Class: text``, cut to what the column holds, in characters that every server takes."""
+    try:
+        said = str(error)
+    except Exception:  # the exception is the user's, and so is its __str__
+        said = "<its text cannot be had>"
+    text = storable(f"{type(error).__name__}: {said}" if said else type(error).__name__)
     return text if len(text) <= _MESSAGE_LENGTH else text[: _MESSAGE_LENGTH - len(_CUT)] + _CUT
+
+
+def error_stack(error: BaseException) -> str:
+    """Return the traceback of an error, the end of it where it is too long to keep."""
+    text = storable("".join(tracebacks.format_exception(error)))
+    return text if len(text) <= _STACK_LENGTH else _CUT + text[-_STACK_LENGTH:]
+
+
+def storable(text: str) -> str:
+    """Return a text without what a database refuses: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()

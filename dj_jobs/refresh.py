@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dj_jobs import finish
 from dj_jobs.claim import rescue
 from dj_jobs.states import Status
 from dj_query.compile import select_text, where_clause
 from dj_query.select import Condition, Exists, Negated, Select
-from dj_schema.errors import DataJointError
+from dj_schema.errors import DataJointError, DeadlockError, LockTimeoutError
 from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
+from dj_schema.transaction import transaction
 
 if TYPE_CHECKING:
     from dj_jobs.table import JobTable
     from dj_query.expression import QueryExpression
+
+_MOST_DEADLOCKS = 10
 
 
 def refresh(
@@ -36,13 +41,46 @@ def refresh(
     stale_s = settings.stale_timeout if stale_timeout_s is None else stale_timeout_s
     orphan_s = settings.orphan_timeout if orphan_timeout_s is None else orphan_timeout_s
     source = keys_of(jobs, ())
-    orphaned = rescue(jobs)
-    if orphan_s is not None:
-        orphaned += _return_orphans(jobs, orphan_s)
-    removed = _remove_stale(jobs, source, stale_s)
-    repended = _repeat(jobs, source, retry_empty)
-    added = _add(jobs, keys_of(jobs, restrictions) if restrictions else source, priority, delay_s)
+    wanted = keys_of(jobs, restrictions) if restrictions else source
+    with one_at_a_time(jobs):
+        orphaned = rescue(jobs)
+        if orphan_s is not None:
+            orphaned += _return_orphans(jobs, orphan_s)
+        removed = _remove_stale(jobs, source, stale_s)
+        repended = _repeat(jobs, source, retry_empty)
+        added = _add(jobs, wanted, priority, delay_s)
     return {"added": added, "removed": removed, "orphaned": orphaned, "re_pended": repended}
+
+
+def _change(jobs: JobTable, statement: Sql) -> int:
+    """Run one statement on many rows, again where other workers and it were in each other's way.
+
+    Where the server would lock what the statement only reads, it runs at a level that does not.
+    """
+    connection = jobs.connection
+    isolation = connection.dialect.jobs.CLAIM_ISOLATION
+    for n_left in reversed(range(_MOST_DEADLOCKS)):
+        try:
+            with transaction(connection, isolation=isolation) if isolation else nullcontext():
+                return connection.execute(statement).n_rows
+        except (DeadlockError, LockTimeoutError):
+            if not n_left or connection.in_transaction:
+                raise
+    raise AssertionError("the last failure was raised")
+
+
+@contextmanager
+def one_at_a_time(jobs: JobTable) -> Iterator[None]:
+    """Keep other sessions from refreshing the same jobs meanwhile; the server lets go where this one dies."""
+    connection = jobs.connection
+    name = ".".join(jobs.table_id)
+    lock, unlock = connection.dialect.jobs.lock(name)
+    connection.execute(lock)
+    try:
+        yield
+    finally:
+        # a session that was lost has given the lock back, and the new one has nothing to give
+        connection.execute(unlock, is_read=True)
 
 
 def keys_of(jobs: JobTable, restrictions: Sequence[Any]) -> QueryExpression:
@@ -69,27 +107,27 @@ def _exists(query: QueryExpression | JobTable, jobs: JobTable) -> Exists:
 
 def _return_orphans(jobs: JobTable, timeout_s: float) -> int:
     dialect = jobs.connection.dialect.jobs
-    return jobs.connection.execute(
+    return _change(
+        jobs,
         sql(
-            "UPDATE {} SET {} = {}, {} = NULL WHERE {} = {} AND {} < {}",
+            "UPDATE {} SET {} = {}, {} = NULL, {} = NULL WHERE {} = {} AND {} < {}",
             Ident(*jobs.table_id),
             Ident("status"), Param(Status.PENDING.value),
-            Ident("_token"),
+            Ident("_token"), Ident("_lease_until"),
             Ident("status"), Param(Status.RESERVED.value),
             Ident("reserved_time"), dialect.after(Param(-float(timeout_s))),
-        )  # fmt: skip
-    ).n_rows
+        ),  # fmt: skip
+    )
 
 
 def _remove_stale(jobs: JobTable, source: QueryExpression, stale_s: float) -> int:
     """Pending jobs whose row is there already, or whose key has been gone for a while, are dropped."""
     pending = (jobs & {"status": Status.PENDING.value}).select.where[-1]
-    done = jobs.connection.execute(
-        sql("DELETE FROM {}{}", Ident(*jobs.table_id), _where(jobs, pending, _exists(jobs.target, jobs)))
-    ).n_rows
+    table = Ident(*jobs.table_id)
+    done = _change(jobs, sql("DELETE FROM {}{}", table, _where(jobs, pending, _exists(jobs.target, jobs))))
     old = sql(" AND {} < {}", Ident("created_time"), jobs.connection.dialect.jobs.after(Param(-float(stale_s))))
     gone = _where(jobs, pending, Negated(_exists(source, jobs)))
-    return done + jobs.connection.execute(sql("DELETE FROM {}{}{}", Ident(*jobs.table_id), gone, old)).n_rows
+    return done + _change(jobs, sql("DELETE FROM {}{}{}", table, gone, old))
 
 
 def _repeat(jobs: JobTable, source: QueryExpression, retry_empty: bool) -> int:
@@ -97,17 +135,8 @@ def _repeat(jobs: JobTable, source: QueryExpression, retry_empty: bool) -> int:
     succeeded = (jobs & {"status": Status.SUCCESS.value}).select.where[-1]
     missing = _where(jobs, succeeded, _exists(source, jobs), Negated(_exists(jobs.target, jobs)))
     full = EMPTY if retry_empty else sql(" AND NOT {}", Ident("_is_empty"))
-    return jobs.connection.execute(
-        sql(
-            "UPDATE {} SET {} = {}, {} = NULL, {} = {}, {} = 0{}{}",
-            Ident(*jobs.table_id),
-            Ident("status"), Param(Status.PENDING.value),
-            Ident("_token"),
-            Ident("_is_empty"), Param(False),
-            Ident("_attempts"),
-            missing, full,
-        )  # fmt: skip
-    ).n_rows
+    again = join(", ", (sql("{} = {}", Ident(n), v) for n, v in finish.fresh(jobs).items()))
+    return _change(jobs, sql("UPDATE {} SET {}{}{}", Ident(*jobs.table_id), again, missing, full))
 
 
 def _add(jobs: JobTable, source: QueryExpression, priority: int, delay_s: float) -> int:
@@ -126,7 +155,7 @@ def _add(jobs: JobTable, source: QueryExpression, priority: int, delay_s: float)
         _literal(jobs, Status.PENDING), Param(priority), now, due,
         select_text(missing.select, dialect), Ident("missing"),
     )  # fmt: skip
-    return jobs.connection.execute(statement + dialect.rows.on_duplicate(jobs.table_id, key, None)).n_rows
+    return _change(jobs, statement + dialect.rows.on_duplicate(jobs.table_id, key, None))
 
 
 def _literal(jobs: JobTable, status: Status) -> Sql:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import random
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dj_jobs import finish, metadata
 from dj_jobs.events import Event, Events
-from dj_jobs.job import Claim, Outcome, Result, Worker, error_message
+from dj_jobs.job import Claim, Outcome, Result, Worker, error_message, error_stack
 from dj_jobs.make import make_once
 from dj_jobs.retry import INFRASTRUCTURE, Retry, verdict
 from dj_schema.errors import ClaimLostError, DuplicateError, LostConnectionError
@@ -73,7 +72,7 @@ class Runner:
         return outcome
 
     def _after_error(self, jobs: JobTable, claim: Claim, error: Exception, duration_s: float) -> Outcome:
-        stack = "".join(traceback.format_exception(error))
+        stack = error_stack(error)
         if isinstance(error, ClaimLostError):
             return Outcome(claim.key, Result.LOST, duration_s, error, stack)
         if isinstance(error, LostConnectionError) and (known := self.resolved(jobs, claim)) is not None:
@@ -145,7 +144,7 @@ class Runner:
         return outcome
 
     def _failed(self, key: Mapping[str, Any], error: Exception, started: float) -> Outcome:
-        stack = "".join(traceback.format_exception(error))
+        stack = error_stack(error)
         return Outcome(dict(key), Result.ERROR, time.perf_counter() - started, error, stack)
 
     # -- telling -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from dj_schema.dialects.base import Execute, Row
@@ -11,12 +12,19 @@ NOW = sql("UTC_TIMESTAMP(3)")
 HAS_KEY_IN_INDEXES = True
 CLAIM_ISOLATION: str | None = "READ COMMITTED"
 """Under REPEATABLE READ a locking read locks the gaps too, and workers would wait for each other."""
+_LONG_S = 24 * 3600
 LIVE_SESSIONS = sql("SELECT ID FROM information_schema.PROCESSLIST")
 
 
 def after(seconds: Sql | Param) -> Sql:
     """Return the server's time that many seconds from now."""
     return sql("(UTC_TIMESTAMP(6) + INTERVAL {} SECOND)", seconds)
+
+
+def lock(name: str) -> tuple[Sql, Sql]:
+    """Return what takes a lock of this session on a name, waiting for it, and what gives it back."""
+    short = Param("dj_" + hashlib.sha256(name.encode()).hexdigest()[:40])  # these servers take 64 characters
+    return sql("SELECT GET_LOCK({}, {})", short, Param(_LONG_S)), sql("SELECT RELEASE_LOCK({})", short)
 
 
 def claim(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from dj_schema.dialects.base import Execute, Row
@@ -17,6 +18,12 @@ LIVE_SESSIONS = sql("SELECT pid FROM pg_stat_activity")
 def after(seconds: Sql | Param) -> Sql:
     """Return the server's time that many seconds from now."""
     return sql("(clock_timestamp()::timestamp + make_interval(secs => {}))", seconds)
+
+
+def lock(name: str) -> tuple[Sql, Sql]:
+    """Return what takes a lock of this session on a name, waiting for it, and what gives it back."""
+    number = Param(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True))
+    return sql("SELECT pg_advisory_lock({})", number), sql("SELECT pg_advisory_unlock({})", number)
 
 
 def claim(
