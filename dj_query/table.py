@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("datajoint.table")
 
 
-
 class MakeScope:
     """What one call of `make` may insert: rows of its own key, into its table and the parts."""
 
@@ -38,7 +37,9 @@ class MakeScope:
         self.master = master.table_id
         self.tables: set[TableName] = master.heading.memo("own_tables", lambda: _own_tables(master))
         attributes = master.heading.by_name
-        self.key = {n: comparable(attributes[n], v) for n, v in key.items() if n in master.heading.primary_key}
+        self.key = {
+            n: comparable(attributes[n], v) for n, v in key.items() if n in master.heading.primary_key
+        }
         self.has_rows = False
 
     def saw(self, table: TableName, fields: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
@@ -215,7 +216,9 @@ class Table(QueryExpression):
             Rows deleted from this table.
         """
         if part_integrity not in ("enforce", "ignore", "cascade"):
-            raise DataJointError(f"part_integrity is 'enforce', 'ignore' or 'cascade', not {part_integrity!r}.")
+            raise DataJointError(
+                f"part_integrity is 'enforce', 'ignore' or 'cascade', not {part_integrity!r}."
+            )
         if part_integrity == "enforce" and self.info.tier is Tier.PART:
             raise DataJointError(
                 "Cannot delete from a Part directly. Delete from the master instead, or use "

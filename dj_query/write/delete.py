@@ -2,59 +2,110 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from dj_query.compile import where_clause
-from dj_query.select import AnyOf, Column, Condition, Exists, OneOf, Select, TableSource
+from dj_query.compile import count_statement, exists_statement, where_clause
+from dj_query.select import (
+    AllOf,
+    AnyOf,
+    Condition,
+    DerivedSource,
+    Exists,
+    JoinSource,
+    Negated,
+    OneOf,
+    Select,
+    Source,
+    TableSource,
+    UnionSource,
+)
 from dj_query.table_source import base_select
+from dj_query.write.self_references import Family, Key, family_of, keyed, refers_to, rows_of
 from dj_schema.errors import DataJointError
 from dj_schema.graph.dependencies import Dependencies, load_dependencies
 from dj_schema.names import Tier, master_of, tier_of
-from dj_schema.sql import Ident, sql
-from dj_schema.table_info import ForeignKey, TableName
+from dj_schema.sql import Ident, join, sql
+from dj_schema.table_info import ForeignKey, TableInfo, TableName
 
 if TYPE_CHECKING:
     from dj_query.table import Table
     from dj_schema.connection import Connection
 
-log = logging.getLogger("datajoint.delete")
 PartIntegrity = Literal["enforce", "ignore", "cascade"]
+_CHUNK_ROWS = 1_000
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """The rows of one table that go.
+
+    Attributes
+    ----------
+    select : Select
+        A block over this table alone.
+    family : Family or None
+        The same rows, of a table that refers to itself.
+    """
+
+    select: Select
+    family: Family | None = None
 
 
 @dataclass
 class Cascade:
-    """What a delete takes with it: for each table the block of its rows that go, parents first."""
+    """What a delete takes with it.
+
+    Attributes
+    ----------
+    start : mapping of table to Select
+        The rows that were asked for, and the masters of parts.
+    doomed : mapping of table to Doomed
+        These rows and all that depend on them, parents first.
+    """
 
     connection: Connection
     graph: Dependencies
-    selects: dict[TableName, Select]
+    start: dict[TableName, Select]
+    doomed: dict[TableName, Doomed]
 
     def counts(self) -> dict[TableName, int]:
-        from dj_query.compile import count_statement
-
+        """Return how many rows of each table would go."""
         dialect = self.connection.dialect
         return {
-            table: int(self.connection.execute(count_statement(select, dialect), is_read=True).rows[0][0])
-            for table, select in self.selects.items()
+            table: int(
+                self.connection.execute(count_statement(doomed.select, dialect), is_read=True).rows[0][0]
+            )
+            for table, doomed in self.doomed.items()
         }
 
     def delete(self) -> dict[TableName, int]:
         """Delete from the last child up; return how many rows each table lost."""
-        deleted: dict[TableName, int] = {}
-        for table in reversed(self.selects):
-            deleted[table] = delete_block(self.connection, table, self.selects[table])
+        deleted = dict.fromkeys(self.doomed, 0)
+        for part in self._independent_parts():
+            for table in reversed(part):
+                deleted[table] += _delete_doomed(self.connection, table, part[table])
         return deleted
 
+    def _independent_parts(self) -> Iterator[Mapping[TableName, Doomed]]:
+        """Yield cascades whose conditions stay true until the last statement of each.
 
-def delete_block(connection: Connection, table: TableName, select: Select) -> int:
-    """Delete the rows of a block over one table; return how many."""
-    return connection.execute(_delete_statement(connection, table, select)).n_rows
-
-
-def _delete_statement(connection, table, select):  # type: ignore[no-untyped-def]
-    return sql("DELETE FROM {}{}", Ident(*table), where_clause(select, connection.dialect))
+        A condition that looks at a table which the delete empties, its own for example, would no longer
+        hold when its turn comes; MySQL refuses some of these outright. Such rows are found first, and go
+        by their keys.
+        """
+        if not any(tables_in(select) & self.doomed.keys() for select in self.start.values()):
+            yield self.doomed
+            return
+        infos = {table: self.connection.catalog.table(*table) for table in self.start}
+        keys = {
+            table: rows_of(self.connection, infos[table], select, tuple(infos[table].heading.key_columns))
+            for table, select in self.start.items()
+        }
+        for table, found in keys.items():
+            for block in _blocks(infos[table], found):
+                yield _downstream(self.connection, self.graph, {table: block})
 
 
 def cascade_of(table: Table, part_integrity: PartIntegrity) -> Cascade:
@@ -69,128 +120,149 @@ def cascade_of(table: Table, part_integrity: PartIntegrity) -> Cascade:
     graph = load_dependencies(connection, [table.database])
     start = {table.table_id: _own_rows(table)}
     while True:
-        selects = _downstream(connection, graph, start)
-        orphaned = _parts_without_master(graph, selects)
-        if not orphaned or part_integrity == "ignore":
-            return Cascade(connection, graph, selects)
-        part, master = orphaned[0]
+        doomed = _downstream(connection, graph, start)
+        orphans = None if part_integrity == "ignore" else _orphans(connection, graph, start, doomed)
+        if orphans is None:
+            return Cascade(connection, graph, start, doomed)
+        part, edge, select = orphans
         if part_integrity == "enforce":
             raise DataJointError(
-                f"Attempt to delete part {'.'.join(part)} before its master {'.'.join(master)}. Delete from the "
-                "master, or use part_integrity='cascade' to delete it too, or part_integrity='ignore'."
+                f"Attempt to delete part {'.'.join(part)} before its master {'.'.join(edge.parent)}. Delete from "
+                "the master, or use part_integrity='cascade' to delete it too, or part_integrity='ignore'."
             )
-        up = _rows_of_master(connection, graph, part, master, selects[part])
-        known = start.get(master)
-        start[master] = _either(known, up) if known else up
+        names = tuple(child for child, _ in edge.pairs)
+        rows = dict.fromkeys(rows_of(connection, connection.catalog.table(*part), select, names))
+        masters = OneOf(tuple(parent for _, parent in edge.pairs), tuple(rows))
+        known = start.get(edge.parent)
+        either = AnyOf((AllOf(known.where), masters)) if known else masters
+        start[edge.parent] = _restricted(base_select(connection.catalog.table(*edge.parent)), either)
+
+
+def delete_own_rows(table: Table) -> int:
+    """Delete the rows of a restricted table, and nothing else; return how many."""
+    connection, select = table.connection, _own_rows(table)
+    if table.table_id not in tables_in(select):
+        return delete_block(connection, table.table_id, select)
+    found = rows_of(connection, table.info, select, tuple(table.heading.key_columns))
+    with connection.atomic():
+        return sum(delete_block(connection, table.table_id, block) for block in _blocks(table.info, found))
+
+
+def delete_block(connection: Connection, table: TableName, select: Select) -> int:
+    """Delete the rows of a block over one table; return how many."""
+    statement = sql("DELETE FROM {}{}", Ident(*table), where_clause(select, connection.dialect))
+    return connection.execute(statement).n_rows
+
+
+def _delete_doomed(connection: Connection, table: TableName, doomed: Doomed) -> int:
+    if doomed.family is None:
+        return delete_block(connection, table, doomed.select)
+    info, family = connection.catalog.table(*table), doomed.family
+    if family.holding:
+        released = join(", ", (sql("{} = NULL", Ident(name)) for name in family.holding))
+        for block in _blocks(info, family.circular):
+            where = where_clause(block, connection.dialect)
+            connection.execute(sql("UPDATE {} SET {}{}", Ident(*table), released, where))
+    return sum(
+        delete_block(connection, table, block)
+        for generation in family.generations
+        for block in _blocks(info, generation)
+    )
+
+
+def _blocks(info: TableInfo, keys: Sequence[Key]) -> Iterator[Select]:
+    for first in range(0, len(keys), _CHUNK_ROWS):
+        yield keyed(info, keys[first : first + _CHUNK_ROWS])
+
+
+# -- which rows ------------------------------------------------------------------------------------
 
 
 def _own_rows(table: Table) -> Select:
+    """Return the rows of a restricted table as a block over that table alone."""
     select = table.select
-    if not isinstance(select.source, TableSource) or select.window is not None:
-        # a block that is not one table's WHERE is matched by its primary key
-        base = base_select(table.info)
-        return _restricted(base, Exists(select, tuple(table.heading.key_columns)))
-    return select
+    if isinstance(select.source, TableSource) and select.is_plain:
+        return select
+    return _restricted(base_select(table.info), Exists(select, tuple(table.heading.key_columns)))
 
 
 def _restricted(select: Select, condition: Condition) -> Select:
-    from dataclasses import replace
-
     return replace(select, where=(*select.where, condition))
 
 
-def _either(a: Select, b: Select) -> Select:
-    from dataclasses import replace
-
-    from dj_query.select import AllOf
-
-    return replace(a, where=(AnyOf((AllOf(a.where), AllOf(b.where))),))
-
-
-def _downstream(
-    connection: Connection, graph: Dependencies, start: dict[TableName, Select]
-) -> dict[TableName, Select]:
-    reached = {t for table in start for t in graph.descendants(table)}
-    selects: dict[TableName, Select] = {}
-    for table in graph.in_order(reached):
-        conditions: list[Condition] = []
-        own = start.get(table)
-        edges = [e for e in graph.edges_to_parents(table) if e.parent in selects and e.parent != table]
-        if own is not None and not edges:
-            selects[table] = own
-            continue
-        base = base_select(connection.catalog.table(*table))
-        if own is not None:
-            from dj_query.select import AllOf
-
-            conditions.append(AllOf(own.where))
-        conditions += [_refers_to(edge, selects[edge.parent]) for edge in edges]
-        selects[table] = _restricted(
-            base, conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
-        )
-    for table in list(selects):
-        loops = [e for e in graph.edges_to_parents(table) if e.parent == table]
-        if loops:
-            selects[table] = _closed_over(connection, table, selects[table], loops)
-    return selects
-
-
-def _refers_to(edge: ForeignKey, parent: Select) -> Exists:
-    """The condition on a child that a foreign key leads to one of the parent's rows."""
-    from dataclasses import replace
-
-    attributes = {c.attribute.name: c.attribute for c in parent.columns}
-    columns = tuple(Column(replace(attributes[p], name=c), p) for c, p in edge.pairs)
-    return Exists(replace(parent, columns=columns), tuple(c for c, _ in edge.pairs))
-
-
-def _closed_over(connection: Connection, table: TableName, select: Select, loops: list[ForeignKey]) -> Select:
-    """Follow a table's references to itself, generation by generation, by primary key."""
-    from dataclasses import replace
-
-    from dj_query.expression import QueryExpression
-
-    info = connection.catalog.table(*table)
-    key = tuple(info.heading.key_columns)
-    base = base_select(info)
-
-    def keys(block: Select) -> set[tuple[object, ...]]:
-        rows = QueryExpression.of(block, info.heading, connection).proj().to_dicts()
-        return {tuple(r[k] for k in key) for r in rows}
-
-    found = generation = keys(select)
-    while generation:
-        parents = replace(base, where=(OneOf(key, tuple(generation)),))
-        children: set[tuple[object, ...]] = set()
-        for edge in loops:
-            children |= keys(_restricted(base, _refers_to(edge, parents)))
-        generation = children - found
-        found |= generation
-    if not found:
-        return select
-    return replace(base, where=(OneOf(key, tuple(sorted(found, key=repr))),))
-
-
-def _parts_without_master(
-    graph: Dependencies, selects: dict[TableName, Select]
-) -> list[tuple[TableName, TableName]]:
-    found = []
-    for schema, name in selects:
-        if tier_of(name) is Tier.PART:
-            master = (schema, master_of(name) or "")
-            if master in graph.tables and master not in selects:
-                found.append(((schema, name), master))
+def tables_in(select: Select) -> set[TableName]:
+    """Return the tables that the conditions of a block over one table look at."""
+    found: set[TableName] = set()
+    _collect(select.where, found)
     return found
 
 
-def _rows_of_master(
-    connection: Connection, graph: Dependencies, part: TableName, master: TableName, select: Select
-) -> Select:
-    """The masters of the parts that go."""
-    from dataclasses import replace
+def _collect(what: tuple[Condition, ...] | Select | Source, found: set[TableName]) -> None:
+    match what:
+        case tuple():
+            for condition in what:
+                match condition:
+                    case Exists(select=select):
+                        _collect(select, found)
+                    case AnyOf(conditions=parts) | AllOf(conditions=parts):
+                        _collect(parts, found)
+                    case Negated(condition=inner):
+                        _collect((inner,), found)
+        case Select():
+            _collect(what.source, found)
+            _collect(what.where, found)
+        case TableSource():
+            found.add((what.schema, what.table))
+        case DerivedSource():
+            _collect(what.select, found)
+        case JoinSource() | UnionSource():
+            _collect(what.left, found)
+            _collect(what.right, found)
 
-    edge = next(e for e in graph.edges_to_parents(part) if e.parent == master)
-    attributes = {c.attribute.name: c.attribute for c in select.columns}
-    columns = tuple(Column(replace(attributes[c], name=p), c) for c, p in edge.pairs)
-    base = base_select(connection.catalog.table(*master))
-    return _restricted(base, Exists(replace(select, columns=columns), tuple(p for _, p in edge.pairs)))
+
+def _downstream(
+    connection: Connection, graph: Dependencies, start: Mapping[TableName, Select]
+) -> dict[TableName, Doomed]:
+    reached = {t for table in start for t in graph.descendants(table)}
+    doomed: dict[TableName, Doomed] = {}
+    for table in graph.in_order(reached):
+        info = connection.catalog.table(*table)
+        conditions: list[Condition] = [AllOf(start[table].where)] if table in start else []
+        loops = []
+        for edge in graph.edges_to_parents(table):
+            if edge.parent == table:
+                loops.append(edge)
+            elif edge.parent in doomed:
+                conditions.append(refers_to(edge, doomed[edge.parent].select))
+        select = _restricted(
+            base_select(info), conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
+        )
+        if not loops:
+            doomed[table] = Doomed(select)
+            continue
+        family = family_of(connection, info, select, loops)
+        doomed[table] = Doomed(keyed(info, family.keys) if family.keys else select, family)
+    return doomed
+
+
+def _orphans(
+    connection: Connection,
+    graph: Dependencies,
+    start: Mapping[TableName, Select],
+    doomed: Mapping[TableName, Doomed],
+) -> tuple[TableName, ForeignKey, Select] | None:
+    """Return the first part with rows that would go without their master, its foreign key, and these rows."""
+    for table, found in doomed.items():
+        edges = graph.edges_to_parents(table)
+        master = (table[0], master_of(table[1]) or "")
+        edge = next((e for e in edges if e.parent == master), None)
+        if tier_of(table[1]) is not Tier.PART or edge is None:
+            continue
+        if table not in start and all(e is edge or e.parent not in doomed for e in edges):
+            continue  # it is reached through its master alone
+        rows = found.select
+        if master in doomed:
+            rows = _restricted(rows, Negated(refers_to(edge, doomed[master].select)))
+        if connection.execute(exists_statement(rows, connection.dialect), is_read=True).rows[0][0]:
+            return table, edge, rows
+    return None
