@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from dj_schema.catalog_rows import ColumnRow, ForeignKeyRow
 from dj_schema.codecs.chain import chain_of
-from dj_schema.definition.spec import Literal
 from dj_schema.errors import DataJointError, DefinitionError, MissingTableError
-from dj_schema.heading import Attribute, Heading
-from dj_schema.sql import Ident, sql
-from dj_schema.table_info import ForeignKey, Index, TableInfo, TableName
-from dj_schema.types import CodecType, CoreType, NativeType, TypeSpec, parse_type
+from dj_schema.heading import Attribute
+from dj_schema.sql import Ident, Sql, sql
+from dj_schema.table_info import TableInfo, TableName
+from dj_schema.types import CodecType, TypeSpec, parse_type
 
 if TYPE_CHECKING:
     from dj_schema.connection import Connection
+    from dj_schema.dialects.base import Result
 
 LINEAGE = "~lineage"
-_TYPE_COMMENT = re.compile(r"""^:(<[^>]*>|enum\s*\((?:[^'"()]|'(?:[^']|'')*'|"[^"]*")*\)|[^:]+):(.*)$""", re.S)
 
 
 @dataclass
 class SchemaCatalog:
-    """The tables of one schema, in the order in which they were declared."""
+    """The tables of one schema, in the order in which they were declared.
+
+    Threads share it: what changes is replaced, never changed in place.
+    """
 
     schema: str
     tables: dict[str, TableInfo] = field(default_factory=dict)
@@ -39,9 +39,19 @@ class Catalog:
         self._schemas: dict[str, SchemaCatalog] = {}
 
     def schema(self, name: str) -> SchemaCatalog:
-        if name not in self._schemas:
-            self._schemas[name] = self._read(name)
-        return self._schemas[name]
+        """Return what a schema holds, as it was when it was read; nothing for one that is not there."""
+        found = self._schemas.get(name)
+        if found is None:
+            from dj_schema.catalog_reading import Reading
+
+            read = Reading(self).schema(name)
+            found = read[name]
+            self._schemas.update({n: entry for n, entry in read.items() if entry.tables})
+        return found
+
+    def known(self, name: str) -> SchemaCatalog | None:
+        """Return a schema that was read already."""
+        return self._schemas.get(name)
 
     def table(self, schema: str, table: str) -> TableInfo:
         """Return a table, reading the schema again where it is not known yet.
@@ -68,8 +78,9 @@ class Catalog:
     def add(self, info: TableInfo, lineage: dict[str, str]) -> None:
         """Take up a table that was declared just now, without asking the server what we told it."""
         entry = self.schema(info.schema)
-        entry.tables[info.name] = info
+        entry.tables = {**entry.tables, info.name: info}
         entry.lineage = {**(entry.lineage or {}), **{(info.name, k): v for k, v in lineage.items()}}
+        self._schemas[info.schema] = entry
 
     def forget(self, schema: str | None = None) -> None:
         if schema is None:
@@ -78,113 +89,29 @@ class Catalog:
             self._schemas.pop(schema, None)
 
     def remove(self, schema: str, table: str) -> None:
-        if schema in self._schemas:
-            self._schemas[schema].tables.pop(table, None)
+        """Take note that a table was dropped."""
+        entry = self._schemas.get(schema)
+        if entry is not None:
+            entry.tables = {name: info for name, info in entry.tables.items() if name != table}
+            if entry.lineage:
+                entry.lineage = {key: v for key, v in entry.lineage.items() if key[0] != table}
 
-    def _read(self, schema: str) -> SchemaCatalog:
-        connection = self._connection
-        catalog = connection.dialect.catalog
+    def execute(self, statement: Sql) -> Result:
+        return self._connection.execute(statement, is_read=True)
 
-        def execute(statement):  # type: ignore[no-untyped-def]
-            return connection.execute(statement, is_read=True)
+    def recorded_lineage(self, schema: str) -> dict[tuple[str, str], str]:
+        """Read the origins of attributes by table and attribute."""
+        found = self.execute(sql("SELECT table_name, attribute_name, lineage FROM {}", Ident(schema, LINEAGE)))
+        return {(table, attribute): origin for table, attribute, origin in found.rows}
 
-        comments = catalog.tables(execute, schema)
-        entry = SchemaCatalog(schema)
-        if not comments:
-            return entry
-        self._schemas[schema] = entry  # so that schemas that refer to each other end
-        if LINEAGE in comments:
-            rows = execute(sql("SELECT table_name, attribute_name, lineage FROM {}", Ident(schema, LINEAGE))).rows
-            entry.lineage = {(t, a): origin for t, a, origin in rows}
-        columns: dict[str, list[ColumnRow]] = {}
-        for column in catalog.columns(execute, schema):
-            columns.setdefault(column.table, []).append(column)
-        keys: dict[str, list[ForeignKeyRow]] = {}
-        for fk in catalog.foreign_keys(execute, [schema]):
-            if fk.child[0] == schema:
-                keys.setdefault(fk.child[1], []).append(fk)
-        indexes: dict[str, list[Index]] = {}
-        for row in catalog.indexes(execute, schema):
-            indexes.setdefault(row.table, []).append(Index(row.columns, row.is_unique))
-        reader = _Reader(self, entry, columns, keys, indexes, comments)
-        for name in comments:
-            reader.table(name)
-        return entry
+    @property
+    def connection(self) -> Connection:
+        return self._connection
 
     def origin(self, table: TableName, attribute: str) -> str | None:
         """The recorded lineage of an attribute."""
         lineage = self.schema(table[0]).lineage
         return (lineage or {}).get((table[1], attribute))
-
-
-@dataclass
-class _Reader:
-    catalog: Catalog
-    entry: SchemaCatalog
-    columns: dict[str, list[ColumnRow]]
-    keys: dict[str, list[ForeignKeyRow]]
-    indexes: dict[str, list[Index]]
-    comments: dict[str, str]
-
-    def table(self, name: str) -> TableInfo:
-        if name in self.entry.tables:
-            return self.entry.tables[name]
-        schema = self.entry.schema
-        rows = self.columns.get(name, [])
-        nullable = {c.name for c in rows if c.is_nullable}
-        unique = {i.columns for i in self.indexes.get(name, []) if i.is_unique}
-        keys = tuple(
-            ForeignKey(
-                fk.child,
-                fk.parent,
-                fk.pairs,
-                is_nullable=any(child in nullable for child, _ in fk.pairs),
-                is_unique=tuple(child for child, _ in fk.pairs) in unique,
-            )
-            for fk in self.keys.get(name, [])
-        )
-        # placed first without types of parents, so that a table that refers to itself ends
-        heading = Heading(tuple(self._attribute(name, c, keys) for c in rows), self.comments.get(name, ""))
-        heading = replace(heading, lineage_available=self.entry.lineage is not None, _memo={})
-        info = TableInfo(schema, name, heading, keys, tuple(self.indexes.get(name, ())))
-        self.entry.tables[name] = info
-        return info
-
-    def _attribute(self, table: str, row: ColumnRow, keys: tuple[ForeignKey, ...]) -> Attribute:
-        match = _TYPE_COMMENT.match(row.comment)
-        recorded = parsed_or_none(match[1]) if match else None
-        comment = match[2] if match and recorded else row.comment
-        type_ = recorded or self._type_of_parent(table, row, keys) or self._stored_type(row)
-        return make_attribute(
-            row.name,
-            type_,
-            in_key=row.key_position is not None,
-            is_nullable=row.is_nullable,
-            default=_typed_default(row, type_),
-            comment=comment,
-            is_auto_increment=row.is_auto_increment,
-            lineage=(self.entry.lineage or {}).get((table, row.name)),
-        )
-
-    def _type_of_parent(self, table: str, row: ColumnRow, keys: tuple[ForeignKey, ...]) -> TypeSpec | None:
-        """Other programs record no type on a foreign-key column: it is the parent's."""
-        for fk in keys:
-            for child, parent in fk.pairs:
-                if child == row.name and fk.parent != (self.entry.schema, table):
-                    return self._parent(fk).heading.by_name[parent].type
-        return None
-
-    def _parent(self, fk: ForeignKey) -> TableInfo:
-        schema, name = fk.parent
-        return self.table(name) if schema == self.entry.schema else self.catalog.table(schema, name)
-
-    def _stored_type(self, row: ColumnRow) -> TypeSpec:
-        if row.labels:
-            return CoreType("enum", row.labels)
-        text = self.catalog._connection.dialect.types.core_type_of_column(row.type_text)
-        if row.is_auto_increment:
-            return NativeType(f"{row.type_text} auto_increment")
-        return parsed_or_none(text) or NativeType(row.type_text)
 
 
 def parsed_or_none(text: str) -> TypeSpec | None:
@@ -195,20 +122,7 @@ def parsed_or_none(text: str) -> TypeSpec | None:
         return None
 
 
-def _typed_default(row: ColumnRow, type_: TypeSpec) -> Literal | object | None:
-    default = row.default
-    if isinstance(default, Literal):
-        text = str(default.value)
-        if type_.kind == "bool":
-            return Literal(text.lower() in ("1", "true", "t"))
-        if type_.kind == "int":
-            return Literal(int(text))
-        if type_.kind == "float":
-            return Literal(float(text))
-    return default
-
-
-def make_attribute(name: str, type_: TypeSpec, **fields: object) -> Attribute:
+def make_attribute(name: str, type_: TypeSpec, **fields: Any) -> Attribute:
     """Return an attribute with the storage type at the end of its codec chain filled in."""
     storage: TypeSpec | None = type_
     if isinstance(type_, CodecType):
@@ -217,4 +131,4 @@ def make_attribute(name: str, type_: TypeSpec, **fields: object) -> Attribute:
         except DataJointError:
             storage = None  # the codec is not registered here; fetching it says so
     hidden = name.startswith("_")
-    return Attribute(name=name, type=type_, kind=type_.kind, storage=storage, is_hidden=hidden, **fields)  # type: ignore[arg-type]
+    return Attribute(name=name, type=type_, kind=type_.kind, storage=storage, is_hidden=hidden, **fields)

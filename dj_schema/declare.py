@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dj_schema.catalog import LINEAGE, make_attribute
 from dj_schema.definition.checks import check_indexes, check_spec
 from dj_schema.definition.spec import AttributeSpec, ForeignKeySpec, IndexSpec, Item, Literal, Null, TableSpec
-from dj_schema.errors import DefinitionError, QueryError, TransactionError
+from dj_schema.dialects.base import IndexColumn
+from dj_schema.errors import (
+    DeadlockError,
+    DefinitionError,
+    LostConnectionError,
+    MissingTableError,
+    QueryError,
+    TransactionError,
+)
 from dj_schema.heading import Attribute, Heading
+from dj_schema.lineage import forget_lineage, lineage_of, record_lineage
 from dj_schema.names import Tier
-from dj_schema.sql import Ident, Param, join, sql
+from dj_schema.sql import Sql
 from dj_schema.table_info import ForeignKey, Index, TableInfo, TableName
 from dj_schema.types import CoreType, NativeType
 
@@ -30,7 +40,8 @@ JOB_METADATA = (
 )
 _warned_native: set[str] = set()
 
-Resolver = Callable[[ForeignKeySpec], TableInfo]
+Resolver = Callable[[ForeignKeySpec], TableInfo | None]
+"""The parent that a foreign key names; None for the table itself."""
 
 
 @dataclass
@@ -47,7 +58,7 @@ class _Draft:
             case AttributeSpec():
                 self._add_attribute(item, in_key)
             case ForeignKeySpec():
-                self._add_foreign_key(item, in_key, resolve(item))
+                self._add_foreign_key(item, in_key, resolve(item) or self._itself(item, in_key))
             case IndexSpec():
                 self.indexes.append(Index(item.columns, item.is_unique))
 
@@ -58,7 +69,7 @@ class _Draft:
                 line_number=item.line_number,
                 expected="another name, or a foreign key with .proj(new='old')",
             )
-        if isinstance(item.type, NativeType):
+        if isinstance(item.type, NativeType) and not self.name[1].startswith(Tier.JOBS.value):
             _warn_native(item.type.text, item.name)
         self.attributes[item.name] = make_attribute(
             item.name,
@@ -71,6 +82,16 @@ class _Draft:
             lineage=".".join((*self.name, item.name)) if in_key else None,
         )
 
+    def _itself(self, item: ForeignKeySpec, in_key: bool) -> TableInfo:
+        """The table so far, for a foreign key to the table itself."""
+        if in_key:
+            raise DefinitionError(
+                f"{item.target} would be its own parent in its own primary key.",
+                line_number=item.line_number,
+                expected="a reference to the table itself below `---`",
+            )
+        return TableInfo(*self.name, Heading(tuple(self.attributes.values())))
+
     def _add_foreign_key(self, item: ForeignKeySpec, in_key: bool, parent: TableInfo) -> None:
         new_names = {old: new for new, old in item.renames}
         key = parent.heading.primary_key
@@ -80,40 +101,46 @@ class _Draft:
                 line_number=item.line_number,
                 expected=f"one of {', '.join(key)}",
             )
+        if not key:
+            raise DefinitionError(
+                f"{item.target} has a single row at most, and no attribute to refer to it by.",
+                line_number=item.line_number,
+                expected="a parent with a primary key",
+            )
         for old in key:
             self._inherit(item, parent.heading.by_name[old], new_names.get(old, old), in_key, parent)
         pairs = tuple((new_names.get(old, old), old) for old in key)
-        self.foreign_keys.append(
-            ForeignKey(self.name, parent.full_name, pairs, item.is_nullable, item.is_unique)
-        )
-        if item.is_unique:
-            self.indexes.append(Index(tuple(child for child, _ in pairs), is_unique=True))
+        self.foreign_keys.append(ForeignKey(self.name, parent.full_name, pairs, item.is_nullable, item.is_unique))
+        unique = Index(tuple(child for child, _ in pairs), is_unique=True)
+        if item.is_unique and unique not in self.indexes:
+            self.indexes.append(unique)
 
     def _inherit(
         self, item: ForeignKeySpec, origin: Attribute, name: str, in_key: bool, parent: TableInfo
     ) -> None:
         lineage = origin.lineage or ".".join((*parent.full_name, origin.name))
+        assert origin.type is not None
         known = self.attributes.get(name)
         if known is None:
-            type_ = origin.type
-            if isinstance(type_, NativeType) and origin.is_auto_increment:
-                type_ = NativeType(type_.text.replace("auto_increment", "").strip() or "int")
-            assert type_ is not None
             self.attributes[name] = make_attribute(
                 name,
-                type_,
+                origin.type,
                 in_key=in_key,
                 is_nullable=item.is_nullable,
                 default=Null() if item.is_nullable else None,
                 comment=origin.comment,
                 lineage=lineage,
+                is_inherited=True,
             )
-        elif known.type != origin.type and str(known.type) != str(origin.type).replace(" auto_increment", ""):
+            return
+        if str(known.type) != str(origin.type):
             raise DefinitionError(
                 f"{item.target} would bring {name!r} as {origin.type}, which is here as {known.type} already.",
                 line_number=item.line_number,
                 expected=f"-> {item.target}.proj(another_name={origin.name!r})",
             )
+        if not known.is_inherited:  # its own line stands above; it comes from the parent all the same
+            self.attributes[name] = replace(known, lineage=lineage)
 
 
 def table_info_of(
@@ -165,78 +192,113 @@ def _warn_native(text: str, attribute: str) -> None:
 
 
 def declare_table(connection: Connection, info: TableInfo) -> TableInfo:
-    """Create the table and record its lineage; where another process was faster, take its table.
+    """Create one table; see `declare_tables`."""
+    return declare_tables(connection, [info])[0]
+
+
+def declare_tables(
+    connection: Connection, infos: Sequence[TableInfo], index_column: IndexColumn | None = None
+) -> list[TableInfo]:
+    """Create tables that belong together, parents first, and record their lineage: all of them or none.
+
+    Where another process is faster, its table is taken. Where one fails, those before it are gone again.
+
+    Parameters
+    ----------
+    index_column : callable, optional
+        What makes the server's SQL of an index column that is more than a name.
 
     Raises
     ------
     TransactionError
         Inside a transaction: servers commit or refuse it there.
+    QueryError, MissingTableError, DefinitionError
+        Where the server refuses a table.
     """
+    names = ", ".join(repr(info.name) for info in infos)
     if connection.in_transaction:
-        raise TransactionError(
-            f"table {info.name!r} would be declared inside a transaction; declare tables before it starts"
-        )
+        raise TransactionError(f"table {names} would be declared inside a transaction; declare it before that starts")
+    for schema in dict.fromkeys(info.schema for info in infos):
+        create_lineage_table(connection, schema)
+    missing = list(infos)
+    for attempt in range(_MAX_ATTEMPTS):
+        try:
+            _create_all(connection, missing, index_column or _no_expression)
+            break
+        except (QueryError, MissingTableError) as e:
+            is_taken = isinstance(e, QueryError) and e.code in connection.dialect.ddl.EXISTS_CODES
+            if attempt + 1 == _MAX_ATTEMPTS or not (is_taken or isinstance(e, DeadlockError)):
+                raise _explained(e, f"table {names} of schema {infos[0].schema!r} was not declared") from e
+            for info in infos:
+                connection.catalog.forget(info.schema)
+            missing = [i for i in infos if i.name not in connection.catalog.schema(i.schema).tables]
+    for info in missing:
+        connection.catalog.add(info, lineage_of(info))
+    return [connection.catalog.table(*info.full_name) for info in infos]
+
+
+_MAX_ATTEMPTS = 8
+
+
+def _no_expression(column: str) -> Sql:
+    raise DefinitionError(f"the index column {column!r} is no attribute.", expected="an attribute")
+
+
+def _explained(error: QueryError | MissingTableError, what: str) -> QueryError | MissingTableError:
+    if isinstance(error, MissingTableError):
+        return MissingTableError(f"{what}: {error}")
+    return type(error)(f"{what}: {error}", code=error.code, statement=error.statement)
+
+
+def _create_all(connection: Connection, infos: Sequence[TableInfo], index_column: IndexColumn) -> None:
+    if not infos:
+        return
     ddl = connection.dialect.ddl
+    if connection.dialect.flags.has_transactional_ddl:
+        with connection.transaction:
+            scripts = [ddl.create_table(info, connection.execute, index_column) for info in infos]
+            record_lineage(connection, infos)
+            connection.script([statement for script in scripts for statement in script])
+        return
+    # Each statement is committed. Lineage first, so that who sees a table sees its lineage; by hand undone.
+    scripts = [ddl.create_table(info, connection.execute, index_column) for info in infos]
+    record_lineage(connection, infos)
+    created: list[TableInfo] = []
     try:
-        if connection.dialect.flags.has_transactional_ddl:
-            with connection.transaction:
-                _create(connection, info)
-        else:
-            _create_or_drop(connection, info)
-    except QueryError as e:
-        if e.code not in ddl.EXISTS_CODES:
-            raise
-        connection.catalog.forget(info.schema)
-        return connection.catalog.table(info.schema, info.name)
-    connection.catalog.add(info, _lineage_of(info))
-    return info
-
-
-def _create_or_drop(connection: Connection, info: TableInfo) -> None:
-    """On a server that commits each DDL statement, undo by hand what a failure half-way leaves."""
-    connection.script(connection.dialect.ddl.create_table(info))
-    try:
-        _record_lineage(connection, info)
-    except BaseException:
-        connection.script(connection.dialect.ddl.drop_table(info.schema, info.name))
+        for info, script in zip(infos, scripts, strict=True):
+            connection.script(script)
+            created.append(info)
+    except BaseException as e:
+        if isinstance(e, LostConnectionError) or (isinstance(e, QueryError) and e.code in ddl.EXISTS_CODES):
+            raise  # nothing can be done, or there is a table that needs this lineage
+        for info in reversed(created):
+            connection.script(ddl.drop_table(*info.full_name))
+        forget_lineage(connection, [info.full_name for info in infos])
         raise
 
 
-def _create(connection: Connection, info: TableInfo) -> None:
-    connection.script(connection.dialect.ddl.create_table(info))
-    _record_lineage(connection, info)
-
-
-def _lineage_of(info: TableInfo) -> dict[str, str]:
-    return {a.name: a.lineage for a in info.heading.all if a.lineage}
-
-
-def _record_lineage(connection: Connection, info: TableInfo) -> None:
-    table = Ident(info.schema, LINEAGE)
-    connection.execute(sql("DELETE FROM {} WHERE table_name = {}", table, Param(info.name)))
-    rows = [(info.name, name, origin) for name, origin in _lineage_of(info).items()]
-    if rows:
-        values = join(", ", (sql("({}, {}, {})", *map(Param, row)) for row in rows))
-        connection.execute(sql("INSERT INTO {} (table_name, attribute_name, lineage) VALUES {}", table, values))
-
-
 def create_lineage_table(connection: Connection, schema: str) -> None:
-    """Create the table that records where attributes were first defined."""
-    connection.script(
-        [
-            sql(
-                "CREATE TABLE IF NOT EXISTS {} (table_name varchar(64) NOT NULL, attribute_name varchar(64) NOT NULL, "
-                "lineage varchar(255) NOT NULL, PRIMARY KEY (table_name, attribute_name))",
-                Ident(schema, LINEAGE),
-            )
-        ]
-    )
+    """Create the table that records where attributes were first defined, where it is not there."""
+    if LINEAGE in connection.catalog.table_names(schema):
+        return
+    try:
+        connection.script(connection.dialect.ddl.create_lineage_table(schema))
+    except QueryError as e:
+        if e.code not in connection.dialect.ddl.EXISTS_CODES:
+            raise _explained(e, f"schema {schema!r} cannot be written to") from e
+    connection.catalog.forget(schema)
 
 
 def drop_tables(connection: Connection, tables: Sequence[TableName]) -> None:
-    """Drop tables in the order given, and forget their lineage."""
-    for schema, table in tables:
-        connection.script(connection.dialect.ddl.drop_table(schema, table))
-        if LINEAGE in connection.catalog.table_names(schema):
-            connection.execute(sql("DELETE FROM {} WHERE table_name = {}", Ident(schema, LINEAGE), Param(table)))
-        connection.catalog.remove(schema, table)
+    """Drop tables in the order given, and forget their lineage.
+
+    Raises
+    ------
+    TransactionError
+        Inside a transaction, on a server that would commit it first.
+    """
+    with connection.atomic() if connection.dialect.flags.has_transactional_ddl else nullcontext():
+        for schema, table in tables:
+            connection.script(connection.dialect.ddl.drop_table(schema, table))
+            connection.catalog.remove(schema, table)
+        forget_lineage(connection, tables)

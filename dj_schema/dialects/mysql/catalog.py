@@ -32,10 +32,10 @@ SELECT CONSTRAINT_NAME, TABLE_SCHEMA, TABLE_NAME, REFERENCED_TABLE_SCHEMA, REFER
        COLUMN_NAME, REFERENCED_COLUMN_NAME
 FROM information_schema.KEY_COLUMN_USAGE
 WHERE REFERENCED_TABLE_NAME IS NOT NULL AND (TABLE_SCHEMA IN ({}) OR REFERENCED_TABLE_SCHEMA IN ({}))
-ORDER BY TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION
+ORDER BY TABLE_SCHEMA, TABLE_NAME, LENGTH(CONSTRAINT_NAME), CONSTRAINT_NAME, ORDINAL_POSITION
 """
 _INDEXES = """
-SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE = 0, COLUMN_NAME FROM information_schema.STATISTICS
+SELECT * FROM information_schema.STATISTICS
 WHERE TABLE_SCHEMA = {} AND INDEX_NAME <> 'PRIMARY' ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX
 """
 _SCHEMAS = """
@@ -43,6 +43,9 @@ SELECT SCHEMA_NAME FROM information_schema.SCHEMATA
 WHERE SCHEMA_NAME NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys') ORDER BY SCHEMA_NAME
 """
 _ENUM_LABEL = re.compile(r"'((?:[^']|'')*)'")
+_NOW = re.compile(r"\(?(?:current_timestamp|current_date|curdate\(\)|now\(\))", re.I)
+_ESCAPE = re.compile(r"''|\\(.)", re.S)
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "Z": "\x1a"}
 
 
 def columns(execute: Execute, schema: str, table: str | None = None) -> list[ColumnRow]:
@@ -54,13 +57,13 @@ def _column(r: tuple[object, ...]) -> ColumnRow:
     type_text = str(r[2])
     is_enum = type_text.lower().startswith("enum(")
     default = None if r[4] is None else r[4].decode() if isinstance(r[4], bytes) else str(r[4])
-    labels = tuple(label.replace("''", "'") for label in _ENUM_LABEL.findall(type_text)) if is_enum else ()
+    labels = tuple(map(_unescaped, _ENUM_LABEL.findall(type_text))) if is_enum else ()
     return ColumnRow(
         table=str(r[0]),
         name=str(r[1]),
         type_text="enum" if is_enum else type_text.lower(),
         is_nullable=bool(r[3]),
-        default=_default(default, bool(r[3]), quoted=bool(r[8]), type_text=type_text.lower()),
+        default=_default(default, bool(r[3]), is_quoted=bool(r[8]), extra=str(r[6]).upper()),
         comment=str(r[5] or ""),
         is_auto_increment="auto_increment" in str(r[6]).lower(),
         key_position=int(str(r[7])) - 1 if r[7] is not None else None,
@@ -68,15 +71,19 @@ def _column(r: tuple[object, ...]) -> ColumnRow:
     )
 
 
-def _default(text: str | None, is_nullable: bool, *, quoted: bool, type_text: str) -> Default | None:
-    """MariaDB quotes a string default, MySQL does not (its own note on COLUMN_DEFAULT)."""
-    if text is None or (quoted and text.upper() == "NULL"):
+def _default(text: str | None, is_nullable: bool, *, is_quoted: bool, extra: str) -> Default | None:
+    """Read a default: MariaDB writes it as SQL; MySQL without quotes, and says apart that it is an expression."""
+    if text is None or (is_quoted and text.upper() == "NULL"):
         return Null() if is_nullable else None
-    if re.match(r"(?i)current_timestamp", text) and ("time" in type_text or not text.startswith("'")):
+    is_constant = text.startswith("'") if is_quoted else "DEFAULT_GENERATED" not in extra
+    if not is_constant and _NOW.match(text):
         return CurrentTimestamp()
-    if quoted and text.startswith("'"):
-        return Literal(text[1:-1].replace("''", "'").replace("\\\\", "\\"))
-    return Literal(text)
+    return Literal(_unescaped(text[1:-1]) if is_quoted and is_constant else text)
+
+
+def _unescaped(text: str) -> str:
+    """Read what stands between the quotes of a constant that the server wrote."""
+    return _ESCAPE.sub(lambda m: "'" if m[0] == "''" else _ESCAPED.get(m[1], m[1]), text)
 
 
 def tables(execute: Execute, schema: str) -> dict[str, str]:
@@ -91,10 +98,14 @@ def foreign_keys(execute: Execute, schemas: Sequence[str]) -> list[ForeignKeyRow
 
 
 def indexes(execute: Execute, schema: str) -> list[IndexRow]:
-    grouped: dict[tuple[str, str, bool], list[str]] = {}
-    for table, name, unique, column in execute(sql(_INDEXES, Param(schema))).rows:
-        grouped.setdefault((table, name, bool(unique)), []).append(column or "(expression)")
-    return [IndexRow(t, n, tuple(cols), u) for (t, n, u), cols in grouped.items()]
+    found = execute(sql(_INDEXES, Param(schema)))
+    grouped: dict[tuple[str, str, bool, str], list[str]] = {}
+    for values in found.rows:
+        row = dict(zip(found.columns, values, strict=True))
+        column = row["COLUMN_NAME"] or f"({row['EXPRESSION']})"  # MariaDB has neither expressions nor this column
+        head = (row["TABLE_NAME"], row["INDEX_NAME"], not row["NON_UNIQUE"], row["INDEX_COMMENT"] or "")
+        grouped.setdefault(head, []).append(column)
+    return [IndexRow(t, n, tuple(cols), u, comment) for (t, n, u, comment), cols in grouped.items()]
 
 
 def schemas(execute: Execute) -> list[str]:

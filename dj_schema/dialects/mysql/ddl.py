@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dj_schema.definition.spec import CurrentTimestamp, Default, Null
+import hashlib
+
+from dj_schema.definition.printer import print_item
+from dj_schema.definition.spec import CurrentTimestamp, Default, IndexSpec, Null
 from dj_schema.definition.spec import Literal as LiteralDefault
+from dj_schema.dialects.base import Execute, IndexColumn
 from dj_schema.dialects.mysql.literals import literal
-from dj_schema.dialects.mysql.types import column_type
+from dj_schema.dialects.mysql.types import column_type, without_counting
+from dj_schema.errors import DefinitionError
 from dj_schema.heading import Attribute
 from dj_schema.sql import EMPTY, Ident, Sql, idents, join, sql
 from dj_schema.table_info import ForeignKey, Index, TableInfo
-from dj_schema.types import CoreType, NativeType, TypeSpec
+from dj_schema.types import CodecType, CoreType, NativeType, TypeSpec
 
 MAX_NAME_LENGTH = 64
 EXISTS_CODES = frozenset({"1050", "1007", "1060"})
-# Text without a length, and documents, take no literal default (manual, "Data Type Default Values").
+_MAX_COLUMN_COMMENT = 1024
+_MAX_TABLE_COMMENT = 2048
 
 
 def create_schema(name: str) -> list[Sql]:
@@ -24,13 +30,33 @@ def drop_schema(name: str) -> list[Sql]:
     return [sql("DROP DATABASE IF EXISTS {}", Ident(name))]
 
 
-def create_table(info: TableInfo) -> list[Sql]:
+def create_lineage_table(schema: str) -> list[Sql]:
+    """Return the statement that makes the table of origins, as other programs know it."""
+    return [
+        sql(
+            "CREATE TABLE IF NOT EXISTS {} ("
+            "table_name varchar(64) NOT NULL COMMENT 'table name within the schema', "
+            "attribute_name varchar(64) NOT NULL COMMENT 'attribute name', "
+            "lineage varchar(255) NOT NULL COMMENT 'origin: schema.table.attribute', "
+            "PRIMARY KEY (table_name, attribute_name)) ENGINE=InnoDB",
+            Ident(schema, "~lineage"),
+        )
+    ]
+
+
+def create_table(info: TableInfo, execute: Execute, index_column: IndexColumn) -> list[Sql]:
     """Return the one statement that declares a table with its indexes and comments."""
+    if len(info.heading.comment) > _MAX_TABLE_COMMENT:
+        raise DefinitionError(
+            f"the comment of {info.name!r} is too long.", expected=f"at most {_MAX_TABLE_COMMENT} characters"
+        )
     lines = [_column(a) for a in info.heading.all]
-    if key := info.heading.key_columns:
-        lines.append(sql("PRIMARY KEY ({})", idents(key)))
-    lines += [foreign_key(fk) for fk in info.foreign_keys]
-    lines += [_index(index) for index in info.indexes]
+    key = info.heading.key_columns
+    lines.append(sql("PRIMARY KEY ({})", idents(key)))
+    # a column that counts by itself has to be the first of some index
+    lines += [sql("KEY ({})", Ident(a.name)) for a in info.heading.all if a.is_auto_increment and a.name != key[0]]
+    lines += [foreign_key(fk, _constraint_name(info, n)) for n, fk in enumerate(info.foreign_keys, 1)]
+    lines += [_index(info, index, index_column) for index in info.indexes]
     comment = sql(" COMMENT={}", literal(info.heading.comment)) if info.heading.comment else EMPTY
     body = join(",\n  ", lines)
     return [sql("CREATE TABLE {} (\n  {}\n) ENGINE=InnoDB{}", Ident(info.schema, info.name), body, comment)]
@@ -41,18 +67,37 @@ def drop_table(schema: str, table: str) -> list[Sql]:
 
 
 def column_comment(attribute: Attribute) -> str:
-    """Return the comment that carries the type, so that another program reads the same definition."""
-    if attribute.type is None or isinstance(attribute.type, NativeType):
-        return attribute.comment
-    return f":{attribute.type}:{attribute.comment}"
+    """Return the comment that carries the type, so that another program reads the same definition.
+
+    Raises
+    ------
+    DefinitionError
+        Where the server has no room for it.
+    """
+    if attribute.is_inherited or attribute.type is None or isinstance(attribute.type, NativeType):
+        comment = attribute.comment
+    else:
+        comment = f":{attribute.type}:{attribute.comment}"
+        if len(comment) > _MAX_COLUMN_COMMENT and isinstance(attribute.type, CoreType) and attribute.type.labels:
+            comment = attribute.comment  # the column's own type has the labels
+    if len(comment) > _MAX_COLUMN_COMMENT:
+        raise DefinitionError(
+            f"the comment of {attribute.name!r} is too long for its column.",
+            expected=f"at most {_MAX_COLUMN_COMMENT} characters together with the type",
+        )
+    return comment
 
 
 def _column(a: Attribute) -> Sql:
-    assert a.storage is not None
-    null = EMPTY if a.is_nullable else sql(" NOT NULL")
+    type_ = a.storage
+    if type_ is None:
+        raise DefinitionError(f"{a.name!r} is stored by a codec {a.type} that is not known here; import it first.")
+    if isinstance(type_, NativeType) and not a.is_auto_increment:
+        type_ = NativeType(without_counting(type_.text))
+    # an explicit NULL, as a timestamp without it is NOT NULL by default
+    null = sql(" NULL") if a.is_nullable else sql(" NOT NULL")
     comment = sql(" COMMENT {}", literal(column_comment(a))) if column_comment(a) else EMPTY
-    default = default_clause(a.default, a.storage)
-    return sql("{} {}{}{}{}", Ident(a.name), column_type(a.storage), null, default, comment)
+    return sql("{} {}{}{}{}", Ident(a.name), column_type(type_), null, default_clause(a.default, type_), comment)
 
 
 def default_clause(default: Default | None, type_: TypeSpec | None) -> Sql:
@@ -60,8 +105,10 @@ def default_clause(default: Default | None, type_: TypeSpec | None) -> Sql:
         case None:
             return EMPTY
         case Null():
-            return sql(" NULL DEFAULT NULL" if isinstance(type_, NativeType) else " DEFAULT NULL")
+            return sql(" DEFAULT NULL")
         case CurrentTimestamp():
+            if type_ is not None and not isinstance(type_, CodecType) and type_.kind == "date":
+                return sql(" DEFAULT (CURRENT_DATE)")
             digits = type_.args[0] if isinstance(type_, CoreType) and type_.args else None
             if isinstance(type_, NativeType) and "(" in type_.text:
                 digits = int(type_.text[type_.text.index("(") + 1])
@@ -72,22 +119,31 @@ def default_clause(default: Default | None, type_: TypeSpec | None) -> Sql:
             return sql(" DEFAULT {}", literal(str(value)))
 
 
-def foreign_key(fk: ForeignKey) -> Sql:
+def foreign_key(fk: ForeignKey, name: Sql = EMPTY) -> Sql:
     return sql(
-        "FOREIGN KEY ({}) REFERENCES {} ({}) ON UPDATE CASCADE ON DELETE RESTRICT",
+        "{}FOREIGN KEY ({}) REFERENCES {} ({}) ON UPDATE CASCADE ON DELETE RESTRICT",
+        name,
         idents(child for child, _ in fk.pairs),
         Ident(*fk.parent),
         idents(parent for _, parent in fk.pairs),
     )
 
 
-def _index(index: Index) -> Sql:
-    columns = join(", ", (Sql((c,)) if c.startswith("(") else Ident(c) for c in index.columns))
-    return sql("UNIQUE INDEX ({})" if index.is_unique else "INDEX ({})", columns)
+def _constraint_name(info: TableInfo, number: int) -> Sql:
+    """Name a foreign key where the server's own name for it, the table's with a number, would be too long."""
+    suffix = f"_ibfk_{number}"
+    if len(info.name) + len(suffix) <= MAX_NAME_LENGTH:
+        return EMPTY
+    digest = hashlib.md5(info.name.encode(), usedforsecurity=False).hexdigest()[:8]
+    return sql("CONSTRAINT {} ", Ident(f"{info.name[: MAX_NAME_LENGTH - len(suffix) - 9]}_{digest}{suffix}"))
 
 
-def create_index(info: TableInfo, index: Index) -> Sql:
-    return sql("ALTER TABLE {} ADD {}", Ident(info.schema, info.name), _index(index))
+def _index(info: TableInfo, index: Index, index_column: IndexColumn) -> Sql:
+    columns = join(", ", (Ident(c) if c in info.heading else index_column(c) for c in index.columns))
+    text = sql("UNIQUE INDEX ({})" if index.is_unique else "INDEX ({})", columns)
+    if all(c in info.heading for c in index.columns):
+        return text
+    return sql("{} COMMENT {}", text, literal(print_item(IndexSpec(index.columns, index.is_unique))))
 
 
 def add_column(schema: str, table: str, attribute: Attribute) -> list[Sql]:

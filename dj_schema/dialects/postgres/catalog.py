@@ -45,8 +45,10 @@ ORDER BY k.oid, u.position
 """
 _INDEXES = """
 SELECT t.relname, x.relname, i.indisunique,
-       (SELECT array_agg(pg_get_indexdef(i.indexrelid, s.n, true) ORDER BY s.n)
-        FROM generate_series(1, i.indnkeyatts) AS s(n))
+       (SELECT array_agg(COALESCE(a.attname, '(' || pg_get_indexdef(i.indexrelid, s.n, true) || ')') ORDER BY s.n)
+        FROM generate_series(1, i.indnkeyatts) AS s(n)
+        LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = i.indkey[s.n - 1] AND a.attnum > 0)::text[],
+       COALESCE(obj_description(x.oid, 'pg_class'), '')
 FROM pg_index i
 JOIN pg_class t ON t.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid
 JOIN pg_namespace n ON n.oid = t.relnamespace
@@ -56,6 +58,8 @@ _SCHEMAS = """
 SELECT nspname FROM pg_namespace
 WHERE nspname NOT LIKE 'pg\\_%%' AND nspname NOT IN ('information_schema', 'public') ORDER BY nspname
 """
+_NOW = re.compile(r"\(?(?:CURRENT_TIMESTAMP|CURRENT_DATE|LOCALTIMESTAMP|now\(\))", re.I)
+_QUOTED = re.compile(r"'((?:[^']|'')*)'", re.S)
 
 
 def columns(execute: Execute, schema: str, table: str | None = None) -> list[ColumnRow]:
@@ -78,18 +82,18 @@ def columns(execute: Execute, schema: str, table: str | None = None) -> list[Col
 
 
 def _default(text: str | None, is_nullable: bool) -> Default | None:
+    """Read a default as the server writes it back: a constant with a cast, or an expression."""
     if text is None or text.startswith("NULL::"):
         return Null() if is_nullable else None
     if text.startswith("nextval("):
         return None
-    if re.match(r"(?i)current_timestamp|now\(\)|localtimestamp", text):
+    if _NOW.match(text):
         return CurrentTimestamp()
-    bare = re.sub(r"::[\w\s\"().,]+$", "", text)
-    if bare.startswith("'"):
-        return Literal(bare[1:-1].replace("''", "'"))
-    if bare in ("true", "false"):
-        return Literal(bare == "true")
-    return Literal(bare.strip("()"))
+    if quoted := _QUOTED.match(text):
+        return Literal(quoted[1].replace("''", "'"))
+    if text in ("true", "false"):
+        return Literal(text == "true")
+    return Literal(text.split("::")[0].strip("()"))
 
 
 def tables(execute: Execute, schema: str) -> dict[str, str]:
@@ -116,8 +120,8 @@ def group_foreign_keys(rows: Sequence[tuple[str, ...]]) -> list[ForeignKeyRow]:
 
 def indexes(execute: Execute, schema: str) -> list[IndexRow]:
     return [
-        IndexRow(table, name, tuple(c.strip('"') for c in cols), unique)
-        for table, name, unique, cols in execute(sql(_INDEXES, Param(schema))).rows
+        IndexRow(table, name, tuple(columns), unique, comment)
+        for table, name, unique, columns, comment in execute(sql(_INDEXES, Param(schema))).rows
     ]
 
 

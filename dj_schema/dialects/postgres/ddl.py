@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
-from dj_schema.dialects.postgres.types import check_of, column_type
-from dj_schema.definition.spec import CurrentTimestamp, Default, Null
+from dj_schema.definition.printer import print_item
+from dj_schema.definition.spec import CurrentTimestamp, Default, IndexSpec, Null
 from dj_schema.definition.spec import Literal as LiteralDefault
+from dj_schema.dialects.base import Execute, IndexColumn
+from dj_schema.dialects.postgres.types import check_of, column_type, without_counting
+from dj_schema.errors import DefinitionError
 from dj_schema.heading import Attribute
-from dj_schema.sql import EMPTY, Ident, Sql, idents, join, literal, sql
+from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, literal, params, sql
 from dj_schema.table_info import ForeignKey, Index, TableInfo
-from dj_schema.types import CoreType, NativeType, TypeSpec
+from dj_schema.types import CodecType, CoreType, NativeType, TypeSpec
 
 MAX_IDENTIFIER_BYTES = 63
 MAX_NAME_LENGTH = 63
@@ -25,19 +29,26 @@ def drop_schema(name: str) -> list[Sql]:
     return [sql("DROP SCHEMA IF EXISTS {} CASCADE", Ident(name))]
 
 
-def enum_name(labels: tuple[str, ...]) -> str:
-    """Return the name of the type for these labels; tables of a schema share it."""
-    return "enum_" + hashlib.md5("\0".join(labels).encode(), usedforsecurity=False).hexdigest()[:8]
+def create_lineage_table(schema: str) -> list[Sql]:
+    """Return the statement that makes the table of origins, as other programs know it."""
+    return [
+        sql(
+            "CREATE TABLE IF NOT EXISTS {} (table_name varchar(64) NOT NULL, attribute_name varchar(64) NOT NULL, "
+            "lineage varchar(255) NOT NULL, PRIMARY KEY (table_name, attribute_name))",
+            Ident(schema, "~lineage"),
+        )
+    ]
 
 
-def create_table(info: TableInfo) -> list[Sql]:
+def create_table(info: TableInfo, execute: Execute, index_column: IndexColumn) -> list[Sql]:
     """Return the statements that declare a table, its enum types, comments and indexes."""
     table = Ident(info.schema, info.name)
-    lines = [_column(info.schema, a) for a in info.heading.all]
+    enums = enum_names(info, execute)
+    lines = [_column(info.schema, a, enums) for a in info.heading.all]
     if key := info.heading.key_columns:
         lines.append(sql("PRIMARY KEY ({})", idents(key)))
     lines += [foreign_key(fk) for fk in info.foreign_keys]
-    statements = [_enum_type(info.schema, labels) for labels in _label_sets(info.heading.all)]
+    statements = [_enum_type(info.schema, name, labels) for labels, name in enums.items()]
     statements.append(sql("CREATE TABLE {} (\n  {}\n)", table, join(",\n  ", lines)))
     if info.heading.comment:
         statements.append(sql("COMMENT ON TABLE {} IS {}", table, literal(info.heading.comment)))
@@ -46,7 +57,8 @@ def create_table(info: TableInfo) -> list[Sql]:
         for a in info.heading.all
         if column_comment(a)
     ]
-    statements += [create_index(info, index) for index in [*info.indexes, *_foreign_key_indexes(info)]]
+    for index in [*info.indexes, *_foreign_key_indexes(info)]:
+        statements += create_index(info, index, index_column)
     return statements
 
 
@@ -59,32 +71,72 @@ def _label_sets(attributes: tuple[Attribute, ...]) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(found))
 
 
-def _enum_type(schema: str, labels: tuple[str, ...]) -> Sql:
-    # CREATE TYPE has no IF NOT EXISTS; the name holds the labels, so a type of that name is the right one.
-    create = sql("CREATE TYPE {} AS ENUM ({})", Ident(schema, enum_name(labels)), join(", ", map(literal, labels)))
-    return sql("DO $dj$ BEGIN {}; EXCEPTION WHEN duplicate_object THEN NULL; END $dj$", create)
+def enum_names(info: TableInfo, execute: Execute) -> dict[tuple[str, ...], str]:
+    """Return the names of the types that a table's enums have or are to get, by labels.
+
+    Tables of a schema share a type. Its name is the peer's, a hash that passes over the order of the
+    labels; where that name stands for other labels already, ours has their order in it.
+    """
+    wanted = _label_sets(info.heading.all)
+    if not wanted:
+        return {}
+    names = params(shared_enum_name(labels) for labels in wanted)
+    taken = {name: tuple(labels) for name, labels in execute(sql(_ENUMS, Param(info.schema), names)).rows}
+    chosen: dict[tuple[str, ...], str] = {}
+    for labels in wanted:
+        name = shared_enum_name(labels)
+        chosen[labels] = name if taken.setdefault(name, labels) == labels else "enum_" + _digest("\0".join(labels))
+    return chosen
+
+
+_ENUMS = """
+SELECT t.typname,
+       (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE n.nspname = {} AND t.typname IN ({}) AND t.typtype = 'e'
+"""
+
+
+def shared_enum_name(labels: tuple[str, ...]) -> str:
+    """Return the name that every program gives to the type of these labels."""
+    return "enum_" + _digest("_".join(sorted(label.replace("'", "''") for label in labels)))
+
+
+def _digest(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:8]
+
+
+def _enum_type(schema: str, name: str, labels: tuple[str, ...]) -> Sql:
+    # CREATE TYPE has no IF NOT EXISTS; whoever is faster made the same type.
+    create = sql("CREATE TYPE {} AS ENUM ({})", Ident(schema, name), join(", ", map(literal, labels)))
+    quote = f"$dj_{_digest(name + repr(labels))}$"
+    return sql(
+        f"DO {quote} BEGIN {{}}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END {quote}", create
+    )
 
 
 def column_comment(attribute: Attribute) -> str:
     """Return the comment that carries the type, so that another program reads the same definition."""
+    if attribute.is_inherited:
+        return ""  # its type and its comment are those of the parent
     if attribute.type is None or isinstance(attribute.type, NativeType):
         return attribute.comment
     return f":{attribute.type}:{attribute.comment}"
 
 
-def stored_type(schema: str, type_: TypeSpec | None) -> Sql:
-    """Return the column type of a storage type, enum types by name."""
-    assert type_ is not None
+def _column(schema: str, a: Attribute, enums: Mapping[tuple[str, ...], str]) -> Sql:
+    type_ = a.storage
+    if type_ is None:
+        raise DefinitionError(f"{a.name!r} is stored by a codec {a.type} that is not known here; import it first.")
     if isinstance(type_, CoreType) and type_.name == "enum":
-        return column_type(type_, sql("{}", Ident(schema, enum_name(type_.labels))))
-    return column_type(type_, None)
-
-
-def _column(schema: str, a: Attribute) -> Sql:
-    type_ = stored_type(schema, a.storage)
+        name = enums.get(type_.labels) or shared_enum_name(type_.labels)
+        text = column_type(type_, sql("{}", Ident(schema, name)))
+    elif isinstance(type_, NativeType) and not a.is_auto_increment:
+        text = column_type(NativeType(without_counting(type_.text)), None)
+    else:
+        text = column_type(type_, None)
     null = EMPTY if a.is_nullable else sql(" NOT NULL")
-    check = check_of(a.name, a.storage) if a.storage is not None else EMPTY
-    return sql("{} {}{}{}{}", Ident(a.name), type_, null, default_clause(a.default, a.storage), check)
+    return sql("{} {}{}{}{}", Ident(a.name), text, null, default_clause(a.default, type_), check_of(a.name, type_))
 
 
 def default_clause(default: Default | None, type_: TypeSpec | None) -> Sql:
@@ -94,6 +146,8 @@ def default_clause(default: Default | None, type_: TypeSpec | None) -> Sql:
         case Null():
             return sql(" DEFAULT NULL")
         case CurrentTimestamp():
+            if type_ is not None and not isinstance(type_, CodecType) and type_.kind == "date":
+                return sql(" DEFAULT CURRENT_DATE")
             digits = type_.args[0] if isinstance(type_, CoreType) and type_.args else None
             return sql(f" DEFAULT CURRENT_TIMESTAMP({digits})" if digits else " DEFAULT CURRENT_TIMESTAMP")
         case LiteralDefault(value=bool(flag)):
@@ -123,10 +177,16 @@ def _foreign_key_indexes(info: TableInfo) -> list[Index]:
     return wanted
 
 
-def create_index(info: TableInfo, index: Index) -> Sql:
-    columns = join(", ", (Sql((c,)) if c.startswith("(") else Ident(c) for c in index.columns))
+def create_index(info: TableInfo, index: Index, index_column: IndexColumn) -> list[Sql]:
+    """Return the statements that make an index; one with expressions has its definition as its comment."""
+    columns = join(", ", (Ident(c) if c in info.heading else index_column(c) for c in index.columns))
+    name = index_name(info.name, index)
     template = "CREATE UNIQUE INDEX {} ON {} ({})" if index.is_unique else "CREATE INDEX {} ON {} ({})"
-    return sql(template, Ident(index_name(info.name, index)), Ident(info.schema, info.name), columns)
+    create = sql(template, Ident(name), Ident(info.schema, info.name), columns)
+    if all(c in info.heading for c in index.columns):
+        return [create]
+    comment = print_item(IndexSpec(index.columns, index.is_unique))
+    return [create, sql("COMMENT ON INDEX {} IS {}", Ident(info.schema, name), literal(comment))]
 
 
 def index_name(table: str, index: Index) -> str:
@@ -134,13 +194,12 @@ def index_name(table: str, index: Index) -> str:
     name = f"idx_{table}_{'_'.join(c.strip('()') for c in index.columns)}"
     if len(name.encode()) <= MAX_IDENTIFIER_BYTES:
         return name
-    digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()[:8]
-    return name.encode()[: MAX_IDENTIFIER_BYTES - 9].decode(errors="ignore") + "_" + digest
+    return name.encode()[: MAX_IDENTIFIER_BYTES - 9].decode(errors="ignore") + "_" + _digest(name)
 
 
 def add_column(schema: str, table: str, attribute: Attribute) -> list[Sql]:
     """Return the statements that add an attribute to a table that is there."""
     name = Ident(schema, table)
-    add = sql("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", name, _column(schema, attribute))
+    add = sql("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", name, _column(schema, attribute, {}))
     comment = literal(column_comment(attribute))
     return [add, sql("COMMENT ON COLUMN {} IS {}", Ident(schema, table, attribute.name), comment)]
