@@ -28,13 +28,14 @@ from dj_query.select import (
 )
 from dj_schema.dialects.base import Dialect
 from dj_schema.heading import Attribute
-from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
+from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, one_of, sql
 
 Scope = Mapping[str, str]
 """The alias of the table that has each name."""
 
 _PATH_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _NO_LIMIT = 2**63 - 1
+_MANY_ROWS = 200
 
 
 def select_text(select: Select, dialect: Dialect) -> Sql:
@@ -86,7 +87,7 @@ class _Compiler:
     def _column(self, column: Column) -> Sql:
         name = Ident(column.attribute.name)
         if isinstance(column.origin, str):
-            return sql("{}", name) if column.is_identity else sql("{} AS {}", Ident(column.origin), name)
+            return Sql((name,)) if column.is_identity else sql("{} AS {}", Ident(column.origin), name)
         return sql("{} AS {}", Sql((column.origin.sql,)), name)
 
     def fetched_column(self, column: Column) -> Sql:
@@ -219,11 +220,9 @@ class _Compiler:
                 return self._dialect.rows.json_equals(Ident(name), steps, value)
 
     def _one_of(self, condition: OneOf) -> Sql:
-        if len(condition.names) == 1:
-            values = join(", ", (Param(row[0]) for row in condition.rows))
-            return sql("{} IN ({})", Ident(condition.names[0]), values)
-        rows = join(", ", (sql("({})", join(", ", map(Param, row))) for row in condition.rows))
-        return sql("({}) IN ({})", idents(condition.names), rows)
+        if len(condition.rows) > _MANY_ROWS:
+            return self._dialect.rows.one_of_many(condition.attributes, condition.rows)
+        return one_of(condition.names, condition.rows)
 
     def _exists(self, condition: Exists, scope: Scope) -> Sql:
         """A correlated EXISTS: NULL never matches, and every server makes a semi- or anti-join of it."""

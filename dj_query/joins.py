@@ -33,10 +33,10 @@ def joined(
     attributes = joined_attributes(a.heading, b.heading, keeps_both_keys=is_left and allow_nullable_pk)
     if is_left:
         mine = a.heading.attributes
-        attributes = [v if v.name in mine else replace(v, is_nullable=True) for v in attributes]
-    select = _side_by_side(a.select, b.select, tuple(using), is_left)
-    origins = {c.attribute.name: c.origin for c in select.columns}
-    select = replace(select, columns=tuple(Column(v, origins[v.name]) for v in attributes))
+        attributes = [
+            v if v.is_nullable or v.name in mine else replace(v, is_nullable=True) for v in attributes
+        ]
+    select = _side_by_side(a.select, b.select, tuple(using), is_left, attributes)
     return select, Heading(tuple(attributes), lineage_available=_lineage_available(a, b))
 
 
@@ -53,16 +53,17 @@ def check_connections(a: QueryExpression, b: QueryExpression, verb: str) -> None
         )
 
 
-def _side_by_side(a: Select, b: Select, using: tuple[str, ...], is_left: bool) -> Select:
+def _side_by_side(
+    a: Select, b: Select, using: tuple[str, ...], is_left: bool, attributes: list[Attribute]
+) -> Select:
     """Put two blocks into one, wrapping only what would change its meaning."""
     a, b = _joinable(a, using), _joinable(b, using)
     if is_left and b.where:
         b = derived(b, visible_only=True)
     a, b = _without_clashes(a, b, using)
-    taken = {c.attribute.name for c in a.columns}
-    columns = a.columns + tuple(c for c in b.columns if c.attribute.name not in taken)
-    visible = tuple(c for c in columns if not c.attribute.is_hidden)
-    return Select(JoinSource(a.source, b.source, using, is_left), visible, a.where + b.where)
+    origins = {c.attribute.name: c.origin for c in (*b.columns, *a.columns)}
+    columns = tuple([Column(v, origins[v.name]) for v in attributes])
+    return Select(JoinSource(a.source, b.source, using, is_left), columns, a.where + b.where)
 
 
 def _joinable(select: Select, using: tuple[str, ...]) -> Select:

@@ -36,6 +36,8 @@ def projected(
 ) -> tuple[Select, Heading]:
     """Return the block and the heading of ``expression.proj(*attributes, **named)``."""
     heading = expression.heading
+    if bad := [a for a in attributes if a is not ... and not isinstance(a, str)]:
+        raise DataJointError(f"proj takes attribute names and `...`, not {bad[0]!r:.60}.")
     if not named:
         key = ("proj", tuple(attributes))
         shown, result = heading.memo(key, lambda: _chosen(heading, attributes))

@@ -140,7 +140,8 @@ def _any_of(expression: QueryExpression, items: Sequence[Any], semantic_check: b
     if isinstance(first, Equals) and all(
         isinstance(c, Equals) and c.names == first.names and None not in c.values for c in conditions
     ):
-        return OneOf(first.names, tuple(c.values for c in conditions if isinstance(c, Equals)))
+        attributes = tuple(expression.heading.by_name[n] for n in first.names)
+        return OneOf(attributes, tuple(c.values for c in conditions if isinstance(c, Equals)))
     return conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
 
 

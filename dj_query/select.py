@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dj_schema.heading import Attribute
@@ -32,10 +33,14 @@ class Equals:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """The names, as a row, are one of the rows; no value is None."""
+    """The attributes, as a row, are one of the rows; no value is None."""
 
-    names: tuple[str, ...]
+    attributes: tuple[Attribute, ...]
     rows: tuple[tuple[Any, ...], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(a.name for a in self.attributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,8 @@ Condition = Equals | OneOf | UserCondition | Exists | AnyOf | AllOf | Negated | 
 def names_in(condition: Condition) -> frozenset[str]:
     """The names of the source that a condition looks at."""
     match condition:
-        case Equals(names=names) | OneOf(names=names) | Exists(names=names):
-            return frozenset(names)
+        case Equals() | OneOf() | Exists():
+            return frozenset(condition.names)
         case UserCondition(expression=expression):
             return expression.names
         case AnyOf(conditions=parts) | AllOf(conditions=parts):
@@ -117,28 +122,28 @@ class TableSource:
     names: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DerivedSource:
     select: Select
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         return frozenset(c.attribute.name for c in self.select.columns)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JoinSource:
     left: Source
     right: Source
     using: tuple[str, ...]
     is_left: bool
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         return self.left.names | self.right.names
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UnionSource:
     """The rows of both; the attributes that one lacks are NULL in its rows."""
 
@@ -146,7 +151,7 @@ class UnionSource:
     right: Select
     attributes: tuple[Attribute, ...]
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         return frozenset(a.name for a in self.attributes)
 
@@ -184,7 +189,7 @@ class Window:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Select:
     """One block.
 
@@ -209,7 +214,7 @@ class Select:
         """Whether its conditions may still be added to, without a subquery."""
         return self.group is None and self.window is None
 
-    @property
+    @cached_property
     def identities(self) -> frozenset[str]:
         """The attributes that have the name that they have in the source."""
         return frozenset(c.attribute.name for c in self.columns if c.is_identity)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 
@@ -70,19 +71,25 @@ def sql(template: str, *fields: Sql | Ident | Param) -> Sql:
 
     The template is taken as it is, so a ``%`` in it must be doubled as for any driver.
     """
-    pieces = template.split("{}")
+    pieces = _pieces(template)
     if len(pieces) != len(fields) + 1:
         raise ValueError(f"template {template!r} has {len(pieces) - 1} places for {len(fields)} fields")
-    parts: list[Part] = [pieces[0]]
-    for part, piece in zip(fields, pieces[1:], strict=True):
+    parts: list[Part] = [pieces[0]] if pieces[0] else []
+    for i, part in enumerate(fields, 1):
         if isinstance(part, Sql):
             parts.extend(part.parts)
         elif isinstance(part, (Ident, Param)):
             parts.append(part)
         else:
             raise TypeError(f"{type(part).__name__} in SQL: wrap it as Ident or Param")
-        parts.append(piece)
-    return Sql(tuple(p for p in parts if p != ""))
+        if pieces[i]:
+            parts.append(pieces[i])
+    return Sql(tuple(parts))
+
+
+@lru_cache(maxsize=1024)
+def _pieces(template: str) -> list[str]:
+    return template.split("{}")
 
 
 def join(separator: str, pieces: Iterable[Sql | Ident | Param]) -> Sql:
@@ -108,6 +115,13 @@ def params(values: Iterable[Any]) -> Sql:
     return join(", ", map(Param, values))
 
 
+def one_of(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Sql:
+    """The condition that columns, as a row, are one of these rows."""
+    if len(names) == 1:
+        return sql("{} IN ({})", Ident(names[0]), params(row[0] for row in rows))
+    return sql("({}) IN ({})", idents(names), join(", ", (sql("({})", params(row)) for row in rows)))
+
+
 def literal(value: str | int) -> Sql:
     """A constant in DDL, where servers take no parameters; escaped for standard-conforming strings.
 
@@ -127,11 +141,16 @@ def render(statement: Sql, quote: str) -> Statement:
         if isinstance(part, str):
             out.append(part)
         elif isinstance(part, Ident):
-            out.append(quote_path(part.path, quote))
+            out.append(_quoted(part.path, quote))
         else:
             out.append("%s")
             values.append(part.value)
     return Statement("".join(out), tuple(values))
+
+
+@lru_cache(maxsize=4096)
+def _quoted(path: tuple[str, ...], quote: str) -> str:
+    return quote_path(path, quote)
 
 
 def quote_path(path: Sequence[str], quote: str) -> str:

@@ -132,7 +132,8 @@ def cascade_of(table: Table, part_integrity: PartIntegrity) -> Cascade:
             )
         names = tuple(child for child, _ in edge.pairs)
         rows = dict.fromkeys(rows_of(connection, connection.catalog.table(*part), select, names))
-        masters = OneOf(tuple(parent for _, parent in edge.pairs), tuple(rows))
+        heading = connection.catalog.table(*edge.parent).heading
+        masters = OneOf(tuple(heading[parent] for _, parent in edge.pairs), tuple(rows))
         known = start.get(edge.parent)
         either = AnyOf((AllOf(known.where), masters)) if known else masters
         start[edge.parent] = _restricted(base_select(connection.catalog.table(*edge.parent)), either)

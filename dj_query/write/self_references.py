@@ -50,7 +50,8 @@ def rows_of(connection: Connection, info: TableInfo, select: Select, names: tupl
 
 def keyed(info: TableInfo, keys: Sequence[Key]) -> Select:
     """Return the block of the rows with these primary keys."""
-    return replace(base_select(info), where=(OneOf(tuple(info.heading.key_columns), tuple(keys)),))
+    attributes = tuple(info.heading[name] for name in info.heading.key_columns)
+    return replace(base_select(info), where=(OneOf(attributes, tuple(keys)),))
 
 
 def refers_to(edge: ForeignKey, parent: Select) -> Condition:

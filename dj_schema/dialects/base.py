@@ -140,6 +140,9 @@ class RowStatements(Protocol):
     def json_equals(self, name: Ident, path: list[str | int], value: Any) -> Sql:
         """Return the condition that a document holds a value at a path."""
 
+    def one_of_many(self, attributes: Sequence[Attribute], rows: Sequence[Row]) -> Sql:
+        """Return the condition that attributes, as a row, are one of many rows, none of which has NULL."""
+
     def order_nulls(self, is_descending: bool) -> Sql:
         """Return what follows a term of ORDER BY, so that NULL counts as the smallest value."""
 

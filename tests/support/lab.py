@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import types
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import datajoint as dj
-from dj_query.table import FreeTable, UserTable
+from dj_query.table import FreeTable
 from dj_schema.declare import table_info_of
 from dj_schema.definition.grammar import parse_definition
 from dj_schema.dialects.base import Dialect
@@ -147,10 +148,14 @@ def make_lab(connection: dj.Connection, definitions: Mapping[str, str] = DEFINIT
     schema = dj.Schema(f"dj_test_lab_{uuid.uuid4().hex[:8]}", connection=connection)
     classes: dict[str, Any] = {}
     for name, definition in definitions.items():
-        cls: type[UserTable] = type(dj.Manual)(name, (dj.Manual,), {"definition": definition})
+        cls: Any = types.new_class(name, (dj.Manual,), exec_body=_body_of(definition))
         classes[name] = schema(cls, context=classes)
         cls.insert(ROWS.get(name, ()))
     return Lab(**classes, schema=schema, connection=connection)
+
+
+def _body_of(definition: str) -> Callable[[dict[str, Any]], None]:
+    return lambda namespace: namespace.update(definition=definition)
 
 
 class Unconnected:

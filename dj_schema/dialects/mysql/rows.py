@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dj_schema.heading import Attribute
 from dj_schema.json_text import json_text
-from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
+from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, one_of, sql
 
 
 def copy_text(schema: str, table: str, columns: Sequence[str]) -> Sql:
@@ -42,3 +43,8 @@ def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:
 def order_nulls(is_descending: bool) -> Sql:
     """Return nothing: NULL counts as the smallest value already."""
     return EMPTY
+
+
+def one_of_many(attributes: Sequence[Attribute], rows: Sequence[Sequence[Any]]) -> Sql:
+    """Return a list in brackets, which the server sorts and looks up."""
+    return one_of([a.name for a in attributes], rows)

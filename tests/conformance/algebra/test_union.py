@@ -1,0 +1,77 @@
+"""`+`: rows of both, NULL where one has no such attribute."""
+
+from __future__ import annotations
+
+import pytest
+
+import datajoint as dj
+from tests.support.lab import Lab
+
+
+def test_union_pads_with_null_and_merges_common_keys(lab: Lab) -> None:
+    query = lab.Mouse + lab.Rat
+    assert query.primary_key == ["subject_id"]
+    assert query.heading.names == ["subject_id", "strain", "cage"]
+    assert query.to_dicts(order_by="subject_id") == [
+        {"subject_id": 1, "strain": "C57", "cage": None},
+        {"subject_id": 2, "strain": "BALB", "cage": None},
+        {"subject_id": 3, "strain": "odd", "cage": 7},
+        {"subject_id": 4, "strain": None, "cage": 8},
+    ]
+
+
+def test_union_of_keys_has_each_once(lab: Lab) -> None:
+    query = lab.Mouse.proj() + lab.Rat.proj()
+    assert sorted(query.to_arrays("subject_id").tolist()) == [1, 2, 3, 4]
+    assert len(query) == 4
+
+
+def test_union_of_one_with_attributes_and_one_without(lab: Lab) -> None:
+    query = lab.Rat.proj() + lab.Mouse
+    assert query.heading.names == ["subject_id", "strain"]
+    assert {r["subject_id"]: r["strain"] for r in query.to_dicts()} == {
+        1: "C57",
+        2: "BALB",
+        3: "odd",
+        4: None,
+    }
+
+
+def test_union_has_the_same_rows_in_either_order_and_grouping(lab: Lab) -> None:
+    def rows(query: object) -> list[tuple[object, ...]]:
+        return [
+            (r["subject_id"], r["strain"], r["cage"], r["species"])
+            for r in query.to_dicts(order_by="subject_id")  # type: ignore[attr-defined]
+        ]
+
+    others = lab.Subject.proj("species") & "subject_id > 3"
+    assert rows(lab.Mouse + lab.Rat + others) == rows(lab.Mouse + (lab.Rat + others))
+    assert rows(lab.Mouse + lab.Rat + others) == rows(others + lab.Rat + lab.Mouse)
+
+
+def test_union_can_be_restricted_joined_and_summarised(lab: Lab) -> None:
+    both = lab.Mouse + lab.Rat
+    assert len(both & "cage > 7") == 1
+    assert len(both & {"strain": None}) == 1
+    assert len(both * lab.Session) == 5
+    assert dj.U().aggr(both, n="count(strain)").fetch1("n") == 3
+
+
+def test_union_of_restricted_and_cut_queries(lab: Lab) -> None:
+    query = (lab.Mouse & "strain = 'C57'").proj() + (lab.Rat & dj.Top(1, "cage DESC")).proj()
+    assert sorted(query.to_arrays("subject_id").tolist()) == [1, 4]
+
+
+def test_union_of_other_keys_is_refused(lab: Lab) -> None:
+    with pytest.raises(dj.DataJointError, match="same primary key"):
+        lab.Subject + lab.Session
+
+
+def test_union_with_a_secondary_attribute_of_both_is_refused(lab: Lab) -> None:
+    with pytest.raises(dj.DataJointError, match=r"\['strain'\]"):
+        lab.Mouse + lab.Mouse
+
+
+def test_union_of_keys_of_different_origin_is_refused(lab: Lab) -> None:
+    with pytest.raises(dj.DataJointError, match="different lineages"):
+        lab.Subject.proj() + lab.Stray.proj()
