@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dj_jobs import populate as populating
@@ -122,10 +122,12 @@ class AutoPopulate(UserTable):
             raise DataJointError("limit is another name for max_calls; give one of them.")
         if processes < 1:
             raise DataJointError(f"processes must be at least 1, not {processes}.")
-        check_make(type(self))
+        if (most := limit if max_calls is None else max_calls) is not None and most < 0:
+            raise DataJointError(f"max_calls must be 0 or more, not {most}.")
+        check_make(type(self), make_kwargs)
         options = Options(
             restrictions=restrictions,
-            max_calls=limit if max_calls is None else max_calls,
+            max_calls=most,
             make_kwargs=dict(make_kwargs or {}),
             priority=priority,
             refresh=refresh,
@@ -137,8 +139,10 @@ class AutoPopulate(UserTable):
     def _populate(self, options: Options, processes: int, display_progress: bool) -> Summary:
         summary = Summary()
         bar = _bar(self, options) if display_progress else None
+        # closed here and now where it raises: what it holds must not wait for the traceback to be forgotten
+        outcomes = self._outcomes(options, processes)
         try:
-            for outcome in self._outcomes(options, processes):
+            for outcome in outcomes:
                 summary.add(outcome)
                 if bar is not None and outcome.result not in (Result.RETRY, Result.LOST):
                     bar.update()
@@ -146,6 +150,8 @@ class AutoPopulate(UserTable):
                     assert outcome.error is not None
                     raise outcome.error
         finally:
+            if isinstance(outcomes, Generator):
+                outcomes.close()
             if bar is not None:
                 bar.close()
         return summary
