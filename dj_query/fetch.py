@@ -128,7 +128,7 @@ class Fetching:
         a tuple of them, or the array itself for one. With `include_key`, the keys come first, as dicts.
         Numbers and booleans without NULL have a numeric dtype; all else is `object`.
         """
-        from dj_query.frames import column_array, structured_array
+        from dj_query.frames import by_column, column_array, structured_array
 
         query = _windowed(self._query(), order_by, limit, offset)
         if not attrs:
@@ -138,11 +138,10 @@ class Fetching:
         keys = tuple(query.primary_key) if include_key else ()
         fetched = tuple(dict.fromkeys((*keys, *wanted)))
         plan, rows = run(query, fetched)
-        columns = dict(zip(fetched, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(fetched, ())
+        columns = dict(zip(fetched, by_column(len(fetched), rows), strict=True))
         arrays = [column_array(query.heading.by_name[n], columns[n], squeeze) for n in wanted]
         if include_key:
-            key_rows = [dict(zip(keys, row, strict=True)) for row in zip(*(columns[k] for k in keys), strict=True)]
-            return (key_rows, *arrays)
+            return ([dict(zip(keys, row)) for row in rows], *arrays)  # noqa: B905 - the keys come first
         return arrays[0] if len(arrays) == 1 else tuple(arrays)
 
     def to_pandas(

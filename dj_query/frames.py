@@ -1,4 +1,7 @@
-"""Columns as numpy arrays, pandas and polars frames, and arrow tables. The only file that knows these libraries."""
+"""Columns as numpy arrays, pandas and polars frames, and arrow tables.
+
+The only file that knows these libraries.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +43,12 @@ def column_array(attribute: Attribute, values: Sequence[Any], squeeze: bool = Fa
 
 def columns_of(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> dict[str, np.ndarray[Any, Any]]:
     """Return one array for each attribute."""
-    columns = _by_column(len(attributes), rows)
+    columns = by_column(len(attributes), rows)
     return {a.name: column_array(a, c, squeeze) for a, c in zip(attributes, columns, strict=True)}
 
 
-def _by_column(n_columns: int, rows: Rows) -> list[list[Any]]:
+def by_column(n_columns: int, rows: Rows) -> list[list[Any]]:
+    """Return the columns of rows, also of none."""
     # one pass a column: `zip(*rows)` would hold an iterator for each row
     return [list(map(itemgetter(i), rows)) for i in range(n_columns)]
 
@@ -80,7 +84,7 @@ def arrow_table(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> A
         import pyarrow as pa
     except ImportError as e:
         raise DataJointError('to_arrow() needs pyarrow: pip install "dj-workers[arrow]".') from e
-    columns = _by_column(len(attributes), rows)
+    columns = by_column(len(attributes), rows)
     arrays = [
         pa.array(_arrow_values(a, c), type=_arrow_type(pa, a))
         for a, c in zip(attributes, columns, strict=True)
@@ -115,7 +119,7 @@ def _arrow_type(pa: Any, attribute: Attribute) -> Any:
 def polars_frame(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> Any:
     """Return a polars DataFrame."""
     try:
-        import polars as pl
+        import polars as pl  # type: ignore[import-not-found, unused-ignore]
     except ImportError as e:
         raise DataJointError('to_polars() needs polars: pip install "dj-workers[polars]".') from e
     return pl.from_arrow(arrow_table(attributes, rows, squeeze))

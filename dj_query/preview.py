@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,7 +12,17 @@ if TYPE_CHECKING:
     from dj_schema.heading import Attribute
 
 
-def _first_rows(query: QueryExpression, limit: int | None) -> tuple[list[Attribute], list[list[str]], bool, int | None]:
+@dataclass(frozen=True, slots=True)
+class _FirstRows:
+    """The cells of the first rows; `total` is None where nobody counts."""
+
+    attributes: list[Attribute]
+    cells: list[list[str]]
+    has_more: bool
+    total: int | None
+
+
+def _first_rows(query: QueryExpression, limit: int | None) -> _FirstRows:
     display = query.connection.config.display
     limit = display.limit if limit is None else limit
     attributes = [a for a in query.heading.all if not a.is_hidden]
@@ -19,7 +30,7 @@ def _first_rows(query: QueryExpression, limit: int | None) -> tuple[list[Attribu
     rows = query.proj(*shown).to_dicts(limit=limit + 1) if attributes else []
     total = len(query) if display.show_tuple_count else None
     cells = [[_cell(a, row) for a in attributes] for row in rows[:limit]]
-    return attributes, cells, len(rows) > limit, total
+    return _FirstRows(attributes, cells, len(rows) > limit, total)
 
 
 def _cell(attribute: Attribute, row: dict[str, Any]) -> str:
@@ -31,7 +42,8 @@ def _cell(attribute: Attribute, row: dict[str, Any]) -> str:
 
 def as_text(query: QueryExpression, limit: int | None = None, width: int | None = None) -> str:
     """Return the first rows as aligned columns; `*` marks the primary key."""
-    attributes, rows, has_more, total = _first_rows(query, limit)
+    found = _first_rows(query, limit)
+    attributes, rows = found.attributes, found.cells
     width = query.connection.config.display.width if width is None else width
     heads = [("*" if a.in_key else "") + a.name for a in attributes]
     widths = [
@@ -45,11 +57,11 @@ def as_text(query: QueryExpression, limit: int | None = None, width: int | None 
         return " ".join(_fit(c, w) for c, w in zip(cells, widths, strict=True)).rstrip()
 
     lines = [line(heads), line(["+" + "-" * (w - 2) + "+" for w in widths]), *map(line, rows)]
-    if has_more:
+    if found.has_more:
         lines.append("   ".join(["..."] * len(widths)))
     comment = query.heading.comment
     head = [f"# {comment}"] if comment else []
-    tail = [f" (Total: {total})"] if total is not None else []
+    tail = [f" (Total: {found.total})"] if found.total is not None else []
     return "\n".join([*head, *lines, *tail]) + "\n"
 
 
@@ -60,18 +72,22 @@ def _fit(text: str, width: int) -> str:
 
 def as_html(query: QueryExpression) -> str:
     """Return the first rows as an HTML table for a notebook; every value is escaped."""
-    attributes, rows, has_more, total = _first_rows(query, None)
+    found = _first_rows(query, None)
     heads = "".join(
-        f'<th title="{html.escape(a.comment)}" style="text-align:right">'
-        + (f"<b>{html.escape(a.name)}</b>" if a.in_key else f'<span style="font-weight:normal">{html.escape(a.name)}</span>')
-        + "</th>"
-        for a in attributes
+        f'<th title="{html.escape(a.comment)}" style="text-align:right">{_head(a)}</th>'
+        for a in found.attributes
     )
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-    comment = html.escape(query.heading.comment)
-    more = "<p>...</p>" if has_more else ""
-    count = f"<p>Total: {total}</p>" if total is not None else ""
+    rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in found.cells)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    comment = f"<b>{html.escape(query.heading.comment)}</b>" if query.heading.comment else ""
+    more = "<p>...</p>" if found.has_more else ""
+    count = f"<p>Total: {found.total}</p>" if found.total is not None else ""
     return (
-        f'<div class="datajoint">{f"<b>{comment}</b>" if comment else ""}<table><thead><tr>{heads}</tr></thead>'
+        f'<div class="datajoint">{comment}<table><thead><tr>{heads}</tr></thead>'
         f"<tbody>{body}</tbody></table>{more}{count}</div>"
     )
+
+
+def _head(attribute: Attribute) -> str:
+    name = html.escape(attribute.name)
+    return f"<b>{name}</b>" if attribute.in_key else f'<span style="font-weight:normal">{name}</span>'

@@ -88,7 +88,7 @@ class Cascade:
                 deleted[table] += _delete_doomed(self.connection, table, part[table])
         return deleted
 
-    def _independent_parts(self) -> Iterator[Mapping[TableName, Doomed]]:
+    def _independent_parts(self) -> Iterator[dict[TableName, Doomed]]:
         """Yield cascades whose conditions stay true until the last statement of each.
 
         A condition that looks at a table which the delete empties, its own for example, would no longer
@@ -127,8 +127,9 @@ def cascade_of(table: Table, part_integrity: PartIntegrity) -> Cascade:
         part, edge, select = orphans
         if part_integrity == "enforce":
             raise DataJointError(
-                f"Attempt to delete part {'.'.join(part)} before its master {'.'.join(edge.parent)}. Delete from "
-                "the master, or use part_integrity='cascade' to delete it too, or part_integrity='ignore'."
+                f"Attempt to delete part {'.'.join(part)} before its master {'.'.join(edge.parent)}. "
+                "Delete from the master, or use part_integrity='cascade' to delete it too, "
+                "or part_integrity='ignore'."
             )
         names = tuple(child for child, _ in edge.pairs)
         rows = dict.fromkeys(rows_of(connection, connection.catalog.table(*part), select, names))

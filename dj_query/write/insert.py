@@ -91,7 +91,8 @@ def _send(table: Table, found: Sequence[RowGroup], replace: bool, skip_duplicate
         ) from e
     except IntegrityError as e:
         raise IntegrityError(
-            f"{e}. A row of {table.full_table_name} refers to a parent that is not there: insert the parent first.",
+            f"{e}. A row of {table.full_table_name} refers to a parent that is not there: "
+            "insert the parent first.",
             code=e.code,
             statement=e.statement,
         ) from e
@@ -193,7 +194,7 @@ def _on_duplicate(table: Table, fields: Sequence[str], replace: bool) -> Sql:
 
 
 def _replaced(table: Table, fields: Sequence[str]) -> list[str]:
-    """The columns that a row which replaces another sets: all but its key, to their defaults where not given."""
+    """The columns that a row sets when it replaces another: all but its key, to defaults where not given."""
     return [
         a.name for a in table.heading.all if not a.in_key and (a.name in fields or not a.is_auto_increment)
     ]

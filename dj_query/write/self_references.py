@@ -85,7 +85,7 @@ def family_of(connection: Connection, info: TableInfo, select: Select, loops: Se
 
 
 def _peeled(parents: Mapping[Key, set[Key]]) -> tuple[list[list[Key]], list[Key]]:
-    """Take away the rows that nobody refers to, again and again; return these, and what is left in circles."""
+    """Take away the rows that nobody refers to, again and again; return them, and what is left in circles."""
     n_children = dict.fromkeys(parents, 0)
     for own, targets in parents.items():
         for target in targets - {own}:

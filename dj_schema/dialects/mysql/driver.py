@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # MariaDB would cut off what MySQL rounds, and MySQL refuses the word that changes that.
 _SQL_MODE = (
-    "CONCAT('STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
-    "IF(VERSION() LIKE '%MariaDB%', ',TIME_ROUND_FRACTIONAL', ''))"
+    "CONCAT('STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+    ", IF(VERSION() LIKE '%MariaDB%', ',TIME_ROUND_FRACTIONAL', ''))"
 )
 
 
@@ -151,7 +151,7 @@ class MysqlSession:
             raise _translate(e, text) from e
 
     def _stream_here(self, text: str, params: Sequence[Any], batch_rows: int) -> Iterator[list[Row]]:
-        """Stream on this session; the next statement on it reads what is left, and keeps it until it is asked for."""
+        """Stream on this session; the next statement on it reads what is left, and keeps it."""
         self._make_room()
         cursor = self._connection.cursor(SSCursor)
         cursor.execute(text, params)
@@ -199,11 +199,12 @@ class MysqlSession:
         _abandoned.append(self._connection)  # closing it would speak on the parent's socket
 
 
-def _forget_rest(cursor: SSCursor) -> None:
+def _forget_rest(cursor: Any) -> None:
     """Keep the driver from reading on, on a socket that is closed, when it drops a result."""
-    if cursor._result is not None:
-        cursor._result.unbuffered_active = False
-    cursor.connection = None  # type: ignore[assignment]
+    result = vars(cursor).get("_result")
+    if result is not None:
+        result.unbuffered_active = False
+    cursor.connection = None
 
 
 def _translate(error: Exception, statement: str) -> DataJointError:

@@ -62,7 +62,8 @@ def test_all_that_depends_on_a_row_goes_with_it(lab: Any) -> None:
     assert _ids(lab.Pair, "pair") == [1, 3]
     assert len(lab.Single()) == 1
     assert (lab.A & "a = 1").delete() == 1
-    assert len(lab.Single()) == 0 and _ids(lab.Pair, "pair") == [3]
+    assert len(lab.Single()) == 0
+    assert _ids(lab.Pair, "pair") == [3]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,8 @@ def test_rows_are_chosen_by_top(lab: Any, dj: Any) -> None:
     assert (lab.A & dj.Top(1, "a DESC")).delete() == 1
     assert _ids(lab.A, "a") == [0, 1, 2]
     assert (lab.B & dj.Top(2, "KEY")).delete() == 2
-    assert len(lab.B()) == 4 and len(lab.Diamond()) == 8
+    assert len(lab.B()) == 4
+    assert len(lab.Diamond()) == 8
 
 
 def test_everything_goes_and_nothing_goes(lab: Any) -> None:
@@ -103,12 +105,13 @@ def test_everything_goes_and_nothing_goes(lab: Any) -> None:
 
 
 def test_delete_is_part_of_an_open_transaction(lab: Any, connection: Any) -> None:
-    with pytest.raises(ZeroDivisionError), connection.transaction:
+    with pytest.raises(ZeroDivisionError), connection.transaction:  # noqa: PT012
         assert (lab.A & "a = 0").delete(transaction=False) == 1
         assert (lab.A & "a = 1").delete() == 1
         assert len(lab.A()) == 2
         1 / 0  # noqa: B018
-    assert len(lab.A()) == 4 and len(lab.Far()) == 16
+    assert len(lab.A()) == 4
+    assert len(lab.Far()) == 16
 
 
 def test_prompt_shows_what_goes_and_asks(
@@ -127,13 +130,17 @@ def test_prompt_shows_what_goes_and_asks(
     for refusal in ("no", "", "y"):
         monkeypatch.setattr("builtins.input", answer(refusal))
         assert (lab.A & "a = 0").delete() == 0
-    assert len(lab.A()) == 4 and len(asked) == 3
+    assert len(lab.A()) == 4
+    assert len(asked) == 3
     shown = capsys.readouterr().out
-    assert f"1 rows from {lab.A.database}.a" in shown and "2 rows from" in shown and "4 rows from" in shown
+    assert f"1 rows from {lab.A.database}.a" in shown
+    assert "2 rows from" in shown
+    assert "4 rows from" in shown
     monkeypatch.setattr("builtins.input", answer("yes"))
     assert (lab.A & "a = 0").delete() == 1
     assert (lab.A & "a = 1").delete(prompt=False) == 1
-    assert len(asked) == 4 and len(lab.A()) == 2
+    assert len(asked) == 4
+    assert len(lab.A()) == 2
 
 
 def test_delete_quick_takes_the_rows_alone(lab: Any, dj: Any) -> None:
@@ -209,7 +216,8 @@ def test_rows_that_refer_to_rows_of_their_own_table_go(new_schema: Any, dj: Any,
     assert _ids(Desk, "person") == [1, 1, 3, 3, 7, 7, 8, 8]
     assert (Person & {"person": 8}).delete() == 1
     assert (Person & (Desk & "person = 1")).delete() == 3
-    assert not len(Person()) and not len(Desk())
+    assert not len(Person())
+    assert not len(Desk())
 
 
 # -- parts -----------------------------------------------------------------------------------------
@@ -252,7 +260,8 @@ def test_parts_do_not_go_without_their_master(parts: Any, dj: Any) -> None:
             query.delete()
     with pytest.raises(dj.DataJointError, match="enforce"):
         parts.Stimulus.delete(part_integrity="sometimes")
-    assert len(parts.Session.Trial()) == 6 and len(parts.Stimulus()) == 4
+    assert len(parts.Session.Trial()) == 6
+    assert len(parts.Stimulus()) == 4
 
 
 def test_no_part_is_in_the_way_where_none_would_go(parts: Any) -> None:
@@ -282,17 +291,22 @@ def test_drop_takes_dependents_and_parts(lab: Any, parts: Any, dj: Any, connecti
     with pytest.raises(dj.DataJointError, match="Part"):
         parts.Session.Trial.drop()
     lab.B.drop()
-    assert not lab.B().is_declared and not lab.Diamond().is_declared and not lab.Far().is_declared
-    assert lab.A().is_declared and lab.C().is_declared
+    assert not lab.B().is_declared
+    assert not lab.Diamond().is_declared
+    assert not lab.Far().is_declared
+    assert lab.A().is_declared
+    assert lab.C().is_declared
     assert (lab.A & "a = 0").delete() == 1
     parts.Session.drop()
-    assert not parts.Session.Trial().is_declared and parts.Stimulus().is_declared
+    assert not parts.Session.Trial().is_declared
+    assert parts.Stimulus().is_declared
 
 
 def test_drop_asks(lab: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr("builtins.input", lambda _: "no")
     lab.Diamond.drop(prompt=True)
-    assert lab.Diamond().is_declared and "16 rows" in capsys.readouterr().out
+    assert lab.Diamond().is_declared
+    assert "16 rows" in capsys.readouterr().out
     monkeypatch.setattr("builtins.input", lambda _: "yes")
     lab.Diamond.drop(prompt=True)
     assert not lab.Diamond().is_declared

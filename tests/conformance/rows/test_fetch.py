@@ -116,17 +116,22 @@ def test_arrays_have_the_dtype_of_their_attribute(wide: Any) -> None:
 
 def test_null_is_nan_among_floats_and_none_elsewhere(few: Any) -> None:
     v, f = (few & "k < 3").to_arrays("v", "f", order_by="KEY")
-    assert v.dtype == object and v.tolist() == [0, 0, 10, 10, None, None]
-    assert f.dtype == np.float64 and np.isnan(f[4:]).all() and f[2] == 0.5
+    assert v.dtype == object
+    assert v.tolist() == [0, 0, 10, 10, None, None]
+    assert f.dtype == np.float64
+    assert np.isnan(f[4:]).all()
+    assert f[2] == 0.5
     v = (few & "k < 2").to_arrays("v", order_by="KEY")
     assert v.dtype == np.int64
 
 
 def test_to_arrays_gives_one_array_or_several(few: Any) -> None:
     k, name = few.to_arrays("k", "name", order_by="KEY", limit=3)
-    assert k.tolist() == [0, 0, 1] and name.tolist() == ["n0", "n0", "n1"]
+    assert k.tolist() == [0, 0, 1]
+    assert name.tolist() == ["n0", "n0", "n1"]
     keys, v = few.to_arrays("v", include_key=True, order_by="KEY", limit=2)
-    assert keys == [{"k": 0, "side": "left"}, {"k": 0, "side": "right"}] and v.tolist() == [0, 0]
+    assert keys == [{"k": 0, "side": "left"}, {"k": 0, "side": "right"}]
+    assert v.tolist() == [0, 0]
     keys, k = few.to_arrays("k", include_key=True, order_by="KEY", limit=2)
     assert [key["k"] for key in keys] == k.tolist()
     assert (few & "k < 0").to_arrays("k", "name")[0].shape == (0,)
@@ -215,7 +220,8 @@ def test_to_pandas_with_nulls(new_schema: Any, dj: Any) -> None:
 
 def test_to_arrow_has_typed_columns(wide: Any) -> None:
     empty = wide.to_arrow()
-    assert empty.num_rows == 0 and empty.column_names == ["k", "part", *DTYPES]
+    assert empty.num_rows == 0
+    assert empty.column_names == ["k", "part", *DTYPES]
     rows = _fill(wide)
     table = wide.to_arrow(order_by="KEY")
     expected = {
@@ -273,17 +279,23 @@ def test_fetch_is_deprecated_once_and_works(few: Any, monkeypatch: pytest.Monkey
         assert few.fetch("k", order_by="KEY", limit=1, offset=2).tolist() == [1]
         assert one.fetch("k", "v", as_dict=True) == [{"k": 1, "v": 10}]
         keys, v = few.fetch("KEY", "v", order_by="KEY", limit=1)
-        assert keys == [{"k": 0, "side": "left"}] and v.tolist() == [0]
+        assert keys == [{"k": 0, "side": "left"}]
+        assert v.tolist() == [0]
         v, keys = few.fetch("v", "KEY", order_by="KEY", limit=1)
-        assert keys == [{"k": 0, "side": "left"}] and v.tolist() == [0]
+        assert keys == [{"k": 0, "side": "left"}]
+        assert v.tolist() == [0]
         assert few.fetch(format="array").shape == (12,)
 
 
 def test_len_bool_and_in(few: Any) -> None:
     assert len(few()) == len(few) == 12
-    assert len(few & "k < 0") == 0 and not (few & "k < 0")
-    assert few & "k = 1" and bool(few())
-    assert {"k": 1, "side": "left"} in few and {"k": 1} in few() and {"k": 99} not in few
+    assert len(few & "k < 0") == 0
+    assert not (few & "k < 0")
+    assert few & "k = 1"
+    assert bool(few())
+    assert {"k": 1, "side": "left"} in few
+    assert {"k": 1} in few()
+    assert {"k": 99} not in few
     assert len(few.proj(x="v * 2") & "x > 20") == 6
 
 
@@ -362,7 +374,8 @@ def test_iteration_holds_few_rows_in_memory(many: Any, connection: Any, in_trans
     rows = many.Many.to_dicts()
     everything = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert len(rows) == 25_000 and used < everything / 8
+    assert len(rows) == 25_000
+    assert used < everything / 8
 
 
 def test_two_iterations_run_beside_each_other(many: Any, connection: Any) -> None:

@@ -108,7 +108,8 @@ def test_a_misfit_is_named_and_nothing_is_inserted(lab: Any, dj: Any, n_before: 
         with pytest.raises(dj.DataJointError) as caught:
             lab.Subject.insert(rows)
         message = str(caught.value)
-        assert f"'{name}'" in message and expected in message, message
+        assert f"'{name}'" in message, message
+        assert expected in message, message
         assert isinstance(caught.value, dj.errors.DataError)
         assert f"row {n_before}:" in message, message
     assert lab.Subject.keys() == [{"subject_id": 1000}]

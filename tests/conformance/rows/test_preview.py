@@ -34,17 +34,22 @@ def test_text_shows_the_first_rows_and_the_count(note: Any, config: Any) -> None
     assert lines[-1].strip() == "(Total: 5)"
     assert "secret" not in repr(note())
     few = note().preview(limit=2)
-    assert "t1" in few and "t2" not in few and "..." in few and "(Total: 5)" in few
+    assert "t1" in few
+    assert "t2" not in few
+    assert "..." in few
+    assert "(Total: 5)" in few
     config["display.show_tuple_count"] = False
     assert "Total" not in repr(note())
     config["display.limit"] = 3
-    assert "t2" in repr(note()) and "t3" not in repr(note())
+    assert "t2" in repr(note())
+    assert "t3" not in repr(note())
 
 
 def test_long_values_are_cut_to_the_width(note: Any) -> None:
     note.insert1({"note_id": 1, "text": "start " + "x" * 150 + "\nend"})
     text = note().preview(width=10)
-    assert "start xxx…" in text and "end" not in text
+    assert "start xxx…" in text
+    assert "end" not in text
     assert len(repr(note()).splitlines()) == len(text.splitlines())
 
 
@@ -52,10 +57,8 @@ def test_html_escapes_every_value(note: Any) -> None:
     note.insert1({"note_id": 1, "text": "<script>alert('x')</script> & \"q\""})
     for query in (note(), note & "note_id = 1", note.proj("text")):
         html = query._repr_html_()
-        assert (
-            "<script>" not in html
-            and "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;q&quot;" in html
-        )
+        assert "<script>" not in html
+        assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;q&quot;" in html
         assert "<b>Notes</b>" not in html
         assert 'title="&quot;what&quot; &lt;is&gt; said"' in html
     assert "<b>note_id</b>" in note()._repr_html_()

@@ -104,7 +104,7 @@ def test_update1_without_anything_new_or_with_the_same_is_no_error(subject: Any)
 
 
 def test_update1_is_part_of_an_open_transaction(subject: Any, connection: Any) -> None:
-    with pytest.raises(ZeroDivisionError), connection.transaction:
+    with pytest.raises(ZeroDivisionError), connection.transaction:  # noqa: PT012
         subject.update1({**KEY, "name": "changed"})
         assert (subject & KEY).fetch1("name") == "changed"
         1 / 0  # noqa: B018
@@ -128,7 +128,8 @@ def test_validate_finds_what_insert_would_refuse(subject: Any, connection: Any) 
     before = connection.n_statements
     result = subject.validate(rows)
     assert connection.n_statements == before
-    assert not result and not result.is_valid
+    assert not result
+    assert not result.is_valid
     assert result.rows_checked == len(rows)
     found = [(i, name) for i, name, _ in result.errors]
     assert found == [
@@ -154,7 +155,8 @@ def test_validate_passes_what_insert_takes(subject: Any) -> None:
     good = [{"subject_id": i, "session": "b", "name": f"n{i}", "weight": None} for i in range(3)]
     for form in (good, pd.DataFrame(good), (row for row in good), []):
         result = subject.validate(form)
-        assert result and result.errors == []
+        assert result
+        assert result.errors == []
     assert subject.validate([{**good[0], "more": 1}], ignore_extra_fields=True)
     assert subject.validate(good).rows_checked == 3
     assert len(subject()) == 3
