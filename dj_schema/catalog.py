@@ -101,7 +101,9 @@ class Catalog:
 
     def recorded_lineage(self, schema: str) -> dict[tuple[str, str], str]:
         """Read the origins of attributes by table and attribute."""
-        found = self.execute(sql("SELECT table_name, attribute_name, lineage FROM {}", Ident(schema, LINEAGE)))
+        found = self.execute(
+            sql("SELECT table_name, attribute_name, lineage FROM {}", Ident(schema, LINEAGE))
+        )
         return {(table, attribute): origin for table, attribute, origin in found.rows}
 
     @property

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from dj_schema.catalog import Catalog
 
 # ":type:comment"; the labels of an enum may hold colons
-_TYPE_COMMENT = re.compile(
-    r""":(<[^>]*>|enum\s*\((?:[^'"()]|'(?:[^']|'')*'|"[^"]*")*\)|[^:]+):(.*)""", re.S
-)
+_TYPE_COMMENT = re.compile(r""":(<[^>]*>|enum\s*\((?:[^'"()]|'(?:[^']|'')*'|"[^"]*")*\)|[^:]+):(.*)""", re.S)
 _INDEX_COMMENT = re.compile(r"(?:unique )?index(?=\()")
 Row = TypeVar("Row", ColumnRow, IndexRow)
 
@@ -145,7 +143,9 @@ class _SchemaReader:
         for key in keys:
             for child, parent in key.pairs:
                 if child == column:
-                    if key.parent == key.child:  # a table that refers to itself has its types from its own lines
+                    if (
+                        key.parent == key.child
+                    ):  # a table that refers to itself has its types from its own lines
                         own = next(r for r in self._columns[key.child[1]] if r.name == parent)
                         others = [k for k in keys if k.parent != k.child]
                         return self._attribute(key.child[1], own, others), True

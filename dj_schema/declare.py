@@ -110,7 +110,9 @@ class _Draft:
         for old in key:
             self._inherit(item, parent.heading.by_name[old], new_names.get(old, old), in_key, parent)
         pairs = tuple((new_names.get(old, old), old) for old in key)
-        self.foreign_keys.append(ForeignKey(self.name, parent.full_name, pairs, item.is_nullable, item.is_unique))
+        self.foreign_keys.append(
+            ForeignKey(self.name, parent.full_name, pairs, item.is_nullable, item.is_unique)
+        )
         unique = Index(tuple(child for child, _ in pairs), is_unique=True)
         if item.is_unique and unique not in self.indexes:
             self.indexes.append(unique)
@@ -217,7 +219,9 @@ def declare_tables(
     """
     names = ", ".join(repr(info.name) for info in infos)
     if connection.in_transaction:
-        raise TransactionError(f"table {names} would be declared inside a transaction; declare it before that starts")
+        raise TransactionError(
+            f"table {names} would be declared inside a transaction; declare it before that starts"
+        )
     for schema in dict.fromkeys(info.schema for info in infos):
         create_lineage_table(connection, schema)
     missing = list(infos)
@@ -240,8 +244,10 @@ def declare_tables(
 _MAX_ATTEMPTS = 8
 
 
-def _no_expression(column: str) -> Sql:
-    raise DefinitionError(f"the index column {column!r} is no attribute.", expected="an attribute")
+def _no_expression(info: TableInfo, column: str) -> Sql:
+    raise DefinitionError(
+        f"the index column {column!r} of {info.name!r} is no attribute.", expected="an attribute"
+    )
 
 
 def _explained(error: QueryError | MissingTableError, what: str) -> QueryError | MissingTableError:

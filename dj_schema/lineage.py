@@ -96,5 +96,7 @@ def rebuild_lineage(connection: Connection, schema: str) -> None:
         connection.execute(sql("DELETE FROM {}", table))
         if origins:
             values = join(", ", (sql("({})", params((*name, origin))) for name, origin in origins.items()))
-            connection.execute(sql("INSERT INTO {} (table_name, attribute_name, lineage) VALUES {}", table, values))
+            connection.execute(
+                sql("INSERT INTO {} (table_name, attribute_name, lineage) VALUES {}", table, values)
+            )
     connection.catalog.forget()

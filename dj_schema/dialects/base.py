@@ -69,7 +69,7 @@ class Flags:
 
 
 Execute = Callable[[Sql], Result]
-IndexColumn = Callable[[str], Sql]
+IndexColumn = Callable[["TableInfo", str], Sql]
 """What turns a column of an index that is more than a name into the server's SQL."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Dependencies:
-    """A directed graph of tables, from parent to child. Edges are foreign keys; two tables may have several."""
+    """A directed graph of tables, from parent to child.
+
+    Edges are foreign keys; two tables may have several between them, and a table some to itself.
+    """
 
     def __init__(self, tables: Iterable[TableName], edges: Iterable[ForeignKey]) -> None:
         self.edges = tuple(edges)
@@ -49,7 +52,7 @@ class Dependencies:
         """All that the table depends on, and itself, parents before children."""
         return self._reached(table, self.parents)
 
-    def _reached(self, start: TableName, step) -> list[TableName]:  # type: ignore[no-untyped-def]
+    def _reached(self, start: TableName, step: Callable[[TableName], list[TableName]]) -> list[TableName]:
         seen, todo = {start}, [start]
         while todo:
             for table in step(todo.pop()):
@@ -87,14 +90,14 @@ def load_dependencies(connection: Connection, schemas: Iterable[str]) -> Depende
     """
     known: set[str] = set()
     todo = set(schemas)
-    tables: list[TableName] = []
+    tables = [
+        (s, t) for s in sorted(todo) for t in connection.catalog.table_names(s) if not t.startswith("~")
+    ]
     edges: dict[tuple[str, TableName, tuple[tuple[str, str], ...]], ForeignKey] = {}
     while todo:
         rows = connection.dialect.catalog.foreign_keys(
             lambda statement: connection.execute(statement, is_read=True), sorted(todo)
         )
-        for name in sorted(todo):
-            tables += [(name, t) for t in connection.catalog.table_names(name) if not t.startswith("~")]
         known |= todo
         for row in rows:
             edges[row.name, row.child, row.pairs] = ForeignKey(row.child, row.parent, row.pairs)

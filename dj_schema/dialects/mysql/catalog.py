@@ -102,7 +102,9 @@ def indexes(execute: Execute, schema: str) -> list[IndexRow]:
     grouped: dict[tuple[str, str, bool, str], list[str]] = {}
     for values in found.rows:
         row = dict(zip(found.columns, values, strict=True))
-        column = row["COLUMN_NAME"] or f"({row['EXPRESSION']})"  # MariaDB has neither expressions nor this column
+        column = (
+            row["COLUMN_NAME"] or f"({row['EXPRESSION']})"
+        )  # MariaDB has neither expressions nor this column
         head = (row["TABLE_NAME"], row["INDEX_NAME"], not row["NON_UNIQUE"], row["INDEX_COMMENT"] or "")
         grouped.setdefault(head, []).append(column)
     return [IndexRow(t, n, tuple(cols), u, comment) for (t, n, u, comment), cols in grouped.items()]

@@ -54,7 +54,9 @@ def create_table(info: TableInfo, execute: Execute, index_column: IndexColumn) -
     key = info.heading.key_columns
     lines.append(sql("PRIMARY KEY ({})", idents(key)))
     # a column that counts by itself has to be the first of some index
-    lines += [sql("KEY ({})", Ident(a.name)) for a in info.heading.all if a.is_auto_increment and a.name != key[0]]
+    lines += [
+        sql("KEY ({})", Ident(a.name)) for a in info.heading.all if a.is_auto_increment and a.name != key[0]
+    ]
     lines += [foreign_key(fk, _constraint_name(info, n)) for n, fk in enumerate(info.foreign_keys, 1)]
     lines += [_index(info, index, index_column) for index in info.indexes]
     comment = sql(" COMMENT={}", literal(info.heading.comment)) if info.heading.comment else EMPTY
@@ -78,7 +80,11 @@ def column_comment(attribute: Attribute) -> str:
         comment = attribute.comment
     else:
         comment = f":{attribute.type}:{attribute.comment}"
-        if len(comment) > _MAX_COLUMN_COMMENT and isinstance(attribute.type, CoreType) and attribute.type.labels:
+        if (
+            len(comment) > _MAX_COLUMN_COMMENT
+            and isinstance(attribute.type, CoreType)
+            and attribute.type.labels
+        ):
             comment = attribute.comment  # the column's own type has the labels
     if len(comment) > _MAX_COLUMN_COMMENT:
         raise DefinitionError(
@@ -91,13 +97,17 @@ def column_comment(attribute: Attribute) -> str:
 def _column(a: Attribute) -> Sql:
     type_ = a.storage
     if type_ is None:
-        raise DefinitionError(f"{a.name!r} is stored by a codec {a.type} that is not known here; import it first.")
+        raise DefinitionError(
+            f"{a.name!r} is stored by a codec {a.type} that is not known here; import it first."
+        )
     if isinstance(type_, NativeType) and not a.is_auto_increment:
         type_ = NativeType(without_counting(type_.text))
     # an explicit NULL, as a timestamp without it is NOT NULL by default
     null = sql(" NULL") if a.is_nullable else sql(" NOT NULL")
     comment = sql(" COMMENT {}", literal(column_comment(a))) if column_comment(a) else EMPTY
-    return sql("{} {}{}{}{}", Ident(a.name), column_type(type_), null, default_clause(a.default, type_), comment)
+    return sql(
+        "{} {}{}{}{}", Ident(a.name), column_type(type_), null, default_clause(a.default, type_), comment
+    )
 
 
 def default_clause(default: Default | None, type_: TypeSpec | None) -> Sql:
@@ -139,7 +149,7 @@ def _constraint_name(info: TableInfo, number: int) -> Sql:
 
 
 def _index(info: TableInfo, index: Index, index_column: IndexColumn) -> Sql:
-    columns = join(", ", (Ident(c) if c in info.heading else index_column(c) for c in index.columns))
+    columns = join(", ", (Ident(c) if c in info.heading else index_column(info, c) for c in index.columns))
     text = sql("UNIQUE INDEX ({})" if index.is_unique else "INDEX ({})", columns)
     if all(c in info.heading for c in index.columns):
         return text

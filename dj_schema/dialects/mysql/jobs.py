@@ -28,7 +28,14 @@ def lock(name: str) -> tuple[Sql, Sql]:
 
 
 def claim(
-    execute: Execute, table: Ident, key: Sequence[str], wanted: Sql, order: Sql, n: int, sets: Sql, back: Sequence[str]
+    execute: Execute,
+    table: Ident,
+    key: Sequence[str],
+    wanted: Sql,
+    order: Sql,
+    n: int,
+    sets: Sql,
+    back: Sequence[str],
 ) -> list[Row]:
     """Take up to `n` rows that nobody else is taking, in order, and return the columns `back` of each as they were.
 
@@ -38,7 +45,11 @@ def claim(
     picked = execute(
         sql(
             "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT {} FOR UPDATE SKIP LOCKED",
-            idents(back), table, wanted, order, Param(n),
+            idents(back),
+            table,
+            wanted,
+            order,
+            Param(n),
         )  # fmt: skip
     ).rows
     if picked:

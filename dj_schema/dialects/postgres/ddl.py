@@ -67,7 +67,9 @@ def drop_table(schema: str, table: str) -> list[Sql]:
 
 
 def _label_sets(attributes: tuple[Attribute, ...]) -> list[tuple[str, ...]]:
-    found = (a.storage.labels for a in attributes if isinstance(a.storage, CoreType) and a.storage.name == "enum")
+    found = (
+        a.storage.labels for a in attributes if isinstance(a.storage, CoreType) and a.storage.name == "enum"
+    )
     return list(dict.fromkeys(found))
 
 
@@ -85,7 +87,9 @@ def enum_names(info: TableInfo, execute: Execute) -> dict[tuple[str, ...], str]:
     chosen: dict[tuple[str, ...], str] = {}
     for labels in wanted:
         name = shared_enum_name(labels)
-        chosen[labels] = name if taken.setdefault(name, labels) == labels else "enum_" + _digest("\0".join(labels))
+        chosen[labels] = (
+            name if taken.setdefault(name, labels) == labels else "enum_" + _digest("\0".join(labels))
+        )
     return chosen
 
 
@@ -111,7 +115,8 @@ def _enum_type(schema: str, name: str, labels: tuple[str, ...]) -> Sql:
     create = sql("CREATE TYPE {} AS ENUM ({})", Ident(schema, name), join(", ", map(literal, labels)))
     quote = f"$dj_{_digest(name + repr(labels))}$"
     return sql(
-        f"DO {quote} BEGIN {{}}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END {quote}", create
+        f"DO {quote} BEGIN {{}}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END {quote}",
+        create,
     )
 
 
@@ -127,7 +132,9 @@ def column_comment(attribute: Attribute) -> str:
 def _column(schema: str, a: Attribute, enums: Mapping[tuple[str, ...], str]) -> Sql:
     type_ = a.storage
     if type_ is None:
-        raise DefinitionError(f"{a.name!r} is stored by a codec {a.type} that is not known here; import it first.")
+        raise DefinitionError(
+            f"{a.name!r} is stored by a codec {a.type} that is not known here; import it first."
+        )
     if isinstance(type_, CoreType) and type_.name == "enum":
         name = enums.get(type_.labels) or shared_enum_name(type_.labels)
         text = column_type(type_, sql("{}", Ident(schema, name)))
@@ -136,7 +143,9 @@ def _column(schema: str, a: Attribute, enums: Mapping[tuple[str, ...], str]) -> 
     else:
         text = column_type(type_, None)
     null = EMPTY if a.is_nullable else sql(" NOT NULL")
-    return sql("{} {}{}{}{}", Ident(a.name), text, null, default_clause(a.default, type_), check_of(a.name, type_))
+    return sql(
+        "{} {}{}{}{}", Ident(a.name), text, null, default_clause(a.default, type_), check_of(a.name, type_)
+    )
 
 
 def default_clause(default: Default | None, type_: TypeSpec | None) -> Sql:
@@ -179,7 +188,7 @@ def _foreign_key_indexes(info: TableInfo) -> list[Index]:
 
 def create_index(info: TableInfo, index: Index, index_column: IndexColumn) -> list[Sql]:
     """Return the statements that make an index; one with expressions has its definition as its comment."""
-    columns = join(", ", (Ident(c) if c in info.heading else index_column(c) for c in index.columns))
+    columns = join(", ", (Ident(c) if c in info.heading else index_column(info, c) for c in index.columns))
     name = index_name(info.name, index)
     template = "CREATE UNIQUE INDEX {} ON {} ({})" if index.is_unique else "CREATE INDEX {} ON {} ({})"
     create = sql(template, Ident(name), Ident(info.schema, info.name), columns)

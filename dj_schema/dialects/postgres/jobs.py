@@ -27,7 +27,14 @@ def lock(name: str) -> tuple[Sql, Sql]:
 
 
 def claim(
-    execute: Execute, table: Ident, key: Sequence[str], wanted: Sql, order: Sql, n: int, sets: Sql, back: Sequence[str]
+    execute: Execute,
+    table: Ident,
+    key: Sequence[str],
+    wanted: Sql,
+    order: Sql,
+    n: int,
+    sets: Sql,
+    back: Sequence[str],
 ) -> list[Row]:
     """Take up to `n` rows that nobody else is taking, in order, and return the columns `back` of each as they were.
 

@@ -119,7 +119,11 @@ def type_of_column(text: str) -> str:
     """Return the definition's word for a column that records no type: a native one, or a core one."""
     if text in _WORDS:
         return _WORDS[text]
-    for long, short in (("character varying(", "varchar("), ("character(", "char("), ("numeric(", "decimal(")):
+    for long, short in (
+        ("character varying(", "varchar("),
+        ("character(", "char("),
+        ("numeric(", "decimal("),
+    ):
         if text.startswith(long):
             return short + text[len(long) :]
     return text.removesuffix(" without time zone")

@@ -1,0 +1,174 @@
+"""From classes to the tables that they declare: what foreign keys name, and a master with its parts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dj_query.index_sql import index_column_for
+from dj_query.table import Table, UserTable
+from dj_query.tiers import Lookup, Part
+from dj_schema.declare import declare_tables, table_info_of
+from dj_schema.definition.grammar import parse_definition
+from dj_schema.definition.spec import ForeignKeySpec
+from dj_schema.errors import DefinitionError, MissingTableError
+from dj_schema.names import Tier, table_name_of
+from dj_schema.table_info import TableInfo
+
+if TYPE_CHECKING:
+    from dj_query.schema import Schema
+
+
+class Binding:
+    """A class and its parts on their way into a schema."""
+
+    def __init__(self, schema: Schema, cls: type[UserTable], context: Mapping[str, Any]) -> None:
+        self.schema = schema
+        self.cls = cls
+        self.names = {**context, **schema.add_objects, cls.__name__: cls}
+        self.planned: dict[type[UserTable], TableInfo] = {}
+        self.new: list[TableInfo] = []
+
+    def bind(self) -> None:
+        """Read all definitions, then declare what is missing, then attach the classes.
+
+        So a part that cannot be declared leaves no master behind, and an error no class half bound.
+        """
+        cls, schema = self.cls, self.schema
+        assert cls.tier is not None
+        master = self._plan(cls, cls.tier, None, self.names)
+        parts = _own_parts(cls)
+        names = {**self.names, **{part.__name__: part for part in parts}, "master": cls}
+        for part in parts:
+            self._plan(part, Tier.PART, master, names)
+        if self.new:
+            connection = schema.connection
+            declared = declare_tables(connection, self.new, index_column_for(connection.dialect))
+            by_name = {info.name: info for info in declared}
+            self.planned = {c: by_name.get(info.name, info) for c, info in self.planned.items()}
+        for planned, info in self.planned.items():
+            attach(planned, schema, info)
+        for part in parts:
+            part._master = cls
+        if issubclass(cls, Lookup):
+            _fill(cls)
+
+    def _plan(
+        self, cls: type[UserTable], tier: Tier, master: TableInfo | None, names: Mapping[str, Any]
+    ) -> TableInfo:
+        schema = self.schema
+        connection = schema.connection
+        name = table_name_of(cls.__name__, tier, master.name if master else None)
+        limit = connection.dialect.ddl.MAX_NAME_LENGTH
+        if len(name) > limit:
+            raise DefinitionError(
+                f"the table name {name!r} has {len(name)} characters.",
+                expected=f"at most {limit}: a shorter class name",
+            )
+        info = connection.catalog.schema(schema.name).tables.get(name)
+        if info is None:
+            info = self._new_info(cls, tier, name, names)
+            self.new.append(info)
+        self.planned[cls] = info
+        return info
+
+    def _new_info(self, cls: type[UserTable], tier: Tier, name: str, names: Mapping[str, Any]) -> TableInfo:
+        schema = self.schema
+        definition = definition_of(cls)
+        if not schema.create_tables:
+            raise MissingTableError(
+                f"table {name!r} is not in schema {schema.name!r}, and create_tables is off; declare it where "
+                "that is on."
+            )
+        jobs = schema.connection.config.jobs
+        return table_info_of(
+            parse_definition(definition),
+            (schema.name, name),
+            tier,
+            lambda fk: self._resolve(fk, names, cls),
+            add_job_metadata=jobs.add_job_metadata,
+            allow_new_key_attributes=jobs.allow_new_pk_fields_in_computed_tables,
+        )
+
+    def _resolve(
+        self, fk: ForeignKeySpec, names: Mapping[str, Any], cls: type[UserTable]
+    ) -> TableInfo | None:
+        """Find what a foreign key names, as Python would; None for the class itself."""
+        found = _found(fk.target, names)
+        if found is cls:
+            return None
+        if isinstance(found, type) and issubclass(found, UserTable):
+            if found in self.planned:
+                return self.planned[found]
+            if not type.__getattribute__(found, "_is_bound"):
+                raise DefinitionError(
+                    f"Foreign key reference {fk.target} could not be resolved: the class belongs to no schema.",
+                    line_number=fk.line_number,
+                    expected="a class decorated by a schema, above this one",
+                )
+            return found._class_info
+        if isinstance(found, Table):
+            return found.info
+        raise DefinitionError(
+            f"Foreign key reference {fk.target} could not be resolved.",
+            line_number=fk.line_number,
+            expected="a table class that is defined or imported where this one is",
+        )
+
+
+def _found(target: str, names: Mapping[str, Any]) -> Any:
+    first, *rest = target.split(".")
+    found = names.get(first)
+    for name in rest:
+        try:
+            found = type.__getattribute__(found, name) if isinstance(found, type) else getattr(found, name)
+        except AttributeError:
+            return None
+    return found
+
+
+def definition_of(cls: type[UserTable]) -> str:
+    """Return the text of a class's definition.
+
+    Raises
+    ------
+    DefinitionError
+        Where it is no string of the class.
+    """
+    definition = type.__getattribute__(cls, "definition")
+    if isinstance(definition, property):
+        raise DefinitionError(f"{cls.__name__}.definition is a property; it must be a string of the class.")
+    if not isinstance(definition, str):
+        raise DefinitionError(
+            f"{cls.__name__} has no definition.", expected='a string, `definition = """..."""`'
+        )
+    return inspect.cleandoc(definition)
+
+
+def _own_parts(cls: type[UserTable]) -> list[type[Part]]:
+    """Return the parts in the order of the class's body; those of a base class as classes of their own."""
+    found: dict[str, type[Part]] = {}
+    for base in reversed(cls.__mro__):
+        for name, value in vars(base).items():
+            if isinstance(value, type) and issubclass(value, Part):
+                found[name] = value
+    for name, part in found.items():
+        if name not in vars(cls):
+            found[name] = type(part)(part.__name__, (part,), {"__module__": cls.__module__})
+            setattr(cls, name, found[name])
+    return list(found.values())
+
+
+def attach(cls: type[UserTable], schema: Schema, info: TableInfo) -> None:
+    """Make a class stand for its table."""
+    cls._schema = schema
+    cls._class_info = info
+    cls._is_bound = True
+
+
+def _fill(cls: type[Lookup]) -> None:
+    contents = cls().contents
+    rows = list(contents() if callable(contents) else contents)
+    if rows:
+        cls().insert(rows, skip_duplicates=True)
