@@ -37,6 +37,7 @@ class MakeScope:
         self.master = master.table_id
         self.tables: set[TableName] = master.heading.memo("own_tables", lambda: _own_tables(master))
         attributes = master.heading.by_name
+        self.raw_key = key
         self.key = {
             n: comparable(attributes[n], v) for n, v in key.items() if n in master.heading.primary_key
         }
@@ -60,6 +61,23 @@ class MakeScope:
                     f"into {'.'.join(table)}; insert rows of the given key only, as in {{**key, ...}}."
                 )
         self.has_rows = self.has_rows or table == self.master
+
+    def check_query(self, table: TableName, query: QueryExpression) -> None:
+        """See that a query, whose rows go in without being seen here, gives rows of the key only.
+
+        Raises
+        ------
+        ForeignKeyOfMakeError
+            Where it gives one of another key.
+        """
+        if table not in self.tables:
+            return
+        own = {n: v for n, v in self.raw_key.items() if n in query.heading.names}
+        for row in (query - own if own else query & False).to_dicts(limit=1):
+            raise ForeignKeyOfMakeError(
+                f"make was called for {own} and inserts a query with the row {row} into {'.'.join(table)}; "
+                "insert rows of the given key only: restrict the query by key."
+            )
 
 
 def _own_tables(master: Table) -> set[TableName]:

@@ -38,9 +38,11 @@ def insert_rows(
     if isinstance(rows, type) and hasattr(rows, "definition"):
         rows = rows()
     if isinstance(rows, QueryExpression):
-        _insert_query(table, rows, replace, skip_duplicates, ignore_extra_fields)
         if scope is not None:
-            scope.saw(table.table_id, (), ())  # its rows stay on the server, and cannot be looked at here
+            scope.check_query(table.table_id, rows)
+        n_rows = _insert_query(table, rows, replace, skip_duplicates, ignore_extra_fields)
+        if scope is not None and n_rows:
+            scope.saw(table.table_id, (), ())
         return
     for batch in batches(rows, table.heading, chunk_size):
         found = groups(batch, table.heading, ignore_extra_fields, table.full_table_name)
@@ -202,8 +204,8 @@ def _replaced(table: Table, fields: Sequence[str]) -> list[str]:
 
 def _insert_query(
     table: Table, query: QueryExpression, replace: bool, skip_duplicates: bool, ignore_extra_fields: bool
-) -> None:
-    """INSERT ... SELECT: the rows never come here."""
+) -> int:
+    """INSERT ... SELECT: the rows never come here; return how many there were."""
     if query.connection is not table.connection:
         raise DataJointError("the query is on another connection; fetch its rows and insert them.")
     fields = [n for n in query.heading.names if n in table.heading.by_name]
@@ -221,4 +223,4 @@ def _insert_query(
     statement = sql("INSERT INTO {} ({}) {}", Ident(table.database, table.table_name), idents(fields), select)
     if replace or skip_duplicates:
         statement += _on_duplicate(table, fields, replace)
-    table.connection.execute(statement)
+    return table.connection.execute(statement).n_rows
