@@ -1,0 +1,1 @@
+"""Ways to run jobs beside each other."""

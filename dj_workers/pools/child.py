@@ -1,0 +1,186 @@
+"""The inside of a child process: be told what to do by a pipe, until told to stop or the parent is gone."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection as Pipe
+from types import FrameType
+from typing import Any
+
+from dj_jobs.events import Event, Events
+from dj_jobs.job import Outcome
+from dj_workers.pools.messages import Bye, Failed, Idle, Note, PortableError, Report, Stop
+from dj_workers.shutdown import StoppedAtOnceError
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a new interpreter needs before it can import anything of the parent's.
+
+    Attributes
+    ----------
+    main_path : str or None
+        The script to run as the main module.
+    task : bytes
+        A pickled pair: a function that takes a `Post` and the second element.
+    """
+
+    argv: list[str]
+    main_path: str | None
+    task: bytes
+
+
+class Orders:
+    """The orders of the parent, and whether it wants us to stop; its death counts as that wish."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+        self._has_to_stop = False
+
+    def should_stop(self) -> bool:
+        """Whether to end after the running job."""
+        if not self._has_to_stop and self._pipe.poll():
+            self._has_to_stop = self._next() is None
+        return self._has_to_stop
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the next order, once the last is done."""
+        while not self._has_to_stop:
+            self._pipe.send(Idle())
+            order = self._next()
+            if order is None:
+                self._has_to_stop = True
+                return
+            yield order
+
+    def _next(self) -> Any:
+        try:
+            order = self._pipe.recv()
+        except (EOFError, OSError):
+            return None  # the parent is gone
+        return None if isinstance(order, Stop) else order
+
+
+class Post:
+    """The child's end of the pipe."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+        self.orders = Orders(pipe)
+        self._notes: list[Note] = []
+        self.events = Events(self._note)
+
+    def _note(self, event: Event) -> None:
+        self._notes.append(Note.of(event))
+
+    def report(self, table: str, outcome: Outcome) -> None:
+        """Send an outcome, with the events since the last one."""
+        report = Report.of(table, outcome, self._notes)
+        self._pipe.send(report)
+        self._notes.clear()
+
+
+def main(pipe: Pipe) -> None:
+    """Run in a new interpreter, whose `sys.path` is the parent's already."""
+    # The parent forwards what comes from the terminal; a make's own programs get the signals as usual.
+    _handle_signals()
+    start: Start = pipe.recv()
+    sys.argv = start.argv
+    sys.exit(_run(pipe, lambda: _load(start)))
+
+
+def main_of_fork(pipe: Pipe, function: Callable[[Post, Any], None], argument: Any) -> None:
+    """Run in a fork, which has all that the parent has."""
+    os.setpgid(0, 0)
+    _handle_signals()
+    code = _run(pipe, lambda: (function, argument))
+    if code:
+        sys.exit(code)
+
+
+def _load(start: Start) -> tuple[Callable[[Post, Any], None], Any]:
+    from dj_workers.pools.origin import import_main
+
+    if start.main_path is not None:
+        import_main(start.main_path)
+    function, argument = pickle.loads(start.task)
+    return function, argument
+
+
+def _run(pipe: Pipe, load: Callable[[], tuple[Callable[[Post, Any], None], Any]]) -> int:
+    post = Post(pipe)
+    try:
+        function, argument = load()
+        function(post, argument)
+        pipe.send(Bye())
+        return 0
+    except (BrokenPipeError, ConnectionResetError):
+        return 1  # the parent is gone, and with it whoever would read of it
+    except StoppedAtOnceError:
+        return 128 + signal.SIGTERM
+    except BaseException as e:  # noqa: BLE001  the top of a process; a script may exit, a module not import
+        try:
+            pipe.send(Failed(PortableError.of(e), "".join(traceback.format_exception(e))))
+        except OSError:
+            traceback.print_exc()
+        return 1
+
+
+def _handle_signals() -> None:
+    pid = os.getpid()
+
+    def on_terminate(number: int, _: FrameType | None) -> None:
+        if os.getpid() != pid:  # a process that a make has forked: as if we had never been there
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        signal.signal(number, signal.SIG_IGN)
+        raise StoppedAtOnceError
+
+    signal.signal(signal.SIGTERM, on_terminate)
+    signal.signal(signal.SIGINT, _leave_to_parent)
+
+
+def _leave_to_parent(number: int, frame: FrameType | None) -> None:
+    """Do nothing; unlike SIG_IGN, this is not inherited by the programs that a make starts."""
+
+
+# -- values that refer to the table's connection ---------------------------------------------------
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, connection: Any) -> None:
+        super().__init__(file)
+        self._connection = connection
+
+    def persistent_id(self, obj: Any) -> str | None:
+        return "connection" if obj is self._connection else None
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, connection: Any) -> None:
+        super().__init__(file)
+        self._connection = connection
+
+    def persistent_load(self, pid: Any) -> Any:
+        assert pid == "connection"
+        return self._connection
+
+
+def dump_without(connection: Any, value: Any) -> bytes:
+    """Pickle a value whose parts may refer to a connection, which stays here."""
+    file = io.BytesIO()
+    _Pickler(file, connection).dump(value)
+    return file.getvalue()
+
+
+def load_with(connection: Any, data: bytes) -> Any:
+    """Unpickle a value, with another connection in the place of the one that stayed."""
+    return _Unpickler(io.BytesIO(data), connection).load()

@@ -1,0 +1,135 @@
+"""A child process as its parent sees it: started anew or forked, with a pipe, noticed when it ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection as Pipe
+from typing import Any, Protocol
+
+from dj_workers.pools.child import Post, Start, main_of_fork
+
+# The parent's path goes over the pipe, first of all, so that nothing is imported from elsewhere.
+_BOOT = (
+    "import sys, multiprocessing.connection as c; pipe = c.Connection(int(sys.argv[1])); "
+    "sys.path[:] = pipe.recv(); from dj_workers.pools.child import main; main(pipe)"
+)
+
+
+class _Process(Protocol):
+    def code(self) -> int | None: ...
+
+
+@dataclass
+class _Spawned:
+    popen: subprocess.Popen[bytes]
+
+    def code(self) -> int | None:
+        return self.popen.poll()
+
+
+@dataclass
+class _Forked:
+    process: Any  # multiprocessing.Process of the fork context
+
+    def code(self) -> int | None:
+        code: int | None = self.process.exitcode
+        return code
+
+
+@dataclass(eq=False)
+class Child:
+    """One child. It is never daemonic: a `make` may start processes of its own.
+
+    Attributes
+    ----------
+    exit_fd : int or None
+        Becomes readable when the process ends; None where the system has no such thing.
+    is_stopping : bool
+        It was told to stop.
+    is_idle : bool
+        It waits for an order.
+    stop_by : float or None
+        When it is ended by force, by the monotonic clock.
+    """
+
+    pid: int
+    pipe: Pipe
+    process: _Process
+    exit_fd: int | None
+    has_started: bool = False
+    is_stopping: bool = False
+    is_idle: bool = False
+    stop_by: float | None = None
+    grant: Any = field(default=None)
+
+    def send(self, message: Any) -> None:
+        """Send an order; to one that has just died, in vain."""
+        try:
+            self.pipe.send(message)
+        except OSError:
+            return  # its end is noticed by itself
+
+    def code(self) -> int | None:
+        """Return the exit code of a process that has ended, minus the signal's number where one ended it."""
+        return self.process.code()
+
+    def kill(self, number: signal.Signals) -> None:
+        """Send a signal, unless the process has ended."""
+        if self.code() is None:
+            os.kill(self.pid, number)
+
+    def close(self) -> None:
+        """Let go of a process that has ended."""
+        self.pipe.close()
+        if self.exit_fd is not None:
+            os.close(self.exit_fd)
+
+
+def spawn(start: Start, label: str) -> Child:
+    """Start a new interpreter; `label` is for people who list processes."""
+    ours, theirs = multiprocessing.Pipe()
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    try:
+        popen = subprocess.Popen(
+            [sys.executable, *flags, "-P", "-c", _BOOT, str(theirs.fileno()), label],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            process_group=0,  # what is typed at the terminal comes to the parent alone
+        )
+    finally:
+        theirs.close()
+    child = Child(popen.pid, ours, _Spawned(popen), _exit_fd(popen.pid))
+    child.send([path or os.getcwd() for path in sys.path])
+    child.send(start)
+    return child
+
+
+def fork(function: Callable[[Post, Any], None], argument: Any, siblings: list[Child]) -> Child:
+    """Start a copy of this process."""
+    ours, theirs = multiprocessing.Pipe()
+
+    def run() -> None:
+        for pipe in (ours, *(s.pipe for s in siblings)):
+            pipe.close()  # else nobody would notice the parent's end
+        main_of_fork(theirs, function, argument)
+
+    process = multiprocessing.get_context("fork").Process(target=run, daemon=False)
+    process.start()
+    theirs.close()
+    assert process.pid is not None
+    return Child(process.pid, ours, _Forked(process), _exit_fd(process.pid))
+
+
+def _exit_fd(pid: int) -> int | None:
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:  # an old kernel, or a sandbox that forbids it
+        return None

@@ -1,0 +1,190 @@
+"""What a supervisor and its child processes say to each other, over one pipe for each child.
+
+A pipe has one writer at each end and no lock, so that a child that is killed leaves nothing locked.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+from typing import Any
+
+from dj_jobs.events import Event
+from dj_jobs.job import Key, Outcome, Result
+from dj_schema.errors import MakeError
+
+# -- to the child ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Claiming:
+    """Claim and compute until nothing is due, with at most so many calls of `make`."""
+
+    n_calls: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Compute these keys, without jobs."""
+
+    keys: list[Key]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End after the job that is running."""
+
+
+# -- from the child --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """The last order is done, or this child has just started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """The child ends now, of its own will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The child cannot work."""
+
+    error: PortableError
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An event of the engine, in the parts that travel."""
+
+    kind: str
+    table: str
+    key: Key | None
+    n: int
+    attempt: int
+    worker: str
+    duration_s: float
+
+    @classmethod
+    def of(cls, event: Event) -> Note:
+        return cls(
+            event.kind, event.table, event.key, event.n, event.attempt, event.worker, event.duration_s
+        )
+
+    def event(self, error: BaseException | None = None) -> Event:
+        return Event(
+            self.kind, self.table, self.key, self.n, self.attempt, self.worker, self.duration_s, error
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of one key, and what the engine told on the way.
+
+    Attributes
+    ----------
+    table : str
+        ``schema.table``.
+    """
+
+    table: str
+    key: Key
+    result: str
+    duration_s: float
+    error: PortableError | None = None
+    traceback: str = ""
+    notes: list[Note] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, table: str, outcome: Outcome, notes: list[Note]) -> Report:
+        error = None if outcome.error is None else PortableError.of(outcome.error)
+        return cls(
+            table, outcome.key, outcome.result.value, outcome.duration_s, error, outcome.traceback, notes
+        )
+
+    def outcome(self) -> Outcome:
+        error = None if self.error is None else self.error.restored(self.traceback)
+        return Outcome(self.key, Result(self.result), self.duration_s, error, self.traceback)
+
+
+# -- exceptions ------------------------------------------------------------------------------------
+
+
+class ErrorInWorker(MakeError):
+    """An exception of a worker process whose class cannot travel between processes.
+
+    Attributes
+    ----------
+    class_name : str
+        The class of the exception, as the worker saw it.
+    """
+
+    def __init__(self, class_name: str, message: str) -> None:
+        super().__init__(class_name, message)
+        self.class_name = class_name
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.class_name}: {self.message}" if self.message else self.class_name
+
+
+class TracebackOfWorker(Exception):
+    """The traceback of an exception that was raised in a worker process, as its cause."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"\n{self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class PortableError:
+    """An exception on its way to another process; its text where it cannot go itself."""
+
+    class_name: str
+    message: str
+    pickled: bytes | None
+
+    @classmethod
+    def of(cls, error: BaseException) -> PortableError:
+        return cls(type(error).__name__, _text(error), _pickled(error))
+
+    def restored(self, traceback: str) -> BaseException:
+        """Return the exception, with the worker's traceback as its cause."""
+        error = _unpickled(self.pickled) or ErrorInWorker(self.class_name, self.message)
+        if traceback:
+            error.__cause__ = TracebackOfWorker(traceback)
+        return error
+
+
+# The pickling of an exception runs its author's code, which may raise anything.
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as e:  # noqa: BLE001
+        return f"(its text cannot be had: {type(e).__name__})"
+
+
+def _pickled(error: BaseException) -> bytes | None:
+    try:
+        data = pickle.dumps(error)
+        return data if type(pickle.loads(data)) is type(error) else None
+    except Exception:  # noqa: BLE001
+        return None
+
+
+def _unpickled(data: bytes | None) -> BaseException | None:
+    if data is None:
+        return None
+    try:
+        found: Any = pickle.loads(data)
+    except Exception:  # noqa: BLE001  for one, a class that only the child can import
+        return None
+    return found if isinstance(found, BaseException) else None

@@ -1,0 +1,98 @@
+"""SIGINT and SIGTERM as requests: the first to stop after the running job, the second to stop at once."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+from contextlib import AbstractContextManager
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class StoppedAtOnceError(BaseException):
+    """Raised in the middle of a job by the second request; the engine then releases the job.
+
+    Like KeyboardInterrupt no subclass of Exception, so that a `make` does not swallow it.
+    """
+
+
+class StopRequests(AbstractContextManager["StopRequests"]):
+    """Counts the requests while it is entered; the handlers of before are put back at the end.
+
+    Outside of the main thread, where Python allows no handlers, only `request` counts.
+
+    Parameters
+    ----------
+    interrupts : bool
+        Whether the second request raises `StoppedAtOnceError` in the main thread.
+    """
+
+    def __init__(self, *, interrupts: bool = False) -> None:
+        self.n = 0
+        self.first: signal.Signals | None = None
+        self._interrupts = interrupts
+        self._before: dict[signal.Signals, Any] = {}
+        self._read_fd = self._write_fd = -1
+
+    def __enter__(self) -> StopRequests:
+        self._read_fd, self._write_fd = os.pipe()
+        os.set_blocking(self._write_fd, False)
+        os.set_blocking(self._read_fd, False)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                    self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._before.clear()
+        os.close(self._read_fd)
+        os.close(self._write_fd)
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        self.first = self.first or signal.Signals(number)
+        self.request()
+        if self._interrupts and self.n > 1:
+            raise StoppedAtOnceError
+
+    def request(self) -> None:
+        """Ask to stop, as a signal would."""
+        self.n += 1
+        try:
+            os.write(self._write_fd, b".")
+        except BlockingIOError:
+            return  # full of earlier requests: whoever waits wakes up anyway
+
+    def __bool__(self) -> bool:
+        return self.n > 0
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable with each request."""
+        return self._read_fd
+
+    def take(self) -> None:
+        """Make the descriptor unreadable until the next request."""
+        try:
+            while os.read(self._read_fd, 1024):
+                continue
+        except BlockingIOError:
+            return
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleep, but no longer than until a request; return whether there was one at any time."""
+        if not self.n:
+            select.select([self._read_fd], [], [], timeout_s)
+        return self.n > 0
+
+    def repeat(self) -> None:
+        """Do what the first signal would have done without us; call it after the end of the context."""
+        if self.first is signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.first is not None:
+            os.kill(os.getpid(), self.first)
