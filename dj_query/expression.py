@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from dj_query import fetch, preview
@@ -79,7 +78,7 @@ class QueryExpression(fetch.Fetching):
         select = self.select
         if not select.takes(condition):
             select = derived(select)
-        return self._with(replace(select, where=(*select.where, condition)))
+        return self._with(select.and_where(condition))
 
     def __and__(self, restriction: Any) -> Self:
         return self.restrict(restriction)

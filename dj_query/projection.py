@@ -115,6 +115,9 @@ def _in_order(heading: Heading, kept: set[str], renamed: Mapping[str, list[str]]
     shown: list[Shown] = []
     for attribute in heading.all:
         name = attribute.name
+        if name in kept and name not in renamed and not attribute.is_hidden:
+            shown.append((attribute, name))
+            continue
         names = [*([name] if name in kept else []), *renamed.get(name, [])]
         # the key has each of its attributes once, under the first of its names;
         # a hidden attribute is here only where it was named, and then it is to be seen
@@ -131,6 +134,8 @@ def _computed_attribute(name: str, sql: UserExpression) -> Attribute:
 
 def _check_unique(shown: Sequence[Shown]) -> None:
     names = [a.name for a, _ in shown]
+    if len(set(names)) == len(names):
+        return
     for i, name in enumerate(names):
         if name in names[:i]:
             raise DataJointError(

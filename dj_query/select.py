@@ -219,6 +219,13 @@ class Select:
         """The attributes that have the name that they have in the source."""
         return frozenset(c.attribute.name for c in self.columns if c.is_identity)
 
+    def and_where(self, condition: Condition) -> Select:
+        """Return the block with one more condition on names of its source."""
+        where = (*self.where, condition)
+        return Select(
+            self.source, self.columns, where, self.group, self.has_empty_group, self.is_distinct, self.window
+        )
+
     def takes(self, condition: Condition) -> bool:
         """Whether a condition on the result means the same among the conditions of the block.
 

@@ -22,7 +22,8 @@ from tests.support.lab import Lab, lab_without_server
 
 DIALECTS = {"postgresql": POSTGRES, "mysql": MYSQL, "mariadb": MARIADB}
 _BREAKS = re.compile(
-    r" (?=FROM [(\"`](?:lab|SELECT)|WHERE |GROUP BY |HAVING |ORDER BY |LIMIT |UNION ALL |LEFT JOIN |CROSS JOIN )"
+    r" (?=FROM [(\"`](?:lab|SELECT)|WHERE |GROUP BY |HAVING |ORDER BY |LIMIT |UNION ALL )"
+    r"| (?=LEFT JOIN |CROSS JOIN )"
     r"| (?<!LEFT )(?<!CROSS )(?=JOIN )"
 )
 
