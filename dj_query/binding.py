@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dj_query.index_sql import index_column_for
-from dj_query.table import Table, UserTable
+from dj_query.table import Table, TableMeta, UserTable
 from dj_query.tiers import Lookup, Part
 from dj_schema.declare import declare_tables, table_info_of
 from dj_schema.definition.grammar import parse_definition
@@ -78,8 +78,7 @@ class Binding:
         definition = definition_of(cls)
         if not schema.create_tables:
             raise MissingTableError(
-                f"table {name!r} is not in schema {schema.name!r}, and create_tables is off; declare it where "
-                "that is on."
+                f"table {name!r} is not in schema {schema.name!r}, and create_tables is off here."
             )
         jobs = schema.connection.config.jobs
         return table_info_of(
@@ -103,7 +102,7 @@ class Binding:
                 return self.planned[found]
             if not type.__getattribute__(found, "_is_bound"):
                 raise DefinitionError(
-                    f"Foreign key reference {fk.target} could not be resolved: the class belongs to no schema.",
+                    f"Foreign key reference {fk.target} could not be resolved: its class has no schema.",
                     line_number=fk.line_number,
                     expected="a class decorated by a schema, above this one",
                 )
@@ -155,7 +154,7 @@ def _own_parts(cls: type[UserTable]) -> list[type[Part]]:
                 found[name] = value
     for name, part in found.items():
         if name not in vars(cls):
-            found[name] = type(part)(part.__name__, (part,), {"__module__": cls.__module__})
+            found[name] = cast("type[Part]", TableMeta(name, (part,), {"__module__": cls.__module__}))
             setattr(cls, name, found[name])
     return list(found.values())
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dj_schema.definition.index_columns import attribute_of
 from dj_schema.errors import DefinitionError
 from dj_schema.sql import Sql
 
 if TYPE_CHECKING:
+    from dj_query.user_sql import Dialect as Server
     from dj_schema.dialects.base import Dialect, IndexColumn
     from dj_schema.table_info import TableInfo
 
@@ -24,11 +25,12 @@ def index_column_for(dialect: Dialect) -> IndexColumn:
 
         if not dialect.flags.has_expression_indexes:
             raise DefinitionError(
-                f"the index of {info.name!r} is on {column}, and {dialect.name} has no indexes on expressions.",
+                f"the index of {info.name!r} is on {column}; {dialect.name} has no indexes on expressions.",
                 expected="an attribute that holds the value, and an index on that",
             )
         text = column[1:-1] if column.startswith("(") else _path_as_expression(column)
-        return Sql((f"({compile_value(text, info.heading.kinds, dialect.name).sql})",))
+        rendered = compile_value(text, info.heading.kinds, cast("Server", dialect.name))
+        return Sql((f"({rendered.sql})",))
 
     return render
 

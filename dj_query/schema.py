@@ -212,7 +212,7 @@ class Schema:
         return FreeTable.at(self.connection, self.name, table)
 
     def _table_named(self, name: str) -> str | None:
-        """Return the table of a name, the most exact one first: as in the database, of a class, without prefix."""
+        """Return the table of a name: as in the database, else of a class, else without its prefix."""
         tables = [t for t in self.connection.catalog.table_names(self.name) if not t.startswith("~")]
         for matches in (
             lambda t: t == name,

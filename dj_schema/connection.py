@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dj_schema.catalog import Catalog
 from dj_schema.dialects import open_dialect
 from dj_schema.dialects.base import Dialect, Result, Row, Session
-from dj_schema.errors import DataJointError, DeadlockError, LostConnectionError, TransactionError
+from dj_schema.errors import (
+    DataJointError,
+    DeadlockError,
+    LostConnectionError,
+    QueryError,
+    TransactionError,
+)
 from dj_schema.sql import Sql, Statement, render
 from dj_schema.transaction import TransactionState, transaction
 from dj_schema.turn import Turn
@@ -327,10 +333,10 @@ class Connection(AbstractContextManager["Connection"]):
                     if taken:
                         self._turn.end()
 
-    def copy_in(self, text: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Send many rows by the server's fastest way, all of them or none."""
+    def copy_in(self, text: str, columns: Sequence[Sequence[Any]]) -> int:
+        """Send many rows, by column, in the server's fastest way; all of them or none."""
         with self.atomic():
-            return self._exchange(lambda session: session.copy_in(text, rows), False)
+            return self._exchange(lambda session: session.copy_in(text, columns), False)
 
     # -- transactions ------------------------------------------------------------------------------
 
@@ -408,6 +414,9 @@ class Connection(AbstractContextManager["Connection"]):
         is_doomed, state.is_doomed = state.is_doomed, False
         try:
             self.run("ROLLBACK" if is_doomed else verb)
+        except (QueryError, TransactionError):
+            self.run("ROLLBACK")  # whatever the server made of the commit, the session is free again
+            raise
         finally:
             if self.transaction_state is state:
                 self._forget_transaction()

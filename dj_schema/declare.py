@@ -137,7 +137,7 @@ class _Draft:
             return
         if str(known.type) != str(origin.type):
             raise DefinitionError(
-                f"{item.target} would bring {name!r} as {origin.type}, which is here as {known.type} already.",
+                f"{item.target} would bring {name!r} as {origin.type}, but it is here as {known.type}.",
                 line_number=item.line_number,
                 expected=f"-> {item.target}.proj(another_name={origin.name!r})",
             )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from operator import itemgetter
 from typing import Any
 
 Escape = Callable[[Any], str]
-Rows = Sequence[Sequence[Any]]
+Columns = Sequence[Sequence[Any]]
 
 _NONE = type(None)
 _SIZED = {str, bytes}
@@ -15,26 +14,22 @@ _STATEMENT_ROWS = 1_000  # servers take a thousand rows faster than the same row
 _STATEMENT_BYTES = 4_000_000
 
 
-def statements(text: str, rows: Rows, escape: Escape) -> Iterator[str]:
+def statements(text: str, columns: Columns, escape: Escape) -> Iterator[str]:
     """Yield INSERT statements, for an INSERT of one row with a ``%s`` for each value.
 
     `escape` is the driver's own; integers and floats need none.
     """
-    places = "(" + ", ".join(["%s"] * len(rows[0])) + ")"
+    places = "(" + ", ".join(["%s"] * len(columns)) + ")"
     # in names every % is doubled, so that the places are found nowhere else
     head, _, tail = text.partition(places)
     head, tail = head.replace("%%", "%"), tail.replace("%%", "%")
-    for start in range(0, len(rows), _STATEMENT_ROWS):
-        for columns in _sized(_columns(rows[start : start + _STATEMENT_ROWS])):
-            literals = [_literals(column, escape) for column in columns]
+    for start in range(0, len(columns[0]), _STATEMENT_ROWS):
+        for part in _sized([column[start : start + _STATEMENT_ROWS] for column in columns]):
+            literals = [_literals(column, escape) for column in part]
             yield f"{head}{','.join(map(places.__mod__, zip(*literals, strict=True)))}{tail}"
 
 
-def _columns(rows: Rows) -> list[Sequence[Any]]:
-    return [list(map(itemgetter(i), rows)) for i in range(len(rows[0]))]
-
-
-def _sized(columns: list[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+def _sized(columns: Columns) -> Iterator[Columns]:
     """Halve what is too long for a packet, until it fits or is one row."""
     n_rows = len(columns[0])
     if n_rows == 1 or sum(map(_size_bytes, columns)) <= _STATEMENT_BYTES:

@@ -72,7 +72,7 @@ def _column(r: tuple[object, ...]) -> ColumnRow:
 
 
 def _default(text: str | None, is_nullable: bool, *, is_quoted: bool, extra: str) -> Default | None:
-    """Read a default: MariaDB writes it as SQL; MySQL without quotes, and says apart that it is an expression."""
+    """Read a default: MariaDB writes it as SQL, MySQL without quotes; that says apart what is computed."""
     if text is None or (is_quoted and text.upper() == "NULL"):
         return Null() if is_nullable else None
     is_constant = text.startswith("'") if is_quoted else "DEFAULT_GENERATED" not in extra

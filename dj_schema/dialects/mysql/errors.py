@@ -13,6 +13,8 @@ _NUMBERS: dict[int, type[QueryError]] = {
     1217: errors.IntegrityError,
     1451: errors.IntegrityError,
     1452: errors.IntegrityError,
+    1834: errors.IntegrityError,
+    3730: errors.IntegrityError,  # a child keeps its parent from being dropped
     3819: errors.DataError,  # check constraint, MySQL
     4025: errors.DataError,  # check constraint, MariaDB
     1048: errors.MissingAttributeError,
@@ -23,6 +25,10 @@ _NUMBERS: dict[int, type[QueryError]] = {
     1142: errors.AccessError,
     1143: errors.AccessError,
     1227: errors.AccessError,
+    1290: errors.AccessError,  # the server is read-only
+    1698: errors.AccessError,
+    1792: errors.AccessError,  # the transaction is
+    1836: errors.AccessError,
     1370: errors.AccessError,
     1064: errors.QuerySyntaxError,
     1149: errors.QuerySyntaxError,
@@ -35,6 +41,8 @@ _NUMBERS: dict[int, type[QueryError]] = {
     1020: errors.DeadlockError,  # MariaDB with innodb_snapshot_isolation
     1264: errors.DataError,
     1265: errors.DataError,
+    1067: errors.DataError,  # a default that does not fit
+    1101: errors.DataError,
     1292: errors.DataError,
     1366: errors.DataError,
     1367: errors.DataError,
@@ -49,7 +57,7 @@ _NUMBERS: dict[int, type[QueryError]] = {
     1153: errors.DataError,  # packet larger than max_allowed_packet
 }
 _LOST = {0, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031}
-_MISSING = {1146, 1049, 1051, 1109}
+_MISSING = {1146, 1049, 1051, 1109, 1824}
 
 
 def from_number(number: int, message: str, statement: str) -> DataJointError:

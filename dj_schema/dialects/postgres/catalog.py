@@ -17,7 +17,8 @@ SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotn
        pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum),
        a.attidentity <> '', array_position(i.indkey::int2[], a.attnum),
        CASE WHEN t.typtype = 'e' THEN
-         (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid) END
+         (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
+          FROM pg_enum e WHERE e.enumtypid = t.oid) END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -45,9 +46,11 @@ ORDER BY k.oid, u.position
 """
 _INDEXES = """
 SELECT t.relname, x.relname, i.indisunique,
-       (SELECT array_agg(COALESCE(a.attname, '(' || pg_get_indexdef(i.indexrelid, s.n, true) || ')') ORDER BY s.n)
+       (SELECT array_agg(COALESCE(a.attname, '(' || pg_get_indexdef(i.indexrelid, s.n, true) || ')')
+                         ORDER BY s.n)
         FROM generate_series(1, i.indnkeyatts) AS s(n)
-        LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = i.indkey[s.n - 1] AND a.attnum > 0)::text[],
+        LEFT JOIN pg_attribute a
+          ON a.attrelid = t.oid AND a.attnum = i.indkey[s.n - 1] AND a.attnum > 0)::text[],
        COALESCE(obj_description(x.oid, 'pg_class'), '')
 FROM pg_index i
 JOIN pg_class t ON t.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid
@@ -98,7 +101,7 @@ def _default(text: str | None, is_nullable: bool) -> Default | None:
 
 def tables(execute: Execute, schema: str) -> dict[str, str]:
     """Return comments by table name."""
-    return {name: comment for name, comment in execute(sql(_TABLES, Param(schema))).rows}
+    return {str(name): str(comment) for name, comment in execute(sql(_TABLES, Param(schema))).rows}
 
 
 def foreign_keys(execute: Execute, schemas: Sequence[str]) -> list[ForeignKeyRow]:

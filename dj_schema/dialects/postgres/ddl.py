@@ -33,7 +33,8 @@ def create_lineage_table(schema: str) -> list[Sql]:
     """Return the statement that makes the table of origins, as other programs know it."""
     return [
         sql(
-            "CREATE TABLE IF NOT EXISTS {} (table_name varchar(64) NOT NULL, attribute_name varchar(64) NOT NULL, "
+            "CREATE TABLE IF NOT EXISTS {} ("
+            "table_name varchar(64) NOT NULL, attribute_name varchar(64) NOT NULL, "
             "lineage varchar(255) NOT NULL, PRIMARY KEY (table_name, attribute_name))",
             Ident(schema, "~lineage"),
         )

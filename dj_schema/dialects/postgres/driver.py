@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -11,6 +11,7 @@ from psycopg import pq
 from psycopg.types.string import TextBinaryLoader
 
 from dj_schema.dialects.base import Result, Row
+from dj_schema.dialects.postgres import bulk
 from dj_schema.dialects.postgres.errors import from_sqlstate
 from dj_schema.errors import (
     ConnectionRefusedByServerError,
@@ -38,7 +39,6 @@ def connect(
     ConnectionRefusedByServerError
         Where the server does not answer, or refuses the user.
     """
-    tls = settings.tls
     options: dict[str, Any] = {
         "host": socket_dir or settings.host,
         "port": settings.port,
@@ -52,12 +52,8 @@ def connect(
     }
     if settings.password and not socket_dir:
         options["password"] = settings.password
-    if isinstance(tls, dict):
-        files = {"ca": "sslrootcert", "cert": "sslcert", "key": "sslkey"}
-        options |= {"sslmode": "verify-full" if tls.get("ca") else "require"}
-        options |= {files[k]: str(v) for k, v in tls.items() if k in files and v}
-    elif not socket_dir:
-        options["sslmode"] = {True: "require", False: "disable", None: "prefer"}[tls]
+    if not socket_dir:
+        options |= _tls_options(settings.tls)
     try:
         connection = psycopg.connect(**options)
     except psycopg.OperationalError as e:
@@ -67,6 +63,17 @@ def connect(
             "Check database.host, port, user, password and use_tls (dj.config, DJ_* variables)."
         ) from None
     return PostgresSession(connection, on_close)
+
+
+def _tls_options(tls: bool | Mapping[str, Any] | None) -> dict[str, str]:
+    if tls is None or isinstance(tls, bool):
+        return {"sslmode": "prefer" if tls is None else "require" if tls else "disable"}
+    files = {"ca": "sslrootcert", "cert": "sslcert", "key": "sslkey"}
+    options = {files[k]: str(v) for k, v in tls.items() if k in files and v}
+    if not tls.get("verify", bool(tls.get("ca"))):
+        return {**options, "sslmode": "require"}
+    options.setdefault("sslrootcert", "system")
+    return {**options, "sslmode": "verify-full" if tls.get("check_hostname", True) else "verify-ca"}
 
 
 def _first_line(error: Exception) -> str:
@@ -94,7 +101,7 @@ class PostgresSession:
             if self._deferred:
                 self._send_deferred(text, params)
             else:
-                cursor.execute(text, params)  # type: ignore[arg-type]
+                cursor.execute(text, params)
             found = cursor.pgresult
             if text.startswith(("COMMIT", "ROLLBACK")):
                 self._n_ended += 1
@@ -119,14 +126,14 @@ class PostgresSession:
         deferred, self._deferred = self._deferred, []
         with self._connection.pipeline():
             for statement in deferred:
-                self._deferred_cursor.execute(statement)  # type: ignore[call-overload]
-            self._cursor.execute(text, params)  # type: ignore[arg-type]
+                self._deferred_cursor.execute(statement)
+            self._cursor.execute(text, params)
 
     def script(self, texts: Sequence[str]) -> None:
         texts, self._deferred = [*self._deferred, *texts], []
         try:
             # a text cursor without values speaks the simple protocol, which takes several statements
-            self._connection.execute(";\n".join(texts), ())  # type: ignore[call-overload]
+            self._connection.execute(";\n".join(texts), ())
         except psycopg.Error as e:
             raise self._translate(e, texts[0]) from e
 
@@ -150,15 +157,16 @@ class PostgresSession:
             if self.is_open() and not is_gone and not is_failed:
                 self.execute(f"CLOSE {name}", None)
 
-    def copy_in(self, text: str, rows: Iterable[Sequence[Any]]) -> int:
+    def copy_in(self, text: str, columns: Sequence[Sequence[Any]]) -> int:
         cursor = self._cursor
-        if self._deferred:
-            self.script(())
         try:
             with cursor.copy(text) as copy:  # type: ignore[arg-type]
-                write_row = copy.write_row
-                for row in rows:
-                    write_row(row)
+                if bulk.is_known(columns):
+                    for block in bulk.blocks(columns):
+                        copy.write(block)
+                else:
+                    for row in zip(*columns, strict=True):
+                        copy.write_row(row)
             return cursor.rowcount
         except psycopg.Error as e:
             raise self._translate(e, text) from e
@@ -168,8 +176,9 @@ class PostgresSession:
 
     def close(self) -> None:
         self._connection.close()
-        if self._on_close is not None:
-            self._on_close()
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            on_close()
 
     def abandon(self) -> None:
         _abandoned.append(self._connection)  # closing it would speak on the parent's socket

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dj_schema import errors
-from dj_schema.errors import DataJointError, LostConnectionError, MissingTableError, QueryError
+from dj_schema.errors import (
+    DataJointError,
+    LostConnectionError,
+    MissingTableError,
+    QueryError,
+    TransactionError,
+)
 
 # Exact codes first, then their two-character class.
 _CODES: dict[str, type[QueryError]] = {
@@ -20,6 +26,11 @@ _CODES: dict[str, type[QueryError]] = {
     "55P03": errors.LockTimeoutError,
     "42883": errors.QuerySyntaxError,
     "42804": errors.QuerySyntaxError,
+    "25006": errors.AccessError,  # read-only transaction or server
+    "2BP01": errors.IntegrityError,  # others depend on what would be dropped
+    "42P06": errors.QueryError,
+    "42P07": errors.QueryError,
+    "42710": errors.QueryError,
 }
 _CLASSES: dict[str, type[QueryError]] = {
     "22": errors.DataError,
@@ -38,6 +49,11 @@ def from_sqlstate(
     text = f"{message} {detail}".strip()
     if code is None or code.startswith("08") or code in _LOST:
         return LostConnectionError(f"the connection to PostgreSQL was lost: {text}")
+    if code == "25P02":
+        return TransactionError(
+            "a statement of this transaction has failed, and PostgreSQL does nothing more in it "
+            "but roll back; let the error leave the block, or put what may fail into `with connection.transaction:`"
+        )
     if code in _MISSING:
         return MissingTableError(f"{text}. Is it declared, and the schema activated?")
     kind = _CODES.get(code) or _CLASSES.get(code[:2])
