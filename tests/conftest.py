@@ -173,6 +173,18 @@ def redis_url(_servers: Servers) -> str:
         pytest.skip(f"no redis: {error}")
 
 
+@pytest.fixture(scope="session")
+def skip_without(pytestconfig: pytest.Config) -> Callable[[str, bool], None]:
+    """Return what skips a test where a part, an extra for example, is missing, and names it in the last lines."""
+
+    def check(part: str, is_there: bool) -> None:
+        if not is_there:
+            pytestconfig.stash[_RUN].note_missing(part, "not installed")
+            pytest.skip(f"{part} is not installed")
+
+    return check
+
+
 # Connections and schemas on top of the servers: below this line.
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 PIPELINE = "dj_workers.demo.pipeline"
 SCHEMA = "demo_blobs"
+_WITHOUT_SCRIPT = "from dj_workers.cli.main import main; main()"  # run from a checkout, nothing installed
 _LEASE_S = 15  # short, so that a job of a dead worker is not missed for long
 
 
@@ -50,7 +51,7 @@ class DemoFolder:
     def command_line(self, *arguments: str) -> str:
         """Return a line for a shell that runs `dj-worker` on the database of this folder."""
         beside = Path(sys.executable).with_name("dj-worker")
-        program = str(beside) if beside.exists() else "dj-worker"
+        program = [str(beside)] if beside.exists() else [sys.executable, "-c", _WITHOUT_SCRIPT]
         unset = [word for name in self.variables_put_aside for word in ("-u", name)]
-        words = [*(["env", *unset] if unset else []), program, *arguments]
+        words = [*(["env", *unset] if unset else []), *program, *arguments]
         return f"cd {shlex.quote(str(self.path))} && {shlex.join(words)}"

@@ -95,14 +95,14 @@ class Killer:
             rescue.status = job["status"]
 
     def _catch(self) -> dict[str, Any] | None:
-        """Wait for a job in its `make` while another worker is alive too; return it, its worker stopped."""
+        """Wait for two workers at work and a job that is done; return a job whose worker is stopped."""
         seen: dict[Any, float] = {}
         while not self._end.wait(_LOOK_EVERY_S):
             reserved = self._reserved()
             now = time.monotonic()
             seen = {job["_token"]: seen.get(job["_token"], now) for job in reserved}
             n_held = Counter(job["pid"] for job in reserved)
-            if len(n_held) < 2:
+            if len(n_held) < 2 or not self._n_done():
                 continue
             for job in reserved:
                 is_at_work = n_held[job["pid"]] == 1 and now - seen[job["_token"]] >= _AT_WORK_FOR_S
@@ -117,6 +117,9 @@ class Killer:
             return True
         os.kill(job["pid"], signal.SIGCONT)
         return False
+
+    def _n_done(self) -> int:
+        return len(self._table & {"status": "success"})
 
     def _reserved(self) -> list[dict[str, Any]]:
         """Return the jobs that our worker processes hold."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from skimage.feature import blob_log
 
 import datajoint as dj
 
@@ -72,8 +73,6 @@ class Detection(dj.Computed):
     def make_compute(
         self, key: dict[str, Any], pixels: Any, min_sigma: float, max_sigma: float, threshold: float
     ) -> tuple[Any, ...]:
-        from skimage.feature import blob_log
-
         n_missing = int(np.isnan(pixels).sum())
         if n_missing:
             raise ValueError(f"image {key['image_id']} has {n_missing:,} pixels without a value")

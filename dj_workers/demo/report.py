@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table
 
 from dj_workers.demo import facts
@@ -33,8 +32,12 @@ class Report:
         self.console.print(f"\n[bold]{text}[/bold]")
 
     def command(self, text: str) -> None:
-        """Print a line to be copied: never broken, whatever its length."""
-        self.console.print(Padding(f"[cyan]{escape(text)}[/cyan]", (0, 0, 0, 2)), soft_wrap=True)
+        """Print a line to be copied."""
+        self._as_it_is(text, "cyan")
+
+    def _as_it_is(self, text: str, style: str) -> None:
+        """Print a line without breaking it, whatever its length."""
+        self.console.print(f"  {text}", style=style, markup=False, soft_wrap=True)
 
     # -- parts -------------------------------------------------------------------------------------
 
@@ -42,7 +45,7 @@ class Report:
         self.head("Blobs found, by photograph and parameter set")
         table = _table("photograph", *(f">{name}" for name in set_names), "best set")
         for row in found:
-            counts = ("-" if n is None else f"{n:,}" for n in row.n_blobs)
+            counts = ("[red]none[/red]" if n is None else f"{n:,}" for n in row.n_blobs)
             table.add_row(escape(row.title), *counts, row.best or "-")
         self.console.print(table)
 
@@ -56,12 +59,15 @@ class Report:
         self.console.print(table)
 
     def workers(self, shares: Sequence[facts.WorkerShare], killed: str | None) -> None:
-        self.head("Who computed them")
-        table = _table("table", "worker", ">jobs", ">seconds in make", ">jobs a second", "")
+        self.head("Who computed them (host:process)")
+        table = _table("table", "worker", ">jobs", ">seconds at them", ">jobs a second")
         for share in shares:
-            note = "[red]killed[/red]" if share.worker == killed else ""
+            note = " [red]killed[/red]" if share.worker == killed else ""
             rate = f"{share.jobs_per_s:.1f}" if share.n_jobs > 1 else "-"
-            table.add_row(share.table, share.worker, str(share.n_jobs), f"{share.busy_s:.1f}", rate, note)
+            row = (share.table, share.worker + note, str(share.n_jobs), f"{share.busy_s:.1f}", rate)
+            table.add_row(*row)
+        if killed is not None and killed not in {share.worker for share in shares}:
+            table.add_row("", f"{killed} [red]killed[/red]", "0", "-", "-")
         self.console.print(table)
 
     def failure(self, failure: facts.Failure, retry_command: str) -> None:
@@ -74,7 +80,7 @@ class Report:
         text = "The traceback, as the worker left it in the job table"
         self.line(text + (" (of the first of them):" if n > 1 else ":"))
         for line in failure.traceback.rstrip().splitlines():
-            self.console.print(Padding(f"[dim]{escape(line)}[/dim]", (0, 0, 0, 2)))
+            self._as_it_is(line, "dim")
         self.line(f"To have {'it' if n == 1 else 'them'} tried again, once the input is repaired:")
         self.command(retry_command)
 
@@ -90,7 +96,9 @@ class Report:
             return
         outcome = "its rows were there" if rescue.status == "success" else "it failed for a reason of its own"
         self.line(f"{rescue.taken_over_s:.1f} s later {rescue.by} had taken the job over.")
-        self.line(f"{rescue.finished_s:.1f} s after the kill {outcome} (attempt {rescue.n_attempts}).")
+        self.line(
+            f"{rescue.finished_s:.1f} s after the kill {outcome}, in the job's attempt {rescue.n_attempts}."
+        )
 
     def check(self, check: facts.Check) -> None:
         self.head("Is every row there, once?")
