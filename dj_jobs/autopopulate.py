@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.job import Outcome, Result
+from dj_jobs.keys import key_source_of, missing_keys
 from dj_jobs.make import check_make
 from dj_jobs.populate import Options, Summary
 from dj_jobs.retry import Retry
@@ -60,8 +61,8 @@ class AutoPopulate(UserTable):
 
     def progress(self, *restrictions: Any, display: bool = False) -> tuple[int, int]:
         """Return how many keys remain, and how many there are in all."""
-        total = len(populating.key_source_of(self, restrictions))
-        remaining = len(populating.missing_keys(self, restrictions))
+        total = len(key_source_of(self, restrictions))
+        remaining = len(missing_keys(self, restrictions))
         if display:
             done = total - remaining
             share = f"{done / total:.0%}" if total else "nothing to do"
@@ -170,7 +171,7 @@ class AutoPopulate(UserTable):
 def _bar(table: AutoPopulate, options: Options) -> Any:
     from tqdm import tqdm
 
-    total = len(populating.missing_keys(table, options.restrictions))
+    total = len(missing_keys(table, options.restrictions))
     if options.max_calls is not None:
         total = min(total, options.max_calls)
     return tqdm(total=total, desc=type(table).__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dj_jobs.job import Claim
@@ -10,10 +10,11 @@ from dj_jobs.states import Status
 from dj_query.compile import where_clause
 from dj_schema.codecs.chain import chain_of
 from dj_schema.errors import ClaimLostError, JobError
-from dj_schema.sql import Ident, Param, Sql, join, sql
+from dj_schema.sql import Ident, Param, Sql, idents, join, sql
 
 if TYPE_CHECKING:
     from dj_jobs.table import JobTable
+    from dj_schema.connection import Connection
 
 _NULL = sql("NULL")
 
@@ -125,6 +126,32 @@ def release(jobs: JobTable, claim: Claim) -> bool:
             "_attempts": Param(max(0, claim.attempt - 1)),
         },
     )
+
+
+def release_all(jobs: JobTable, claims: Sequence[Claim], connection: Connection | None = None) -> int:
+    """Give jobs of one claim back that were never begun; return how many were still ours."""
+    if not claims:
+        return 0
+    connection = connection or jobs.connection
+    names = jobs.heading.primary_key
+    ours = sql("{} = {}", Ident("status"), Param(Status.RESERVED.value))
+    tokens = join(", ", (Param(token) for token in {claim.token for claim in claims}))
+    ours = sql("{} AND {} IN ({})", ours, Ident("_token"), tokens)
+    if names:
+        keys = join(", ", (sql("({})", join(", ", (Param(c.key[n]) for n in names))) for c in claims))
+        ours = sql("{} AND ({}) IN ({})", ours, idents(names), keys)
+    statement = sql(
+        "UPDATE {} SET {} = {}, {} = NULL, {} = NULL, {} = {} - 1 WHERE {}",
+        Ident(*jobs.table_id),
+        Ident("status"),
+        Param(Status.PENDING.value),
+        Ident("_token"),
+        Ident("_lease_until"),
+        Ident("_attempts"),
+        Ident("_attempts"),
+        ours,
+    )
+    return connection.execute(statement).n_rows
 
 
 def forget(jobs: JobTable, claim: Claim) -> bool:

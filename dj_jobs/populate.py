@@ -13,21 +13,24 @@ from dj_jobs import finish
 from dj_jobs.events import Event, Events
 from dj_jobs.group import Group
 from dj_jobs.job import Claim, Outcome, Result, Worker, error_message
+from dj_jobs.keys import key_source_of
+from dj_jobs.keys import missing_keys as missing_keys
 from dj_jobs.lease import LeaseKeeper
 from dj_jobs.make import is_one_part
 from dj_jobs.run import Runner
 from dj_query.select import Exists
-from dj_schema.errors import DataJointError
+from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
 
 if TYPE_CHECKING:
     from dj_jobs.table import JobTable
-    from dj_query.expression import QueryExpression
     from dj_query.table import Table
 
 log = logging.getLogger("datajoint.populate")
 
 _BATCH_S = 0.25  # so much work is claimed at once: much for short jobs, one for long ones
 _LARGEST_BATCH = 200
+_LONGEST_BATCH_S = 2.0  # what is left of a batch that takes longer goes back to all workers
+_LONGEST_NAP_S = 0.2  # to be stopped in time
 _LONGEST_WAIT_S = 30.0  # for a retry of this call that is due soon
 
 
@@ -73,40 +76,6 @@ class Summary:
             "error": len(errors),
             "skip": self.skip,
         }
-
-
-def key_source_of(target: Any, restrictions: Sequence[Any]) -> QueryExpression:
-    """Return the keys that a table should have, as a query with its job key as primary key.
-
-    Raises
-    ------
-    DataJointError
-        Where the key source lacks an attribute of the key.
-    """
-    from dj_jobs.table import job_key
-    from dj_query.expression import as_expression
-    from dj_query.universal import U
-
-    source = as_expression(target.key_source, "use as key source")
-    for restriction in restrictions:
-        source = source & restriction
-    key = job_key(target.info)
-    if missing := [k for k in key if k not in source.heading.by_name]:
-        raise DataJointError(
-            f"the key_source of {target.full_table_name} lacks {missing}, which its primary key needs."
-        )
-    if set(source.primary_key) == set(key):
-        return source.proj()  # type: ignore[no-any-return]
-    return U(*key) & source
-
-
-def missing_keys(target: Any, restrictions: Sequence[Any]) -> QueryExpression:
-    """Return the keys that a table should have and has not."""
-    from dj_jobs.table import job_key
-    from dj_query.select import Negated
-
-    names = tuple(job_key(target.info))
-    return key_source_of(target, restrictions)._where(Negated(Exists(target.select, names)))
 
 
 def direct(table: Table, options: Options, events: Events) -> Iterator[Outcome]:
@@ -172,6 +141,7 @@ class _Loop:
     options: Options
     should_stop: Callable[[], bool]
     n_calls: int = 0
+    is_failed: bool = False
     batch: int = 1
     retry_at: list[float] = field(default_factory=list)
 
@@ -199,9 +169,11 @@ class _Loop:
         left = list(claimed)
         group = Group(self.jobs.connection, self._group_commit_s())
         try:
-            while left and not self.should_stop():
-                group.open()
+            while left and not self.should_stop() and time.perf_counter() - started < _LONGEST_BATCH_S:
                 claim = left.pop(0)
+                if not keeper.start(self.jobs, claim):
+                    continue  # given back to other workers while the one before took long
+                group.open()
                 self.n_calls += 1
                 try:
                     outcome = self.runner.run_claim(self.jobs, claim, group.is_cut_off)
@@ -212,16 +184,25 @@ class _Loop:
                 if group.is_due or not left or is_last:
                     yield from self._committed(group)
                 if is_last:
+                    self.is_failed = True
                     return
+            yield from self._committed(group)
         finally:
             kept, lost = group.commit()  # after an interruption; else there is nothing left to commit
             for claim, outcome in kept:
                 self._told(claim, outcome)
-            for claim in [*left, *(claim for claim, _ in lost)]:
-                finish.release(self.jobs, claim)
+            for claim in left:
                 keeper.drop(self.jobs, claim)
-        per_job_s = (time.perf_counter() - started) / len(claimed)
+            self._give_back([*left, *(claim for claim, _ in lost)])
+        per_job_s = (time.perf_counter() - started) / max(1, len(claimed) - len(left))
         self.batch = max(1, min(_LARGEST_BATCH, self.batch * 4, int(_BATCH_S / max(per_job_s, 1e-6))))
+
+    def _give_back(self, claims: list[Claim]) -> None:
+        try:
+            finish.release_all(self.jobs, claims)
+        except (LostConnectionError, ConnectionRefusedByServerError) as e:
+            # this may run while another error is on its way, and a rescue does the same later
+            log.warning("%d jobs are left to be rescued: %s", len(claims), e)
 
     def _committed(self, group: Group) -> Iterator[Outcome]:
         """Commit a group; what its transaction lost is looked up by its token, and run again where it is ours."""
@@ -249,7 +230,7 @@ class _Loop:
 
     def _is_done(self) -> bool:
         most = self.options.max_calls
-        return self.should_stop() or (most is not None and self.n_calls >= most)
+        return self.is_failed or self.should_stop() or (most is not None and self.n_calls >= most)
 
     def _batch_size(self) -> int:
         most = self.options.max_calls
@@ -272,5 +253,7 @@ class _Loop:
         due_s = claims.seconds_until_due(self.jobs, self.options.priority)
         if due_s is None or due_s > _LONGEST_WAIT_S:
             return False
-        time.sleep(max(0.01, due_s))
+        due = time.monotonic() + max(0.01, due_s)
+        while (left_s := due - time.monotonic()) > 0 and not self.should_stop():
+            time.sleep(min(left_s, _LONGEST_NAP_S))
         return True

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dj_jobs import finish
 from dj_jobs.claim import rescue
+from dj_jobs.keys import key_source_of
 from dj_jobs.states import Status
 from dj_query.compile import select_text, where_clause
 from dj_query.select import Condition, Exists, Negated, Select
@@ -40,8 +41,8 @@ def refresh(
         raise DataJointError(f"the priority of a job is from 0, the most urgent, to 127, not {priority}.")
     stale_s = settings.stale_timeout if stale_timeout_s is None else stale_timeout_s
     orphan_s = settings.orphan_timeout if orphan_timeout_s is None else orphan_timeout_s
-    source = keys_of(jobs, ())
-    wanted = keys_of(jobs, restrictions) if restrictions else source
+    source = key_source_of(jobs.target, ())
+    wanted = key_source_of(jobs.target, restrictions) if restrictions else source
     with one_at_a_time(jobs):
         orphaned = rescue(jobs)
         if orphan_s is not None:
@@ -81,19 +82,6 @@ def one_at_a_time(jobs: JobTable) -> Iterator[None]:
     finally:
         # a session that was lost has given the lock back, and the new one has nothing to give
         connection.execute(unlock, is_read=True)
-
-
-def keys_of(jobs: JobTable, restrictions: Sequence[Any]) -> QueryExpression:
-    """Return the keys that should be computed in the end, as a query of the target's primary key.
-
-    Raises
-    ------
-    DataJointError
-        Where the key source lacks an attribute of the primary key.
-    """
-    from dj_jobs.populate import key_source_of
-
-    return key_source_of(jobs.target, restrictions)
 
 
 def _where(jobs: JobTable, *conditions: Condition) -> Sql:

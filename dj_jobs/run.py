@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 from dj_jobs import finish, metadata
 from dj_jobs.events import Event, Events
 from dj_jobs.job import Claim, Outcome, Result, Worker, error_message, error_stack
+from dj_jobs.keys import is_wanted
 from dj_jobs.make import make_once
 from dj_jobs.retry import INFRASTRUCTURE, Retry, verdict
-from dj_schema.errors import ClaimLostError, DuplicateError, LostConnectionError
+from dj_query.compile import where_clause
+from dj_schema.errors import ClaimLostError, DuplicateError, InputChangedError, LostConnectionError
+from dj_schema.sql import Ident, sql
 
 if TYPE_CHECKING:
     from dj_jobs.table import JobTable
@@ -76,8 +79,8 @@ class Runner:
         if isinstance(error, ClaimLostError):
             return Outcome(claim.key, Result.LOST, duration_s, error, stack)
         if isinstance(error, LostConnectionError) and (known := self.resolved(jobs, claim)) is not None:
-            return Outcome(claim.key, known, duration_s, None if known is Result.SUCCESS else error)
-        if isinstance(error, DuplicateError) and self.table & claim.key:
+            return Outcome(claim.key, known, duration_s, error if known is Result.LOST else None)
+        if isinstance(error, DuplicateError) and self._is_there(claim.key):
             finish.forget(jobs, claim)  # computed by a populate without jobs, or by another program
             return Outcome(claim.key, Result.SKIP, duration_s)
         decided = verdict(
@@ -89,6 +92,9 @@ class Runner:
             jitter=self.chance(),
         )
         message = error_message(error)
+        if (decided.is_final or isinstance(error, InputChangedError)) and not is_wanted(self.table, claim.key):
+            finish.forget(jobs, claim)  # what it was to be computed from has been deleted
+            return Outcome(claim.key, Result.SKIP, duration_s, error, stack)
         if decided.is_final:
             recorded = finish.fail(jobs, claim, message, stack, duration_s)
             result = Result.ERROR
@@ -97,19 +103,35 @@ class Runner:
                 jobs, claim, decided.wait_s, message, stack, is_fault=decided.is_fault
             )
             result = Result.RETRY
-        return Outcome(claim.key, result if recorded else Result.LOST, duration_s, error, stack)
+        if not recorded:
+            # a COMMIT whose answer was lost may have ended only now, while this waited for its rows
+            known = self.resolved(jobs, claim) if isinstance(error, LostConnectionError) else None
+            result = known or Result.LOST
+        return Outcome(claim.key, result, duration_s, error, stack)
+
+    def _is_there(self, key: Mapping[str, Any]) -> bool:
+        """Whether the row of a key is there, also where this transaction's snapshot is older than the row."""
+        connection = self.table.connection
+        rows = self.table & dict(key)
+        if not connection.in_transaction:
+            return bool(rows)
+        where = where_clause(rows.select, connection.dialect)
+        statement = sql("SELECT 1 FROM {}{} FOR UPDATE", Ident(*self.table.table_id), where)
+        return bool(connection.execute(statement).rows)
 
     def resolved(self, jobs: JobTable, claim: Claim) -> Result | None:
         """After an answer that never came: what the database says became of the job, by its token.
 
         None where it is still ours, so that nothing was committed.
         """
-        rows = (jobs & claim.key).proj("status", "_token").to_dicts()
+        rows = (jobs & claim.key).proj("status", "_token", "_is_empty").to_dicts()
         if not rows:
             return Result.SUCCESS if self.table & claim.key else Result.LOST
         if rows[0]["_token"] != claim.token:
             return Result.LOST
-        return None if rows[0]["status"] == "reserved" else Result.SUCCESS
+        if rows[0]["status"] == "reserved":
+            return None
+        return Result.EMPTY if rows[0]["_is_empty"] else Result.SUCCESS
 
     # -- without -----------------------------------------------------------------------------------
 
@@ -131,17 +153,27 @@ class Runner:
                 break
             except INFRASTRUCTURE as e:
                 n_faults += 1
-                if n_faults <= most and not (isinstance(e, LostConnectionError) and self.table & dict(key)):
+                ended = self._known_end(key, e, started)
+                if ended is None and n_faults <= most:
                     continue
-                outcome = self._failed(key, e, started)
+                outcome = ended or self._failed(key, e, started)
                 break
             except Exception as e:
-                duplicate = isinstance(e, DuplicateError) and bool(self.table & dict(key))
-                seconds = time.perf_counter() - started
-                outcome = Outcome(dict(key), Result.SKIP, seconds) if duplicate else self._failed(key, e, started)
+                outcome = self._known_end(key, e, started) or self._failed(key, e, started)
                 break
         self.tell(outcome, 1 + n_faults)
         return outcome
+
+    def _known_end(self, key: Mapping[str, Any], error: Exception, started: float) -> Outcome | None:
+        """Return what became of a key that an error need not mean a failure of; None where it does."""
+        seconds = time.perf_counter() - started
+        if isinstance(error, LostConnectionError):  # maybe only the answer to COMMIT was lost
+            return Outcome(dict(key), Result.SUCCESS, seconds) if self.table & dict(key) else None
+        if isinstance(error, DuplicateError):
+            return Outcome(dict(key), Result.SKIP, seconds) if self.table & dict(key) else None
+        if isinstance(error, InputChangedError) or not isinstance(error, INFRASTRUCTURE):
+            return None if is_wanted(self.table, key) else Outcome(dict(key), Result.SKIP, seconds, error)
+        return None
 
     def _failed(self, key: Mapping[str, Any], error: Exception, started: float) -> Outcome:
         stack = error_stack(error)

@@ -1,0 +1,52 @@
+"""Which keys a table should have, and which it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dj_query.select import Exists, Negated
+from dj_schema.errors import DataJointError
+
+if TYPE_CHECKING:
+    from dj_query.expression import QueryExpression
+
+
+def key_source_of(target: Any, restrictions: Sequence[Any]) -> QueryExpression:
+    """Return the keys that a table should have, as a query with its job key as primary key.
+
+    Raises
+    ------
+    DataJointError
+        Where the key source lacks an attribute of the key.
+    """
+    from dj_jobs.table import job_key
+    from dj_query.expression import as_expression
+    from dj_query.universal import U
+
+    source = as_expression(target.key_source, "use as key source")
+    for restriction in restrictions:
+        source = source & restriction
+    key = job_key(target.info)
+    if missing := [k for k in key if k not in source.heading.by_name]:
+        raise DataJointError(
+            f"the key_source of {target.full_table_name} lacks {missing}, which its primary key needs."
+        )
+    if set(source.primary_key) == set(key):
+        keys: QueryExpression = source.proj()
+        return keys
+    keys = U(*key) & source
+    return keys
+
+
+def missing_keys(target: Any, restrictions: Sequence[Any]) -> QueryExpression:
+    """Return the keys that a table should have and has not."""
+    from dj_jobs.table import job_key
+
+    names = tuple(job_key(target.info))
+    return key_source_of(target, restrictions)._where(Negated(Exists(target.select, names)))
+
+
+def is_wanted(target: Any, key: Mapping[str, Any]) -> bool:
+    """Return whether a key is one that the table should have, by what the key source says now."""
+    return bool(key_source_of(target, ()) & dict(key))
