@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dj_query.recent import Recent
 from dj_query.select import Column, JoinSource, Select, UnionSource, derived, names_in
 from dj_query.semantics import check_determines, joined_attributes, matching_names, united_key
 from dj_schema.errors import DataJointError
@@ -27,21 +28,30 @@ def joined(
         could be NULL.
     """
     check_connections(a, b, "joined")
-    using = matching_names(a.heading, b.heading, semantic_check)
+    using, heading = _matches.get(
+        (a.heading, b.heading),
+        (semantic_check, is_left, allow_nullable_pk),
+        lambda: _match(a.heading, b.heading, semantic_check, is_left, allow_nullable_pk),
+    )
+    return _side_by_side(a.select, b.select, using, is_left, heading), heading
+
+
+_matches: Recent[tuple[tuple[str, ...], Heading]] = Recent()
+
+
+def _match(
+    a: Heading, b: Heading, semantic_check: bool, is_left: bool, allow_nullable_pk: bool
+) -> tuple[tuple[str, ...], Heading]:
+    """The names that two headings match on, and the heading of their join."""
+    using = matching_names(a, b, semantic_check)
     if is_left and not allow_nullable_pk:
-        check_determines(a.heading, b.heading)
-    attributes = joined_attributes(a.heading, b.heading, keeps_both_keys=is_left and allow_nullable_pk)
+        check_determines(a, b)
+    attributes = joined_attributes(a, b, keeps_both_keys=is_left and allow_nullable_pk)
     if is_left:
-        mine = a.heading.attributes
-        attributes = [
-            v if v.is_nullable or v.name in mine else replace(v, is_nullable=True) for v in attributes
-        ]
-    select = _side_by_side(a.select, b.select, tuple(using), is_left, attributes)
-    return select, Heading(tuple(attributes), lineage_available=_lineage_available(a, b))
-
-
-def _lineage_available(a: QueryExpression, b: QueryExpression) -> bool:
-    return a.heading.lineage_available and b.heading.lineage_available
+        mine = a.attributes
+        attributes = [v if v.name in mine else replace(v, is_nullable=True) for v in attributes]
+    available = a.lineage_available and b.lineage_available
+    return tuple(using), Heading(tuple(attributes), lineage_available=available)
 
 
 def check_connections(a: QueryExpression, b: QueryExpression, verb: str) -> None:
@@ -53,16 +63,14 @@ def check_connections(a: QueryExpression, b: QueryExpression, verb: str) -> None
         )
 
 
-def _side_by_side(
-    a: Select, b: Select, using: tuple[str, ...], is_left: bool, attributes: list[Attribute]
-) -> Select:
+def _side_by_side(a: Select, b: Select, using: tuple[str, ...], is_left: bool, heading: Heading) -> Select:
     """Put two blocks into one, wrapping only what would change its meaning."""
     a, b = _joinable(a, using), _joinable(b, using)
     if is_left and b.where:
         b = derived(b, visible_only=True)
     a, b = _without_clashes(a, b, using)
     origins = {c.attribute.name: c.origin for c in (*b.columns, *a.columns)}
-    columns = tuple([Column(v, origins[v.name]) for v in attributes])
+    columns = tuple([Column(v, origins[v.name]) for v in heading.all])
     return Select(JoinSource(a.source, b.source, using, is_left), columns, a.where + b.where)
 
 
@@ -118,7 +126,9 @@ def united(a: QueryExpression, b: QueryExpression) -> tuple[Select, Heading]:
     padded = [replace(v, is_nullable=True) for v in (*mine.values(), *theirs.values()) if not v.in_key]
     attributes: tuple[Attribute, ...] = (*shared, *padded)
     source = UnionSource(_visible(a), _visible(b), attributes)
-    heading = Heading(attributes, lineage_available=_lineage_available(a, b))
+    heading = Heading(
+        attributes, lineage_available=a.heading.lineage_available and b.heading.lineage_available
+    )
     return Select(source, tuple(Column(v, v.name) for v in attributes)), heading
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from dj_query.recent import Recent
 from dj_query.select import Column, Select, Window, derived
 from dj_schema.errors import DataJointError
 from dj_schema.heading import Attribute, Heading, unknown_attribute
@@ -36,33 +37,21 @@ def projected(
 ) -> tuple[Select, Heading]:
     """Return the block and the heading of ``expression.proj(*attributes, **named)``."""
     heading = expression.heading
+    _check_arguments(attributes, named)
+    shown, result = _projections.get(
+        (heading,),
+        (tuple(attributes), tuple(named.items()), expression.connection.dialect.name),
+        lambda: _chosen(expression, attributes, named),
+    )
+    return _block(expression.select, shown), result
+
+
+_projections: Recent[tuple[list[Shown], Heading]] = Recent()
+
+
+def _check_arguments(attributes: Sequence[Any], named: Mapping[str, Any]) -> None:
     if bad := [a for a in attributes if a is not ... and not isinstance(a, str)]:
-        raise DataJointError(f"proj takes attribute names and `...`, not {bad[0]!r:.60}.")
-    if not named:
-        key = ("proj", tuple(attributes))
-        shown, result = heading.memo(key, lambda: _chosen(heading, attributes))
-        return _block(expression.select, shown), result
-    parts = _named(expression, named)
-    for text, sql in parts.computed.items():
-        if sql.is_aggregate:
-            raise DataJointError(f"proj({text}={named[text]!r}) aggregates rows; use .aggr() for that.")
-    shown = _in_order(heading, _kept(heading, attributes, parts.renamed), parts.renamed)
-    shown += [
-        (replace(heading.by_name[old], name=new, in_key=False), old) for new, old in parts.duplicated.items()
-    ]
-    shown += [(_computed_attribute(new, sql), sql) for new, sql in parts.computed.items()]
-    _check_unique(shown)
-    return _block(expression.select, shown), heading.select({a.name: a for a, _ in shown})
-
-
-def _chosen(heading: Heading, attributes: Sequence[Any]) -> tuple[list[Shown], Heading]:
-    shown = _in_order(heading, _kept(heading, attributes, {}), {})
-    return shown, heading.select({a.name: a for a, _ in shown})
-
-
-def _named(expression: QueryExpression, named: Mapping[str, str]) -> Named:
-    known = expression.heading.by_name
-    parts = Named({}, {}, {})
+        raise DataJointError(f"give attribute names and `...`, not {bad[0]!r:.60}.")
     for new, text in named.items():
         if not _NEW_NAME.match(new):
             raise DataJointError(
@@ -70,8 +59,31 @@ def _named(expression: QueryExpression, named: Mapping[str, str]) -> Named:
             )
         if not isinstance(text, str):
             raise DataJointError(
-                f"{new}={text!r}: give the name of an attribute or an SQL expression, as a string."
+                f"{new}={text!r:.60}: give the name of an attribute or an SQL expression, as a string."
             )
+
+
+def _chosen(
+    expression: QueryExpression, attributes: Sequence[str], named: Mapping[str, str]
+) -> tuple[list[Shown], Heading]:
+    heading = expression.heading
+    parts = _named(expression, named)
+    for new, sql in parts.computed.items():
+        if sql.is_aggregate:
+            raise DataJointError(f"proj({new}={named[new]!r}) aggregates rows; use .aggr() for that.")
+    shown = _in_order(heading, _kept(heading, attributes, parts.renamed), parts.renamed)
+    shown += [
+        (replace(heading.by_name[old], name=new, in_key=False), old) for new, old in parts.duplicated.items()
+    ]
+    shown += [(_computed_attribute(new, sql), sql) for new, sql in parts.computed.items()]
+    _check_unique(shown)
+    return shown, heading.select({a.name: a for a, _ in shown})
+
+
+def _named(expression: QueryExpression, named: Mapping[str, str]) -> Named:
+    known = expression.heading.by_name
+    parts = Named({}, {}, {})
+    for new, text in named.items():
         text = text.strip()
         duplicate = _DUPLICATE.match(text)
         if text in known:
@@ -91,8 +103,6 @@ def _kept(heading: Heading, attributes: Sequence[Any], renamed: Mapping[str, lis
     for item in attributes:
         if item is ...:
             continue
-        if not isinstance(item, str):
-            raise DataJointError(f"give attribute names and `...`, not {item!r}.")
         name = item.strip()
         if not name.startswith("-"):
             kept.add(_known(heading, name))
@@ -129,7 +139,8 @@ def _in_order(heading: Heading, kept: set[str], renamed: Mapping[str, list[str]]
 
 
 def _computed_attribute(name: str, sql: UserExpression) -> Attribute:
-    return Attribute(name=name, type=None, kind=sql.kind, is_nullable=sql.is_nullable)
+    kind = "string" if sql.kind == "enum" else sql.kind
+    return Attribute(name=name, type=None, kind=kind, is_nullable=sql.is_nullable)
 
 
 def _check_unique(shown: Sequence[Shown]) -> None:
@@ -193,6 +204,35 @@ def aggregated(
     DataJointError
         Where a named attribute neither aggregates nor is the same in all rows of a group.
     """
+    _check_arguments(attributes, named)
+    grouping = _groupings.get(
+        (by, rows.heading),
+        (tuple(attributes), tuple(named.items()), rows.connection.dialect.name),
+        lambda: _grouped(by, rows, attributes, named),
+    )
+    select = rows.select
+    if not select.is_plain or select.is_distinct or not grouping.needed <= select.identities:
+        select = derived(select)
+    block = replace(select, columns=grouping.columns, group=grouping.names, has_empty_group=is_universal)
+    return block, grouping.heading
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """What an aggregation shows, what it groups by, and all names that it looks at."""
+
+    columns: tuple[Column, ...]
+    names: tuple[str, ...]
+    needed: frozenset[str]
+    heading: Heading
+
+
+_groupings: Recent[Grouping] = Recent()
+
+
+def _grouped(
+    by: Heading, rows: QueryExpression, attributes: Sequence[str], named: Mapping[str, str]
+) -> Grouping:
     parts = _named(rows, named)
     if foreign := [old for old in (*parts.renamed, *parts.duplicated.values()) if old not in by.by_name]:
         raise _not_aggregated(foreign[0], by)
@@ -208,13 +248,9 @@ def aggregated(
         group.update(dict.fromkeys(sorted(sql.names & by.attributes.keys())))
     shown += [(_computed_attribute(new, sql), sql) for new, sql in parts.computed.items()]
     _check_unique(shown)
-    select = rows.select
     needed = frozenset(group).union(*(sql.names for sql in parts.computed.values()))
-    if not select.is_plain or select.is_distinct or not needed <= select.identities:
-        select = derived(select)
-    columns = tuple(Column(a, o) for a, o in shown)
-    select = replace(select, columns=columns, group=tuple(group), has_empty_group=is_universal)
-    return select, Heading(tuple(a for a, _ in shown), lineage_available=by.lineage_available)
+    heading = Heading(tuple(a for a, _ in shown), lineage_available=by.lineage_available)
+    return Grouping(tuple(Column(a, o) for a, o in shown), tuple(group), needed, heading)
 
 
 def _not_aggregated(text: str, by: Heading) -> DataJointError:
