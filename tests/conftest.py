@@ -175,7 +175,7 @@ def redis_url(_servers: Servers) -> str:
 
 @pytest.fixture(scope="session")
 def skip_without(pytestconfig: pytest.Config) -> Callable[[str, bool], None]:
-    """Return what skips a test where a part, an extra for example, is missing, and names it in the last lines."""
+    """Return what skips a test that needs a part that is missing, and names it in the last lines."""
 
     def check(part: str, is_there: bool) -> None:
         if not is_there:
