@@ -65,7 +65,7 @@ def run(folder: DemoFolder, *, fresh: bool, kill: bool, processes: int, n_images
     from dj_workers.demo.report import Report
 
     report = Report()
-    report.line(f"Everything of this demonstration is kept in {folder.path}")
+    report.line(f"A PostgreSQL of its own, in {folder.path}, keeps all of this demonstration.")
     if fresh or kill:
         _start_over()
     pipeline = import_module(PIPELINE)
@@ -148,6 +148,11 @@ def _show(
         report.rescue(rescue)
     report.check(facts.check(pipeline))
     report.picture(folder.picture, picture.draw(pipeline, folder.picture))
+    further = {"Where the work stands, from any shell": folder.command_line("status", PIPELINE)}
+    if not kill:
+        again = folder.command_line("demo", "--folder", ".", "--kill")
+        further["What happens when a worker is killed (computes all of it again)"] = again
+    report.further(further)
 
 
 def _retry_command(folder: DemoFolder, failure: Any) -> str:

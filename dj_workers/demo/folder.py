@@ -40,6 +40,7 @@ class DemoFolder:
         settings = {
             "database": {"backend": "embedded", "embedded_path": str(path / "postgresql")},
             "jobs": {"keep_completed": True, "lease_timeout": _LEASE_S},
+            "loglevel": "WARNING",
         }
         (path / "datajoint.json").write_text(json.dumps(settings, indent=2) + "\n")
         put_aside = tuple(sorted(name for name in os.environ if name.startswith("DJ_")))

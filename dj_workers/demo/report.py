@@ -60,7 +60,7 @@ class Report:
 
     def workers(self, shares: Sequence[facts.WorkerShare], killed: str | None) -> None:
         self.head("Who computed them (host:process)")
-        table = _table("table", "worker", ">jobs", ">seconds at them", ">jobs a second")
+        table = _table("table", "worker", ">jobs", ">busy seconds", ">jobs a second")
         for share in shares:
             note = " [red]killed[/red]" if share.worker == killed else ""
             rate = f"{share.jobs_per_s:.1f}" if share.n_jobs > 1 else "-"
@@ -120,9 +120,15 @@ class Report:
         else:
             self.line("[red]No: these numbers do not add up.[/red]")
 
+    def further(self, commands: dict[str, str]) -> None:
+        self.head("Look further")
+        for what, command in commands.items():
+            self.line(f"{what}:")
+            self.command(command)
+
     def picture(self, path: Path, n_panels: int) -> None:
         self.head("The blobs drawn over the photographs")
-        self.line(f"{n_panels} panels in")
+        self.line(f"{n_panels} photographs, each with its best set, in")
         self.command(str(path))
 
 
