@@ -9,6 +9,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Convert = Callable[[Any], Any]
 _NONE = type(None)
+_DASHES = itemgetter(4, 7)
 _FLOAT32_MAX = 3.4028235677973366e38  # what rounds to the largest
 
 
@@ -78,7 +80,7 @@ def _encoded(
     types.discard(_NONE)
     kind = attribute.kind
     ready, convert = _CONVERSIONS.get(kind, (frozenset(), plain))
-    if not types <= ready:
+    if not types <= ready and not (kind == "datetime" and types == {str} and _are_canonical(values)):
         values = _converted(values, convert)
     if kind == "float" and not has_nan:
         values = _without_nan(attribute, values)
@@ -182,6 +184,16 @@ def _datetime(value: Any) -> dt.datetime | str:
     if isinstance(value, dt.date):
         return dt.datetime(value.year, value.month, value.day)
     raise TypeError("expected a datetime or 'YYYY-MM-DD HH:MM:SS'")
+
+
+def _are_canonical(values: Sequence[Any]) -> bool:
+    """Whether all texts are moments written as YYYY-MM-DD HH:MM:SS, which every server reads as it is."""
+    if None in values or set(map(len, values)) != {19} or set(map(_DASHES, values)) != {("-", "-")}:
+        return False
+    try:
+        return {moment.tzinfo for moment in map(dt.datetime.fromisoformat, values)} == {None}
+    except ValueError:
+        return False
 
 
 def _uuid(value: Any) -> UUID:

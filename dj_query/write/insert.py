@@ -135,15 +135,17 @@ def _send_group(table: Table, group: RowGroup, replace: bool, skip_duplicates: b
         return
     connection = table.connection
     dialect = connection.dialect
-    rows = list(zip(*group.columns, strict=True)) if group.fields else [()] * group.n_rows
-    if replace and any(index.is_unique for index in table.info.indexes):
-        _replace_one_by_one(table, group.fields, rows)
-        return
+    one_by_one = replace and any(index.is_unique for index in table.info.indexes)
     plain = not replace and not skip_duplicates
-    if len(rows) >= _BULK_ROWS and group.fields and (plain or not dialect.flags.has_copy):
+    can_copy = group.fields and not one_by_one and (plain or not dialect.flags.has_copy)
+    if group.n_rows >= _BULK_ROWS and can_copy:
         text = dialect.rows.copy_text(table.database, table.table_name, group.fields)
         tail = EMPTY if plain else _on_duplicate(table, group.fields, replace)
-        connection.copy_in(connection.render(text + tail).text, rows)
+        connection.copy_in(connection.render(text + tail).text, group.columns)
+        return
+    rows = list(zip(*group.columns, strict=True)) if group.fields else [()] * group.n_rows
+    if one_by_one:
+        _replace_one_by_one(table, group.fields, rows)
         return
     per_statement = max(1, _MAX_PARAMS // max(1, len(group.fields)))
     for start in range(0, len(rows), per_statement):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,8 +45,8 @@ class Session(Protocol):
     ) -> Iterator[list[Row]]:
         """Yield batches; other statements may run on the session between two of them."""
 
-    def copy_in(self, text: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Send many rows in the server's fastest way; `text` is a COPY or an INSERT with one row."""
+    def copy_in(self, text: str, columns: Sequence[Sequence[Any]]) -> int:
+        """Send many rows, by column, in the server's fastest way; `text` is a COPY or a one-row INSERT."""
 
     def is_open(self) -> bool: ...
 

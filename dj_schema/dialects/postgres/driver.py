@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -159,8 +159,10 @@ class PostgresSession:
 
     def copy_in(self, text: str, columns: Sequence[Sequence[Any]]) -> int:
         cursor = self._cursor
+        if self._deferred:
+            self.script(())
         try:
-            with cursor.copy(text) as copy:  # type: ignore[arg-type]
+            with cursor.copy(text) as copy:
                 if bulk.is_known(columns):
                     for block in bulk.blocks(columns):
                         copy.write(block)

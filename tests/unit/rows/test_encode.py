@@ -1,0 +1,74 @@
+"""What becomes of values on their way to a server, without one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dj_query.values import comparable, plain
+from dj_query.write.encode import encode_column
+from dj_schema.errors import DataError
+from dj_schema.heading import Attribute
+from dj_schema.types import parse_type
+
+
+def _attribute(type_: str, **more: Any) -> Attribute:
+    parsed = parse_type(type_)
+    return Attribute("v", parsed, parsed.kind, storage=parsed, **more)
+
+
+def _encoded(type_: str, values: list[Any], has_nan: bool = True, **more: Any) -> list[Any]:
+    return list(
+        encode_column(_attribute(type_, **more), values, lambda: [{}] * len(values), has_nan, range(7, 99))
+    )
+
+
+def test_a_column_that_is_ready_is_not_copied() -> None:
+    for type_, values in (("int32", [1, None]), ("varchar(3)", ["a", None]), ("float64", [0.5, 1])):
+        assert encode_column(_attribute(type_), values, list, True) is values
+
+
+def test_canonical_datetimes_stay_texts_and_others_become_moments() -> None:
+    texts = ["2024-01-02 03:04:05", "2024-01-02T03:04:05"]
+    assert _encoded("datetime", texts) == texts
+    assert _encoded("datetime", ["2024-01-02T03:04+05"]) == [dt.datetime(2024, 1, 1, 22, 4)]
+    assert _encoded("datetime", ["2024-W01-1T00:00:00"]) == [dt.datetime(2024, 1, 1)]
+    with pytest.raises(DataError, match="row 8"):
+        _encoded("datetime", ["2024-01-02 03:04:05", "2024-02-30 03:04:05"])
+
+
+def test_the_row_in_a_message_is_its_place() -> None:
+    with pytest.raises(DataError, match="row 9: 'abc' does not fit attribute 'v' of type varchar"):
+        _encoded("varchar(2)", ["a", None, "abc"])
+
+
+def test_nan_where_there_is_none() -> None:
+    assert _encoded("float64", [math.nan, 1.0, None], has_nan=False, is_nullable=True) == [None, 1.0, None]
+    with pytest.raises(DataError, match="NaN"):
+        _encoded("float64", [math.nan], has_nan=False)
+    with pytest.raises(DataError, match="infinity"):
+        _encoded("float64", [math.inf], has_nan=False, is_nullable=True)
+
+
+def test_numpy_scalars_are_plain_values() -> None:
+    assert plain(np.int8(3)) == 3
+    assert plain(np.datetime64("NaT")) is None
+    assert plain(np.datetime64("2024-01-02")) == dt.datetime(2024, 1, 2)
+
+
+def test_values_of_conditions_are_moments_in_utc() -> None:
+    aware = dt.datetime(2024, 1, 2, 3, tzinfo=dt.timezone(dt.timedelta(hours=5)))
+    assert comparable(_attribute("datetime"), aware) == dt.datetime(2024, 1, 1, 22)
+    for type_, wrong in (
+        ("int32", "one"),
+        ("bool", "maybe"),
+        ("uuid", "no"),
+        ("varchar(9)", "\ud800"),
+        ("bytes", "x"),
+    ):
+        with pytest.raises(DataError, match="'v'"):
+            comparable(_attribute(type_), wrong)
