@@ -19,34 +19,26 @@ def describe(connection: Connection, info: TableInfo) -> str:
 
 
 def spec_of(info: TableInfo) -> TableSpec:
-    """Return the spec of a declared table: foreign keys where their first attribute stands."""
-    by_first = {fk.pairs[0][0]: fk for fk in reversed(info.foreign_keys)}
-    inherited = {child for fk in info.foreign_keys for child, _ in fk.pairs}
-    written: set[ForeignKey] = set()
+    """Return the spec of a declared table, each foreign key where the first attribute of its own stands."""
     sections: dict[bool, list[Item]] = {True: [], False: []}
     for a in info.heading.all:
         if a.is_hidden:
             continue
-        fks = [fk for fk in info.foreign_keys if fk not in written and _is_due(fk, a.name, by_first, info)]
-        for fk in fks:
-            written.add(fk)
-            sections[_in_key(fk, info)].append(_foreign_key(fk, info))
-        if a.name not in inherited:
+        if not a.is_inherited:
             assert a.type is not None
             sections[a.in_key].append(AttributeSpec(a.name, a.type, a.default, a.comment))
+        for fk in info.foreign_keys:
+            if a.name == _place(fk, info):
+                sections[a.in_key].append(_foreign_key(fk, info))
     automatic = {tuple(c for c, _ in fk.pairs) for fk in info.foreign_keys}
     indexes = [IndexSpec(i.columns, i.is_unique) for i in info.indexes if i.columns not in automatic]
     return TableSpec(info.heading.comment, tuple(sections[True]), (*sections[False], *indexes))
 
 
-def _in_key(fk: ForeignKey, info: TableInfo) -> bool:
-    return all(info.heading.by_name[child].in_key for child, _ in fk.pairs)
-
-
-def _is_due(fk: ForeignKey, name: str, by_first: dict[str, ForeignKey], info: TableInfo) -> bool:
-    """A foreign key is written at the last of its attributes that stands in its own section."""
-    own = [c for c, _ in fk.pairs if info.heading.by_name[c].in_key == _in_key(fk, info)] or [fk.pairs[0][0]]
-    return name == own[0]
+def _place(fk: ForeignKey, info: TableInfo) -> str:
+    """Return the attribute at which a foreign key is written: below the key if one of its attributes is."""
+    secondary = [child for child, _ in fk.pairs if not info.heading.by_name[child].in_key]
+    return (secondary or [child for child, _ in fk.pairs])[0]
 
 
 def _foreign_key(fk: ForeignKey, info: TableInfo) -> ForeignKeySpec:
