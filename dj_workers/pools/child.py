@@ -80,6 +80,10 @@ class Post:
     def _note(self, event: Event) -> None:
         self._notes.append(Note.of(event))
 
+    def send(self, message: Any) -> None:
+        """Send what is no outcome."""
+        self._pipe.send(message)
+
     def report(self, table: str, outcome: Outcome) -> None:
         """Send an outcome, with the events since the last one."""
         report = Report.of(table, outcome, self._notes)

@@ -31,6 +31,14 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
+class Pass:
+    """Go over the tables once, from those that may have work, with at most so many calls of `make`."""
+
+    due: list[str]
+    n_calls: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End after the job that is running."""
 
@@ -57,6 +65,14 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """A table cannot be worked on, whatever the key."""
+
+    table: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """An event of the engine, in the parts that travel."""
 
@@ -70,9 +86,7 @@ class Note:
 
     @classmethod
     def of(cls, event: Event) -> Note:
-        return cls(
-            event.kind, event.table, event.key, event.n, event.attempt, event.worker, event.duration_s
-        )
+        return cls(event.kind, event.table, event.key, event.n, event.attempt, event.worker, event.duration_s)
 
     def event(self, error: BaseException | None = None) -> Event:
         return Event(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import socket
 import sys
 import time
 from collections import Counter, deque
@@ -15,6 +14,7 @@ from dj_jobs import claim as claims
 from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.job import Key, Outcome, Result
+from dj_jobs.keys import missing_keys
 from dj_jobs.populate import Options
 from dj_query.table import UserTable
 from dj_schema.connection import Connection
@@ -25,7 +25,8 @@ from dj_workers.pools.child import Post, Start, dump_without, load_with
 from dj_workers.pools.handle import Child
 from dj_workers.pools.messages import Claiming, Keys, Report
 from dj_workers.pools.origin import Bound, Origin, bound_classes, find, origin_of, take_over
-from dj_workers.pools.supervise import Supervisor, log
+from dj_workers.pools.rescue import after_death
+from dj_workers.pools.supervise import Supervisor
 from dj_workers.shutdown import StopRequests
 
 ChildSetup = Callable[[Connection], None]
@@ -33,7 +34,6 @@ ChildSetup = Callable[[Connection], None]
 
 _BATCH_S = 0.25  # of work is given in one go, in direct mode
 _LARGEST_BATCH = 200
-_SESSION_END_S = 10.0  # that a server may take to see that a killed process is gone
 
 
 def populate_in_processes(
@@ -100,7 +100,7 @@ def _reserved(table: Any, options: Options, processes: int) -> tuple[int, _Tasks
 
 
 def _direct(table: Any, options: Options, processes: int) -> tuple[int, _Tasks]:
-    keys = populating.missing_keys(table, options.restrictions).keys(order_by="KEY", limit=options.max_calls)
+    keys = missing_keys(table, options.restrictions).keys(order_by="KEY", limit=options.max_calls)
     most = table.connection.config.jobs.max_rescues
     return len(keys), _KeyQueue(deque(keys), processes, most, ".".join(table.table_id))
 
@@ -281,7 +281,7 @@ def _work_in_fork(post: Post, argument: tuple[UserTable, Options, int | None]) -
 def _compute(post: Post, table: Any, options: Options, replaces: int | None) -> None:
     name = ".".join(table.table_id)
     if replaces is not None and options.reserve_jobs:
-        for outcome in _after_death(table, replaces):
+        for outcome in after_death(table, replaces):
             post.report(name, outcome)
     for order in post.orders:
         if isinstance(order, Claiming):
@@ -303,23 +303,3 @@ def _keys_until_stop(post: Post, table: Any, keys: list[Key], options: Options) 
         if post.orders.should_stop():
             return
         yield from populating.run_keys(table, [key], options, post.events)
-
-
-def _after_death(table: Any, pid: int) -> Iterator[Outcome]:
-    """Wait until the engine has taken the dead process's jobs back; yield those that it has given up."""
-    jobs = table.jobs
-    of_the_dead = {"host": socket.gethostname(), "pid": pid}
-    deadline = time.monotonic() + _SESSION_END_S
-    pause_s = 0.02
-    while jobs.reserved & of_the_dead:
-        if claims.rescue(jobs):
-            continue
-        if time.monotonic() > deadline:
-            log.warning("jobs of process %d are still held by its session; they wait for their lease", pid)
-            break
-        time.sleep(pause_s)
-        pause_s = min(pause_s * 2, 0.5)
-    for row in (jobs.errors & of_the_dead).to_dicts():
-        if row["error_message"].startswith("WorkerLost"):
-            key = {name: row[name] for name in jobs.primary_key}
-            yield Outcome(key, Result.ERROR, 0.0, JobError(row["error_message"]))

@@ -64,6 +64,13 @@ class Supervisor(ABC):
     def lost(self, child: Child) -> list[tuple[str, Outcome]]:
         """Take back what a dead child had; return what became of its keys, where that is final."""
 
+    def told(self, child: Child, message: Any) -> None:
+        """Take a message that only this kind of work knows."""
+        raise TypeError(f"{message!r} is no message for {type(self).__name__}")
+
+    def became_idle(self, child: Child) -> None:  # noqa: B027  not every work has to
+        """Take note that a child has done its order, or has started."""
+
     def timeout_s(self) -> float | None:
         """Return after how long `woke` is to be called though nothing happens; None for never."""
         return None
@@ -128,7 +135,7 @@ class Supervisor(ABC):
                 log.warning("worker process %d does not end; it is killed", child.pid)
                 child.stop_by = time.monotonic() + _FAREWELL_S
                 child.kill(signal.SIGKILL)
-        if not self.is_stopping:
+        if not self.is_stopping and self.children:
             self.woke()
         return outcomes
 
@@ -165,6 +172,7 @@ class Supervisor(ABC):
         elif isinstance(message, Idle):
             child.has_started = child.is_idle = True
             self._n_failed_starts = 0
+            self.became_idle(child)
             self.give(child)
         elif isinstance(message, Bye):
             child.is_stopping = True
@@ -173,6 +181,8 @@ class Supervisor(ABC):
             child.is_stopping = True
             self._failure = self._failure or message.error.restored(message.traceback)
             self.stop()
+        else:
+            self.told(child, message)
 
     def give(self, child: Child) -> None:
         """Give an idle child its next order, or let it end where there is none."""

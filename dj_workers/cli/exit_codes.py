@@ -1,0 +1,30 @@
+"""What the exit code of `dj-worker` says."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """One for each thing that a script can do something about."""
+
+    DONE = 0, "done, or stopped as asked"
+    FAILED_JOBS = 1, "done, but jobs failed: see dj-worker errors"
+    USAGE = 2, "wrong arguments: an option, a table or a key that there is not, a table without make"
+    NO_DATABASE = 3, "the database cannot be reached, or does not let us in"
+    NO_MODULE = 4, "the module cannot be imported, or has no tables"
+    REFUSED = 5, "the database or the job engine refused what was asked"
+    AT_ONCE = 6, "stopped at once by a second signal; the running jobs were released"
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> ExitCode:
+        code = int.__new__(cls, value)
+        code._value_ = value
+        code.meaning = meaning
+        return code
+
+    @classmethod
+    def table(cls) -> str:
+        """Return the codes as text for --help."""
+        return "Exit codes:\n" + "\n".join(f"  {code.value}  {code.meaning}" for code in cls)

@@ -1,0 +1,113 @@
+"""`dj-worker`: the commands, their exit codes, how errors are shown. Each command has a file of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
+from dj_workers.cli.exit_codes import ExitCode
+from dj_workers.cli.source import ModuleError, UsageMistakeError
+
+# Imported when called, so that each starts fast: module, name, and the line that --help shows.
+_COMMANDS = {
+    "run": ("dj_workers.cli.run", "run", "Compute the tables of a pipeline until told to stop."),
+    "status": ("dj_workers.cli.status", "status", "Show how far each table is."),
+    "errors": ("dj_workers.cli.errors", "errors", "Show the jobs that failed, and why."),
+    "retry": ("dj_workers.cli.change", "retry", "Have failed jobs run again."),
+    "ignore": ("dj_workers.cli.change", "ignore", "Have a key passed over from now on."),
+    "unignore": ("dj_workers.cli.change", "unignore", "Have ignored keys run after all."),
+    "demo": ("dj_workers.demo.command", "demo", "Watch a real pipeline being computed on this machine."),
+}
+
+
+class _Commands(click.Group):
+    """Commands by name; the file of one is imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (DataJointError, ModuleError) as e:
+            if ctx.params["debug"]:
+                raise
+            click.echo(f"dj-worker: {e}", err=True)
+            sys.exit(_code_of(e))
+
+
+def _code_of(error: Exception) -> ExitCode:
+    if isinstance(error, UsageMistakeError):
+        return ExitCode.USAGE
+    if isinstance(error, (ConnectionRefusedByServerError, LostConnectionError)):
+        return ExitCode.NO_DATABASE
+    return ExitCode.NO_MODULE if isinstance(error, ModuleError) else ExitCode.REFUSED
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\n" + ExitCode.table(),
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    default="info",
+    show_default=True,
+    help="How much is logged, to stderr.",
+)
+@click.option("--debug", is_flag=True, help="Show the Python traceback of an error.")
+@click.version_option(package_name="dj-workers", prog_name="dj-worker")
+def main(log_level: str, debug: bool) -> None:
+    """Compute DataJoint pipelines, and look after their jobs.
+
+    MODULE is the pipeline: a module that can be imported from the current folder (my_lab.pipeline), or the
+    path of a file (pipeline.py). Commands that need no code also take schema:NAME, a schema of the
+    database. The server is the one of the pipeline's own settings: datajoint.json, .secrets/, or DJ_HOST,
+    DJ_USER, DJ_PASS and so on.
+
+    \b
+    Examples:
+      dj-worker run pipeline.py --processes 4          work until stopped by Ctrl-C or SIGTERM
+      dj-worker run my_lab.pipeline --once             work until nothing is left
+      dj-worker status my_lab.pipeline                 a line for each table
+      dj-worker errors my_lab.pipeline Detection --traceback
+      dj-worker retry my_lab.pipeline Detection image_id=7
+    """
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    _set_up_logging(log_level)
+
+
+def _set_up_logging(level: str) -> None:
+    """Log to stderr, each line with the process; done before a pipeline's own import finds no handler."""
+    root = logging.getLogger("datajoint")
+    root.setLevel(level.upper())
+    os.environ["DJ_LOG_LEVEL"] = level.upper()  # what the import of a pipeline, and child processes, go by
+    if not root.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        line = "%(asctime)s %(levelname)-7s [%(process)d] %(message)s"
+        handler.setFormatter(logging.Formatter(line, "%Y-%m-%d %H:%M:%S"))
+        root.addHandler(handler)
+        root.propagate = False
+
+
+if __name__ == "__main__":
+    main()

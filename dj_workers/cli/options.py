@@ -1,0 +1,53 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+module = click.argument("module", metavar="MODULE")
+as_json = click.option("--json", "is_json", is_flag=True, help="Print one JSON document, for programs.")
+
+
+def _split(_: click.Context, __: click.Parameter, value: Sequence[str]) -> list[str]:
+    return [name.strip() for item in value for name in item.split(",") if name.strip()]
+
+
+tables = click.option(
+    "--tables",
+    multiple=True,
+    metavar="A,B",
+    callback=_split,
+    help="Only these: class names, or schema.table. Repeatable.",
+)
+exclude = click.option(
+    "--exclude", multiple=True, metavar="A,B", callback=_split, help="All but these. Repeatable."
+)
+
+
+def print_json(value: Any) -> None:
+    """Print one document."""
+    click.echo(json.dumps(value, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def columns(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Return rows in columns; those with the numbers in `right` are flush right."""
+    table = [list(titles), *map(list, rows)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(titles))]
+    lines = [
+        "  ".join(
+            c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in table
+    ]
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,149 @@
+"""MODULE of the command line: a module, a file or a schema becomes tables, or an error that helps."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import click
+
+from dj_query.table import UserTable
+from dj_query.virtual import VirtualModule
+from dj_schema.connection import Connection
+from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
+from dj_schema.server_address import connection_settings
+from dj_schema.settings import Config
+from dj_workers.plan import TableClass, chosen, find_table, plan_of, tables_of
+
+SCHEMA_PREFIX = "schema:"
+
+
+class ModuleError(Exception):
+    """The module cannot be imported, or is no pipeline."""
+
+
+class UsageMistakeError(DataJointError):
+    """What was named on the command line is not there."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What MODULE stands for.
+
+    Attributes
+    ----------
+    tables : list
+        In the order of their dependencies.
+    has_code : bool
+        False for a schema, whose tables have no make.
+    """
+
+    name: str
+    tables: list[TableClass]
+    has_code: bool
+
+    def choose(self, only: Sequence[str], exclude: Sequence[str] = ()) -> list[TableClass]:
+        """Return the tables of these names, in order; all where none is named."""
+        try:
+            picked = chosen(self.tables, only, exclude)
+        except DataJointError as e:
+            raise UsageMistakeError(str(e)) from e
+        return [table for table in self.tables if table in picked]
+
+    def table(self, name: str) -> TableClass:
+        """Return one table."""
+        try:
+            return find_table(self.tables, name)
+        except DataJointError as e:
+            raise UsageMistakeError(str(e)) from e
+
+
+def load(name: str) -> Source:
+    """Find what MODULE names.
+
+    Raises
+    ------
+    ModuleError
+        Where it cannot be imported, or has no computed or imported table.
+    ConnectionRefusedByServerError
+        Where its server cannot be reached.
+    """
+    if name.startswith(SCHEMA_PREFIX):
+        module: ModuleType = _schema(name.removeprefix(SCHEMA_PREFIX))
+    else:
+        module = _imported(name)
+    tables = plan_of(tables_of(module)).tables
+    if not tables:
+        raise ModuleError(f"{name} has no computed or imported table{_why(module)}")
+    return Source(name, list(tables), not name.startswith(SCHEMA_PREFIX))
+
+
+def _why(module: ModuleType) -> str:
+    unbound = [
+        value.__name__
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, UserTable)
+        and value.__module__ == module.__name__
+        and not type.__getattribute__(value, "_is_bound")
+    ]
+    if unbound:
+        return (
+            f": {', '.join(unbound)} belong to no active schema. Name it in dj.Schema(...), or activate it."
+        )
+    return "; name the module whose classes a schema decorates."
+
+
+def _schema(name: str) -> ModuleType:
+    config = Config.load()
+    connection = Connection(connection_settings(config), config)
+    try:
+        return VirtualModule(name, name, connection=connection)
+    except (ConnectionRefusedByServerError, LostConnectionError):
+        raise
+    except DataJointError as e:
+        raise UsageMistakeError(str(e)) from e
+
+
+def _imported(name: str) -> ModuleType:
+    path = Path(name)
+    if name.endswith(".py") or "/" in name:
+        if not path.is_file():
+            raise ModuleError(f"there is no file {name}.")
+        sys.path.insert(0, str(path.resolve().parent))
+        name = path.stem
+    try:
+        return importlib.import_module(name)
+    except DataJointError as e:
+        if isinstance(e, (ConnectionRefusedByServerError, LostConnectionError)) or _in_debug():
+            raise
+        raise ModuleError(f"cannot import {name}: {_where(e)}{type(e).__name__}: {e}") from e
+    except (Exception, SystemExit) as e:
+        if _in_debug():
+            raise
+        if isinstance(e, ModuleNotFoundError) and e.name in (name, name.partition(".")[0]):
+            raise ModuleError(
+                f"there is no module {name} here. Run dj-worker in the folder that has it, or name its file."
+            ) from e
+        raise ModuleError(f"cannot import {name}: {_where(e)}{type(e).__name__}: {e}") from e
+
+
+def _in_debug() -> bool:
+    context = click.get_current_context(silent=True)
+    return bool(context and context.find_root().params.get("debug"))
+
+
+def _where(error: BaseException) -> str:
+    """The line of the user's code that failed: the last one outside of installed packages."""
+    ours = {"dj_schema", "dj_query", "dj_jobs", "dj_workers", "datajoint"}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        parts = Path(frame.filename).parts
+        if not frame.filename.startswith("<") and "site-packages" not in parts and not ours & set(parts[-4:]):
+            return f"{frame.filename}, line {frame.lineno}: "
+    return ""
