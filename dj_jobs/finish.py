@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dj_schema.connection import Connection
 
 _NULL = sql("NULL")
+_TRUE = sql("TRUE")
 
 
 def _leave_reserved(jobs: JobTable, claim: Claim, sets: Mapping[str, Sql | Param] | None) -> bool:
@@ -27,7 +28,7 @@ def _leave_reserved(jobs: JobTable, claim: Claim, sets: Mapping[str, Sql | Param
         return jobs.connection.run(text, params).n_rows == 1
     ours = sql(
         "{} AND {} = {} AND {} = {}",
-        join(" AND ", (sql("{} = {}", Ident(k), Param(v)) for k, v in claim.key.items())),
+        join(" AND ", (sql("{} = {}", Ident(k), Param(v)) for k, v in claim.key.items())) or _TRUE,
         Ident("_token"),
         Param(claim.token),
         Ident("status"),
@@ -41,7 +42,7 @@ def _leave_reserved(jobs: JobTable, claim: Claim, sets: Mapping[str, Sql | Param
 def _delete_reserved(jobs: JobTable) -> str:
     """The text that every job without a trace ends with; its values are the key and the token."""
     place = Sql(("%s",))
-    key = join(" AND ", (sql("{} = {}", Ident(k), place) for k in jobs.heading.primary_key))
+    key = join(" AND ", (sql("{} = {}", Ident(k), place) for k in jobs.heading.primary_key)) or _TRUE
     table = Ident(*jobs.table_id)
     reserved = Sql((f"'{Status.RESERVED.value}'",))
     statement = sql(
@@ -67,6 +68,8 @@ def complete(jobs: JobTable, claim: Claim, duration_s: float, *, has_rows: bool,
             "status": Param(Status.SUCCESS.value),
             "completed_time": jobs.connection.dialect.jobs.NOW,
             "duration": Param(duration_s),
+            "error_message": Param(""),  # of an attempt before this one
+            "error_stack": _NULL,
             "_is_empty": Param(not has_rows),
             "_lease_until": _NULL,
         }

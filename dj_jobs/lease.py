@@ -110,12 +110,13 @@ class LeaseKeeper:
         connection = self._connection
         names = list(keys[0])
         rows = join(", ", (sql("({})", join(", ", (Param(k[n]) for n in names))) for k in keys))
+        these = sql("({}) IN ({})", idents(names), rows) if names else sql("TRUE")
         statement = sql(
-            "UPDATE {} SET {} = {}, {} = {} WHERE ({}) IN ({}) AND {} = {} AND {} = {}",
+            "UPDATE {} SET {} = {}, {} = {} WHERE {} AND {} = {} AND {} = {}",
             Ident(*table),
             Ident("_lease_until"), connection.dialect.jobs.after(Param(self._lease_s)),
             Ident("connection_id"), Param(connection.connection_id),
-            idents(names), rows,
+            these,
             Ident("_token"), Param(token),
             Ident("status"), Param(Status.RESERVED.value),
         )  # fmt: skip

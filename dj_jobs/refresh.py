@@ -136,16 +136,15 @@ def _add(jobs: JobTable, source: QueryExpression, priority: int, delay_s: float)
     now = dialect.jobs.NOW
     due = now if not delay_s else sql("{}", dialect.jobs.after(Param(float(delay_s))))
     statement = sql(
-        "INSERT INTO {} ({}, {}, {}, {}, {}) SELECT {}, {}, {}, {}, {} FROM ({}) AS {}",
-        Ident(*jobs.table_id), idents(key),
-        Ident("status"), Ident("priority"), Ident("created_time"), Ident("scheduled_time"),
-        join(", ", (Ident("missing", k) for k in key)),
-        _literal(jobs, Status.PENDING), Param(priority), now, due,
+        "INSERT INTO {} ({}) SELECT {} FROM ({}) AS {}",
+        Ident(*jobs.table_id),
+        idents([*key, "status", "priority", "created_time", "scheduled_time"]),
+        join(", ", [*(Ident("missing", k) for k in key), _literal(Status.PENDING), Param(priority), now, due]),
         select_text(missing.select, dialect), Ident("missing"),
     )  # fmt: skip
-    return _change(jobs, statement + dialect.rows.on_duplicate(jobs.table_id, key, None))
+    return _change(jobs, statement + dialect.rows.on_duplicate(jobs.table_id, jobs.heading.key_columns, None))
 
 
-def _literal(jobs: JobTable, status: Status) -> Sql:
+def _literal(status: Status) -> Sql:
     """A state in a SELECT list, where PostgreSQL cannot tell the type of a parameter from its column."""
     return Sql((f"'{status.value}'",))

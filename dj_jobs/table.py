@@ -90,7 +90,7 @@ def job_table_info(target: TableInfo, key_in_indexes: bool) -> TableInfo:
 
 def job_key(target: TableInfo) -> list[str]:
     """Return the attributes that tell one job from another: those of the key that come from foreign keys."""
-    key = target.heading.key_columns
+    key = target.heading.primary_key  # nothing, where a table has a single row at most
     inherited = {c for fk in target.foreign_keys if all(c in key for c, _ in fk.pairs) for c, _ in fk.pairs}
     return [name for name in key if name in inherited] or key
 

@@ -74,6 +74,7 @@ class _Compiler:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
+        self._table: TableSource | None = None  # that a DELETE or an UPDATE is of
         self._n_aliases = 0
 
     def _alias(self) -> str:
@@ -186,7 +187,7 @@ class _Compiler:
     def where(self, conditions: tuple[Condition, ...], scope: Scope, table: TableSource | None = None) -> Sql:
         if not conditions:
             return EMPTY
-        self._table = table
+        self._table = table or self._table  # a block inside of the conditions has conditions too
         return sql(" WHERE {}", join(" AND ", (self.condition(c, scope) for c in conditions)))
 
     def condition(self, condition: Condition, scope: Scope) -> Sql:

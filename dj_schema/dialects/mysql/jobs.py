@@ -55,5 +55,6 @@ def claim(
     if picked:
         positions = [list(back).index(k) for k in key]
         rows = join(", ", (sql("({})", join(", ", (Param(row[i]) for i in positions))) for row in picked))
-        execute(sql("UPDATE {} SET {} WHERE ({}) IN ({})", table, sets, idents(key), rows))
+        these = sql("({}) IN ({})", idents(key), rows) if key else sql("TRUE")
+        execute(sql("UPDATE {} SET {} WHERE {}", table, sets, these))
     return picked

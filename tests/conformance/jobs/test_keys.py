@@ -1,0 +1,172 @@
+"""Keys of every kind as jobs, and key sources of every shape."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from dj_schema import errors
+
+KEYS: dict[str, tuple[str, list[Any]]] = {
+    "uuid": ("k : uuid", [uuid.UUID(int=i) for i in (1, 255, 2**127)]),
+    "text": ("k : varchar(30)", ["a", "it's", '"q" %s {} \\ `', "ü\N{GRINNING FACE}"]),
+    "char": ("k : char(3)", ["a", "abc"]),
+    "enum": ("k : enum('x', 'y z')", ["x", "y z"]),
+    "date": ("k : date", [dt.date(1999, 12, 31), dt.date(2026, 2, 28)]),
+    "datetime": ("k : datetime(6)", [dt.datetime(2026, 1, 1, 1, 2, 3, 456789), dt.datetime(1970, 1, 1)]),
+    "decimal": ("k : decimal(9, 3)", [Decimal("-1.500"), Decimal("0.001")]),
+    "bool": ("k : bool", [True, False]),
+    "int64": ("k : int64", [-(2**63), 2**63 - 1]),
+    "uint8": ("k : uint8", [0, 255]),
+    "pair": ("k : int32\n l : varchar(5)", [(1, "a"), (1, "b"), (2, "a")]),
+}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_each_key_is_computed_once(dj: Any, new_schema: Any, kind: str) -> None:
+    schema = new_schema()
+    definition, values = KEYS[kind]
+    names = [line.split(":")[0].strip() for line in definition.splitlines()]
+    context: dict[str, Any] = {}
+
+    def declare(name: str, tier: Any, text: str, **members: Any) -> Any:
+        cls = type(tier)(name, (tier,), {"definition": text, "__module__": __name__, **members})
+        context[name] = schema(cls, context=context)
+        return context[name]
+
+    parent = declare("Parent", dj.Manual, definition)
+    rows = [dict(zip(names, v if isinstance(v, tuple) else (v,), strict=True)) for v in values]
+    parent.insert(rows)
+    seen: list[Any] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        assert len(parent & key) == 1
+        seen.append(key)
+        if len(seen) == 1:
+            raise OSError("the first time")
+        self.insert1(key)
+
+    retry = dj.Retry(attempts=2, backoff=0.001)
+    child = declare("Child", dj.Computed, "-> Parent\n---\ny = 0 : int32", make=make, retry=retry)
+    assert child.populate(rows[0], reserve_jobs=True)["success"] == 1
+    assert child.populate(reserve_jobs=True)["success"] == len(rows) - 1
+    assert sorted(map(str, seen[1:])) == sorted(map(str, rows))
+    assert len(child.jobs) == 0
+    child.delete_quick()
+    seen.append(None)
+    assert child.populate()["success"] == len(rows)
+    child.delete_quick()
+    child.jobs.refresh()
+    key = rows[-1]
+    assert child.jobs.reserve(key)
+    child.jobs.error(key, "no")
+    assert child.jobs.retry(key) == 1
+    child.jobs.ignore(key)
+    assert child.jobs.ignored.to_dicts()[0].items() >= key.items()
+
+
+def test_renamed_and_several_foreign_keys(dj: Any, new_schema: Any) -> None:
+    schema = new_schema()
+
+    @schema
+    class Unit(dj.Manual):  # type: ignore[name-defined,misc]
+        definition = "unit : int32"
+
+    @schema
+    class Method(dj.Lookup):  # type: ignore[name-defined,misc]
+        definition = "method : varchar(8)"
+        contents = (("a",), ("b",))
+
+    @schema
+    class Pair(dj.Computed):  # type: ignore[name-defined,misc]
+        definition = """
+        -> Unit.proj(one='unit')
+        -> Unit.proj(other='unit')
+        -> Method
+        """
+
+        def make(self, key: dict[str, Any]) -> None:
+            self.insert1(key)
+
+    Unit.insert([(i,) for i in range(3)])
+    assert Pair.populate({"one": 1}, reserve_jobs=True)["success"] == 6
+    assert Pair.populate(Method & "method = 'a'", reserve_jobs=True)["success"] == 6
+    assert Pair.populate("one = other", {"method": "b"})["success"] == 2
+    assert Pair.populate(reserve_jobs=True)["success"] == 4
+    assert len(Pair()) == 18
+
+
+@pytest.mark.parametrize("reserve_jobs", [False, True], ids=["direct", "reserved"])
+def test_a_singleton_is_computed(dj: Any, source: Any, reserve_jobs: bool) -> None:
+    @source._schema
+    class Total(dj.Computed):  # type: ignore[name-defined,misc]
+        definition = """
+        ---
+        total : int64
+        """
+
+        @property
+        def key_source(self) -> Any:
+            return source & "x >= 0"
+
+        def make(self, key: dict[str, Any]) -> None:
+            assert key == {}
+            self.insert1({"total": sum(source.to_arrays("x").tolist())})
+
+    assert Total.populate(reserve_jobs=reserve_jobs)["success"] == 1
+    assert Total.populate(reserve_jobs=reserve_jobs)["success"] == 0
+    assert Total.fetch1("total") == 150
+    Total.delete_quick()
+    source.delete_quick()
+    assert Total.populate(reserve_jobs=reserve_jobs)["success"] == 0
+
+
+SOURCES = {
+    "restricted": lambda dj, s, t: s & "x > 10",
+    "restricted by the table itself": lambda dj, s, t: (s & "x > 10") - t,
+    "secondary attributes": lambda dj, s, t: (s & "x > 10").proj("x", twice="2 * x"),
+    "aggregated": lambda dj, s, t: dj.U("id").aggr(s, n="sum(x)") & "n > 10",
+    "restricted by an aggregation": lambda dj, s, t: s & (dj.U("id").aggr(s, n="sum(x)") & "n > 10"),
+    "joined": lambda dj, s, t: (s * s.proj(z="x")) & "z > 10",
+    "more key attributes": lambda dj, s, t: (s & "x > 10") * s.proj(other="id"),
+    "renamed": lambda dj, s, t: s.proj(old="id", n="x").proj(id="old", n="n") & "n > 10",
+    "united": lambda dj, s, t: (s & "id in (2, 3)").proj() + (s & "id in (4, 5)").proj(),
+    "a class": lambda dj, s, t: s & "id > 1",
+}
+
+
+@pytest.mark.parametrize("reserve_jobs", [False, True], ids=["direct", "reserved"])
+@pytest.mark.parametrize("shape", SOURCES)
+def test_a_key_source_of_any_shape(dj: Any, declare: Any, source: Any, shape: str, reserve_jobs: bool) -> None:
+    def make(self: Any, key: dict[str, Any]) -> None:
+        assert list(key) == ["id"]
+        self.insert1(key)
+
+    table = declare(make=make, key_source=property(lambda self: SOURCES[shape](dj, source, type(self))))
+    assert table.progress() == (4, 4)
+    assert table.populate("id < 3", reserve_jobs=reserve_jobs)["success"] == 1
+    assert table.populate(reserve_jobs=reserve_jobs)["success"] == 3
+    assert table.populate(reserve_jobs=reserve_jobs)["success"] == 0
+    assert table.to_arrays("id", order_by="id").tolist() == [2, 3, 4, 5]
+
+
+def test_secondary_attributes_of_the_key_source_restrict(declare: Any, source: Any) -> None:
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1(key)
+
+    table = declare(make=make, key_source=property(lambda self: source & "id > 0"))
+    assert table.populate("x > 40", reserve_jobs=True)["success"] == 1
+    assert table.populate("x > 30")["success"] == 1
+    assert table.populate({"x": 30}, reserve_jobs=True)["success"] == 1
+
+
+def test_a_key_source_that_lacks_an_attribute_is_refused(dj: Any, declare: Any, source: Any) -> None:
+    table = declare(make=lambda self, key: None, key_source=property(lambda self: source.proj(other="id")))
+    with pytest.raises(errors.DataJointError, match="lacks"):
+        table.populate()
+    with pytest.raises(errors.DataJointError, match="lacks"):
+        table.jobs.refresh()
