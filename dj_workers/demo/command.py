@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from dj_workers.demo.folder import PIPELINE, SCHEMA, DemoFolder
 
@@ -43,7 +44,10 @@ def demo(folder: Path, fresh: bool, kill: bool, processes: int, images: int | No
     or a part that is not installed.
     """
     _require_extras()
-    if not run(DemoFolder.enter(folder), fresh=fresh, kill=kill, processes=processes, n_images=images):
+    root = click.get_current_context().find_root()
+    is_chosen = root.get_parameter_source("log_level") is ParameterSource.COMMANDLINE
+    lab = DemoFolder.enter(folder, keep_log_level=is_chosen)
+    if not run(lab, fresh=fresh, kill=kill, processes=processes, n_images=images):
         sys.exit(1)
 
 
@@ -156,4 +160,7 @@ def _show(
 
 
 def _retry_command(folder: DemoFolder, failure: Any) -> str:
-    return folder.command_line("retry", PIPELINE, "--tables", failure.table)
+    """Name the failed jobs by what their keys have in common; `retry` leaves jobs that did not fail alone."""
+    shared = set.intersection(*(set(key.items()) for key in failure.keys))
+    pairs = [f"{name}={value}" for name, value in sorted(shared)]
+    return folder.command_line("retry", PIPELINE, failure.table, *pairs)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 PIPELINE = "dj_workers.demo.pipeline"
 SCHEMA = "demo_blobs"
-_WITHOUT_SCRIPT = "from dj_workers.cli.main import main; main()"  # run from a checkout, nothing installed
+_LOG_LEVEL = "DJ_LOG_LEVEL"
 _LEASE_S = 15  # short, so that a job of a dead worker is not missed for long
 
 
@@ -30,10 +30,15 @@ class DemoFolder:
         return self.path / "blobs.png"
 
     @classmethod
-    def enter(cls, path: Path) -> DemoFolder:
+    def enter(cls, path: Path, *, keep_log_level: bool = False) -> DemoFolder:
         """Make the folder where it is not there, and have this process and its children work in it.
 
         Settings of the user's own database are put aside: the demonstration keeps to itself.
+
+        Parameters
+        ----------
+        keep_log_level : bool
+            Follow `DJ_LOG_LEVEL`; else only warnings are logged.
         """
         path = path.expanduser().resolve()
         path.mkdir(parents=True, exist_ok=True)
@@ -43,7 +48,9 @@ class DemoFolder:
             "loglevel": "WARNING",
         }
         (path / "datajoint.json").write_text(json.dumps(settings, indent=2) + "\n")
-        put_aside = tuple(sorted(name for name in os.environ if name.startswith("DJ_")))
+        if not keep_log_level:
+            os.environ.pop(_LOG_LEVEL, None)
+        put_aside = tuple(sorted(n for n in os.environ if n.startswith("DJ_") and n != _LOG_LEVEL))
         for name in put_aside:
             del os.environ[name]
         os.chdir(path)
@@ -52,7 +59,7 @@ class DemoFolder:
     def command_line(self, *arguments: str) -> str:
         """Return a line for a shell that runs `dj-worker` on the database of this folder."""
         beside = Path(sys.executable).with_name("dj-worker")
-        program = [str(beside)] if beside.exists() else [sys.executable, "-c", _WITHOUT_SCRIPT]
+        program = [str(beside)] if beside.exists() else [sys.executable, "-m", "dj_workers.cli.main"]
         unset = [word for name in self.variables_put_aside for word in ("-u", name)]
         words = [*(["env", *unset] if unset else []), *program, *arguments]
         return f"cd {shlex.quote(str(self.path))} && {shlex.join(words)}"

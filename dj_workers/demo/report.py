@@ -81,7 +81,8 @@ class Report:
         self.line(text + (" (of the first of them):" if n > 1 else ":"))
         for line in failure.traceback.rstrip().splitlines():
             self._as_it_is(line, "dim")
-        self.line(f"To have {'it' if n == 1 else 'them'} tried again, once the input is repaired:")
+        them = "it" if n == 1 else "them"
+        self.line(f"To have {them} tried again by the next run, once the input is repaired:")
         self.command(retry_command)
 
     def rescue(self, rescue: Rescue | None) -> None:
