@@ -201,7 +201,7 @@ def declare_table(connection: Connection, info: TableInfo) -> TableInfo:
 def declare_tables(
     connection: Connection, infos: Sequence[TableInfo], index_column: IndexColumn | None = None
 ) -> list[TableInfo]:
-    """Create tables that belong together, parents first, and record their lineage: all of them or none.
+    """Create tables of one schema, parents first, and record their lineage: all of them or none.
 
     Where another process is faster, its table is taken. Where one fails, those before it are gone again.
 
@@ -222,8 +222,8 @@ def declare_tables(
         raise TransactionError(
             f"table {names} would be declared inside a transaction; declare it before that starts"
         )
-    for schema in dict.fromkeys(info.schema for info in infos):
-        create_lineage_table(connection, schema)
+    schema = infos[0].schema
+    create_lineage_table(connection, schema)
     missing = list(infos)
     for attempt in range(_MAX_ATTEMPTS):
         try:
@@ -232,10 +232,9 @@ def declare_tables(
         except (QueryError, MissingTableError) as e:
             is_taken = isinstance(e, QueryError) and e.code in connection.dialect.ddl.EXISTS_CODES
             if attempt + 1 == _MAX_ATTEMPTS or not (is_taken or isinstance(e, DeadlockError)):
-                raise _explained(e, f"table {names} of schema {infos[0].schema!r} was not declared") from e
-            for info in infos:
-                connection.catalog.forget(info.schema)
-            missing = [i for i in infos if i.name not in connection.catalog.schema(i.schema).tables]
+                raise _explained(e, f"table {names} of schema {schema!r} was not declared") from e
+            connection.catalog.forget(schema)
+            missing = [i for i in infos if i.name not in connection.catalog.table_names(schema)]
     for info in missing:
         connection.catalog.add(info, lineage_of(info))
     return [connection.catalog.table(*info.full_name) for info in infos]
@@ -262,12 +261,12 @@ def _create_all(connection: Connection, infos: Sequence[TableInfo], index_column
     ddl = connection.dialect.ddl
     if connection.dialect.flags.has_transactional_ddl:
         with connection.transaction:
-            scripts = [ddl.create_table(info, connection.execute, index_column) for info in infos]
+            scripts = ddl.create_tables(infos, connection.execute, index_column)
             record_lineage(connection, infos)
             connection.script([statement for script in scripts for statement in script])
         return
     # Each statement is committed. Lineage first, so that who sees a table sees its lineage; by hand undone.
-    scripts = [ddl.create_table(info, connection.execute, index_column) for info in infos]
+    scripts = ddl.create_tables(infos, connection.execute, index_column)
     record_lineage(connection, infos)
     created: list[TableInfo] = []
     try:

@@ -97,8 +97,10 @@ class Ddl(Protocol):
 
     def create_lineage_table(self, schema: str) -> list[Sql]: ...
 
-    def create_table(self, info: TableInfo, execute: Execute, index_column: IndexColumn) -> list[Sql]:
-        """Return the statements that declare a table; `execute` reads what is there already."""
+    def create_tables(
+        self, infos: Sequence[TableInfo], execute: Execute, index_column: IndexColumn
+    ) -> list[list[Sql]]:
+        """Return for each table of a schema what declares it; `execute` reads what is there already."""
 
     def drop_table(self, schema: str, table: str) -> list[Sql]: ...
 

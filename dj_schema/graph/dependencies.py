@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Callable, Iterable, Mapping
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from dj_schema.errors import DataJointError
+from dj_schema.names import master_of
 from dj_schema.table_info import ForeignKey, TableName
 
 if TYPE_CHECKING:
@@ -62,7 +63,10 @@ class Dependencies:
         return self.in_order(seen)
 
     def in_order(self, tables: Iterable[TableName] | None = None) -> list[TableName]:
-        """Return tables so that each comes after its parents; ties in the order of declaration.
+        """Return tables so that each comes after its parents.
+
+        Where that leaves a choice, parts come next to their master, and else the order is that in which
+        the tables were given.
 
         Raises
         ------
@@ -70,17 +74,36 @@ class Dependencies:
             Where tables depend on each other in a circle.
         """
         wanted = set(self.tables if tables is None else tables)
-        sorter: TopologicalSorter[TableName] = TopologicalSorter()
-        for table in self.tables:
-            if table in wanted:
-                sorter.add(table, *(p for p in self.parents(table) if p in wanted and p != table))
-        for table in wanted - set(self.tables):
-            sorter.add(table)
-        try:
-            return list(sorter.static_order())
-        except CycleError as e:
-            circle = " -> ".join(".".join(t) for t in e.args[1])
-            raise DataJointError(f"tables depend on each other in a circle: {circle}") from None
+        position = {table: i for i, table in enumerate([*self.tables, *sorted(wanted - set(self.tables))])}
+        above = {t: {p for p in self.parents(t) if p in wanted and p != t} for t in wanted}
+        ready = [_rank(t, position) for t in wanted if not above[t]]
+        heapify(ready)
+        ordered: list[TableName] = []
+        while ready:
+            table = heappop(ready)[-1]
+            ordered.append(table)
+            for child in self.children(table):
+                if child in above and table in above[child]:
+                    above[child].discard(table)
+                    if not above[child]:
+                        heappush(ready, _rank(child, position))
+        if len(ordered) < len(wanted):
+            raise DataJointError(
+                f"tables depend on each other in a circle: {_circle(above, wanted - set(ordered))}"
+            )
+        return ordered
+
+
+def _rank(table: TableName, position: Mapping[TableName, int]) -> tuple[bool, int, TableName]:
+    return master_of(table[1]) is None, position[table], table
+
+
+def _circle(above: Mapping[TableName, set[TableName]], stuck: set[TableName]) -> str:
+    """Walk up among the tables that never got ready until one comes again."""
+    walk = [min(stuck)]
+    while (up := min(above[walk[-1]])) not in walk:
+        walk.append(up)
+    return " -> ".join(".".join(t) for t in reversed([*walk[walk.index(up) :], up]))
 
 
 def load_dependencies(connection: Connection, schemas: Iterable[str]) -> Dependencies:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from dj_schema.definition.printer import print_item
 from dj_schema.definition.spec import CurrentTimestamp, Default, IndexSpec, Null
@@ -44,8 +45,12 @@ def create_lineage_table(schema: str) -> list[Sql]:
     ]
 
 
-def create_table(info: TableInfo, execute: Execute, index_column: IndexColumn) -> list[Sql]:
-    """Return the one statement that declares a table with its indexes and comments."""
+def create_tables(infos: Sequence[TableInfo], execute: Execute, index_column: IndexColumn) -> list[list[Sql]]:
+    """Return for each table the one statement that declares it with its indexes and comments."""
+    return [[_create_table(info, index_column)] for info in infos]
+
+
+def _create_table(info: TableInfo, index_column: IndexColumn) -> Sql:
     if len(info.heading.comment) > _MAX_TABLE_COMMENT:
         raise DefinitionError(
             f"the comment of {info.name!r} is too long.", expected=f"at most {_MAX_TABLE_COMMENT} characters"
@@ -61,7 +66,7 @@ def create_table(info: TableInfo, execute: Execute, index_column: IndexColumn) -
     lines += [_index(info, index, index_column) for index in info.indexes]
     comment = sql(" COMMENT={}", literal(info.heading.comment)) if info.heading.comment else EMPTY
     body = join(",\n  ", lines)
-    return [sql("CREATE TABLE {} (\n  {}\n) ENGINE=InnoDB{}", Ident(info.schema, info.name), body, comment)]
+    return sql("CREATE TABLE {} (\n  {}\n) ENGINE=InnoDB{}", Ident(info.schema, info.name), body, comment)
 
 
 def drop_table(schema: str, table: str) -> list[Sql]:

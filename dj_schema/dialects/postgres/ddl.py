@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dj_schema.definition.printer import print_item
 from dj_schema.definition.spec import CurrentTimestamp, Default, IndexSpec, Null
@@ -41,15 +41,22 @@ def create_lineage_table(schema: str) -> list[Sql]:
     ]
 
 
-def create_table(info: TableInfo, execute: Execute, index_column: IndexColumn) -> list[Sql]:
-    """Return the statements that declare a table, its enum types, comments and indexes."""
+def create_tables(infos: Sequence[TableInfo], execute: Execute, index_column: IndexColumn) -> list[list[Sql]]:
+    """Return for each table the statements that declare it with its enum types, comments and indexes."""
+    enums = enum_names(infos[0].schema, [a for info in infos for a in info.heading.all], execute)
+    return [_create_table(info, enums, index_column) for info in infos]
+
+
+def _create_table(
+    info: TableInfo, enums: Mapping[tuple[str, ...], str], index_column: IndexColumn
+) -> list[Sql]:
     table = Ident(info.schema, info.name)
-    enums = enum_names(info, execute)
     lines = [_column(info.schema, a, enums) for a in info.heading.all]
     if key := info.heading.key_columns:
         lines.append(sql("PRIMARY KEY ({})", idents(key)))
     lines += [foreign_key(fk) for fk in info.foreign_keys]
-    statements = [_enum_type(info.schema, name, labels) for labels, name in enums.items()]
+    own = _label_sets(info.heading.all)
+    statements = [_enum_type(info.schema, enums[labels], labels) for labels in own]
     statements.append(sql("CREATE TABLE {} (\n  {}\n)", table, join(",\n  ", lines)))
     if info.heading.comment:
         statements.append(sql("COMMENT ON TABLE {} IS {}", table, literal(info.heading.comment)))
@@ -67,24 +74,24 @@ def drop_table(schema: str, table: str) -> list[Sql]:
     return [sql("DROP TABLE {}", Ident(schema, table))]
 
 
-def _label_sets(attributes: tuple[Attribute, ...]) -> list[tuple[str, ...]]:
+def _label_sets(attributes: Sequence[Attribute]) -> list[tuple[str, ...]]:
     found = (
         a.storage.labels for a in attributes if isinstance(a.storage, CoreType) and a.storage.name == "enum"
     )
     return list(dict.fromkeys(found))
 
 
-def enum_names(info: TableInfo, execute: Execute) -> dict[tuple[str, ...], str]:
-    """Return the names of the types that a table's enums have or are to get, by labels.
+def enum_names(schema: str, attributes: Sequence[Attribute], execute: Execute) -> dict[tuple[str, ...], str]:
+    """Return the names of the types that enums of a schema have or are to get, by labels.
 
     Tables of a schema share a type. Its name is the peer's, a hash that passes over the order of the
     labels; where that name stands for other labels already, ours has their order in it.
     """
-    wanted = _label_sets(info.heading.all)
+    wanted = _label_sets(attributes)
     if not wanted:
         return {}
     names = params(shared_enum_name(labels) for labels in wanted)
-    taken = {name: tuple(labels) for name, labels in execute(sql(_ENUMS, Param(info.schema), names)).rows}
+    taken = {name: tuple(labels) for name, labels in execute(sql(_ENUMS, Param(schema), names)).rows}
     chosen: dict[tuple[str, ...], str] = {}
     for labels in wanted:
         name = shared_enum_name(labels)
