@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -46,6 +47,8 @@ def demo(folder: Path, fresh: bool, kill: bool, processes: int, images: int | No
     _require_extras()
     root = click.get_current_context().find_root()
     is_chosen = root.get_parameter_source("log_level") is ParameterSource.COMMANDLINE
+    if not is_chosen:
+        logging.getLogger("datajoint").setLevel(logging.WARNING)  # the report says what there is to say
     lab = DemoFolder.enter(folder, keep_log_level=is_chosen)
     if not run(lab, fresh=fresh, kill=kill, processes=processes, n_images=images):
         sys.exit(1)
