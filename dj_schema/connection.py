@@ -320,12 +320,19 @@ class Connection(AbstractContextManager["Connection"]):
             Also outside a transaction: what was yielded cannot be taken back.
         """
         in_transaction = self.in_transaction
+        pid = self._pid
         batches = self._exchange(lambda s: s.stream(text, params, batch_rows, in_transaction), True)
+
+        def next_batch(_: Session) -> list[Row] | None:
+            if pid != os.getpid():
+                raise LostConnectionError("this stream was begun in the parent process, and ends there")
+            return next(batches, None)
+
         try:
-            while (batch := self._exchange(lambda _: next(batches, None), False)) is not None:
+            while (batch := self._exchange(next_batch, False)) is not None:
                 yield batch
         finally:
-            if self._pid == os.getpid() and isinstance(batches, Generator):
+            if pid == os.getpid() and isinstance(batches, Generator):
                 taken = self._turn.take()
                 try:
                     batches.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -124,6 +125,7 @@ class MysqlSession:
         self._streaming: SSCursor | None = None
         self._kept: list[Row] = []
         self.id: int = connection.thread_id()
+        self._pid = os.getpid()
         self.is_mariadb = "mariadb" in str(connection.get_server_info()).lower()
 
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
@@ -181,7 +183,7 @@ class MysqlSession:
         finally:
             if self._streaming is cursor:
                 self._streaming = None
-                if not self.is_open():
+                if not self.is_open() or self._pid != os.getpid():  # a forked child must not read for its parent
                     _forget_rest(cursor)
                 cursor.close()
 

@@ -31,6 +31,7 @@ _NUMBERS: dict[int, type[QueryError]] = {
     1836: errors.AccessError,
     1370: errors.AccessError,
     1064: errors.QuerySyntaxError,
+    1046: errors.QuerySyntaxError,  # a name without its schema
     1149: errors.QuerySyntaxError,
     1305: errors.QuerySyntaxError,
     1582: errors.QuerySyntaxError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,7 @@ class PostgresSession:
         self._deferred_cursor = connection.cursor()
         self._n_ended = 0  # of transactions and savepoints, which take their cursors with them
         self.id = connection.info.backend_pid
+        self._pid = os.getpid()
 
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         cursor = self._cursor
@@ -154,7 +156,8 @@ class PostgresSession:
         finally:
             is_gone = in_transaction and n_ended != self._n_ended
             is_failed = self._connection.info.transaction_status == pq.TransactionStatus.INERROR
-            if self.is_open() and not is_gone and not is_failed:
+            is_ours = self._pid == os.getpid()  # a forked child must not speak for its parent
+            if is_ours and self.is_open() and not is_gone and not is_failed:
                 self.execute(f"CLOSE {name}", None)
 
     def copy_in(self, text: str, columns: Sequence[Sequence[Any]]) -> int:

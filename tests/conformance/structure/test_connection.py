@@ -1,0 +1,625 @@
+"""A connection: what it does when it breaks, when it is forked, and when threads share it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from dj_query.schema import Schema
+from dj_schema.connection import Connection
+from dj_schema.errors import (
+    AccessError,
+    ConnectionRefusedByServerError,
+    DataError,
+    DataJointError,
+    DeadlockError,
+    DuplicateError,
+    IntegrityError,
+    LockTimeoutError,
+    LostConnectionError,
+    MissingAttributeError,
+    MissingTableError,
+    QueryError,
+    QuerySyntaxError,
+    TransactionError,
+    UnknownAttributeError,
+)
+from dj_schema.settings import Config
+from tests.conformance.structure.tables import table_class
+from tests.conftest import make_connection
+from tests.support.servers import ServerUnderTest
+
+NewSchema = Callable[..., Schema]
+
+
+def kill(victim: Connection, killer: Connection) -> None:
+    """End a session on the server, as an administrator or a network does, and wait until it is gone."""
+    number = victim.connection_id
+    if victim.dialect.name == "postgresql":
+        killer.query("SELECT pg_terminate_backend(%s)", (number,))
+        alive = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+    else:
+        killer.query(f"KILL {number}")
+        alive = "SELECT 1 FROM information_schema.processlist WHERE id = %s"
+    while killer.query(alive, (number,)):
+        continue
+
+
+@pytest.fixture
+def other(connection: Connection) -> Any:
+    with connection.clone() as clone:
+        yield clone
+
+
+@pytest.fixture
+def table(new_schema: NewSchema, dj: ModuleType) -> Any:
+    return new_schema()(table_class(dj, "Item", "k : int32\n---\nx = null : int8"))
+
+
+# -- a session that breaks -------------------------------------------------------------------------------
+
+
+def test_a_read_is_repeated_on_a_new_session(connection: Connection, other: Connection, table: Any) -> None:
+    table.insert([{"k": 1}, {"k": 2}])
+    before = connection.connection_id
+    for read in (
+        lambda: len(table()),
+        lambda: table.to_dicts()[1]["k"],
+        lambda: connection.query("SELECT 2")[0][0],
+    ):
+        kill(connection, other)
+        assert read() == 2
+    assert connection.connection_id != before
+    assert connection.connection_id == _own_number(connection)
+
+
+def _own_number(connection: Connection) -> int:
+    text = "SELECT pg_backend_pid()" if connection.dialect.name == "postgresql" else "SELECT CONNECTION_ID()"
+    return int(connection.query(text)[0][0])
+
+
+def test_a_write_is_not_repeated_and_the_next_one_works(
+    connection: Connection, other: Connection, table: Any
+) -> None:
+    kill(connection, other)
+    with pytest.raises(LostConnectionError, match="not known"):
+        table.insert1({"k": 1})
+    table.insert1({"k": 2})
+    assert [r["k"] for r in table.to_dicts()] == [2]
+
+
+def test_a_transaction_begins_on_a_new_session(connection: Connection, other: Connection, table: Any) -> None:
+    kill(connection, other)
+    with connection.transaction:
+        table.insert1({"k": 1})
+    assert len(table()) == 1
+
+
+def test_without_reconnect_a_lost_connection_stays_lost(
+    connection: Connection, other: Connection, config: Config
+) -> None:
+    from dataclasses import replace
+
+    with Connection(replace(connection.settings, reconnect=False), config) as strict:
+        strict.ping()
+        kill(strict, other)
+        for _ in range(2):
+            with pytest.raises(LostConnectionError):
+                strict.query("SELECT 1")
+        strict.connect()
+        assert strict.query("SELECT 1") == [(1,)]
+
+
+def test_a_transaction_is_lost_as_a_whole(connection: Connection, other: Connection, table: Any) -> None:
+    def lose_it() -> None:
+        with connection.transaction:
+            table.insert1({"k": 1})
+            kill(connection, other)
+            table.insert1({"k": 2})
+
+    with pytest.raises(LostConnectionError, match="whole of it again"):
+        lose_it()
+    assert not connection.in_transaction
+    with ThreadPoolExecutor(1) as pool:  # the next thread has its turn
+        pool.submit(table.insert1, {"k": 3}).result(timeout=30)
+    with connection.transaction:
+        table.insert1({"k": 4})
+    assert sorted(r["k"] for r in table.to_dicts()) == [3, 4]
+
+
+def test_nothing_of_a_block_runs_on_its_own_after_a_loss(
+    connection: Connection, other: Connection, table: Any
+) -> None:
+    def pass_over_the_loss() -> None:
+        with connection.transaction:
+            kill(connection, other)
+            for k in (1, 2, 3):
+                with pytest.raises(LostConnectionError):
+                    table.insert1({"k": k})
+            with pytest.raises(LostConnectionError):
+                len(table())
+
+    with pytest.raises(LostConnectionError, match="nothing of it was kept"):
+        pass_over_the_loss()
+    assert len(table()) == 0
+    table.insert1({"k": 1})
+
+
+def test_a_transaction_by_hand_ends_with_its_session(
+    connection: Connection, other: Connection, table: Any
+) -> None:
+    connection.start_transaction()
+    table.insert1({"k": 1})
+    kill(connection, other)
+    with pytest.raises(LostConnectionError):
+        connection.commit_transaction()
+    assert not connection.in_transaction
+    with pytest.raises(TransactionError, match="no transaction is open"):
+        connection.cancel_transaction()
+    assert len(table()) == 0
+
+
+def test_a_stream_that_breaks_is_an_error_and_not_an_end(
+    connection: Connection, other: Connection, table: Any
+) -> None:
+    table.insert([{"k": k} for k in range(100)])
+    quote = connection.dialect.quote
+    name = f"{quote}{table().database}{quote}.{quote}item{quote}"
+    if connection.dialect.name != "postgresql":
+        pytest.skip("these servers stream on a session that is not to be seen from outside")
+    batches = connection.stream_text(f"SELECT k FROM {name}", (), 10)
+    assert len(next(batches)) == 10
+    kill(connection, other)
+    with pytest.raises(LostConnectionError):
+        list(batches)
+    assert len(table()) == 100
+
+
+# -- closing ---------------------------------------------------------------------------------------------
+
+
+def test_a_closed_connection_says_so_and_opens_again(connection: Connection) -> None:
+    connection.ping()
+    assert connection.is_connected
+    assert "connected" in repr(connection)
+    connection.close()
+    connection.close()
+    assert not connection.is_connected
+    assert "closed" in repr(connection)
+    with pytest.raises(LostConnectionError, match="was closed"):
+        connection.query("SELECT 1")
+    assert connection.connect().query("SELECT 1") == [(1,)]
+
+
+def test_a_connection_closed_by_another_thread_ends_the_transaction(
+    connection: Connection, table: Any
+) -> None:
+    def close_meanwhile() -> None:
+        with connection.transaction:
+            table.insert1({"k": 1})
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(connection.close).result(timeout=30)
+            table.insert1({"k": 2})
+
+    with pytest.raises(LostConnectionError):
+        close_meanwhile()
+    connection.connect()
+    assert len(table()) == 0
+
+
+def test_the_default_connection_is_made_anew(dj: ModuleType, connection: Connection) -> None:
+    first = dj.conn()
+    assert first is connection
+    second = dj.conn(reset=True)
+    assert second is not first
+    assert dj.conn() is second
+    assert not first.is_connected
+    assert second.query("SELECT 1") == [(1,)]
+
+
+def test_a_connection_is_a_context_manager(dj: ModuleType, server: ServerUnderTest) -> None:
+    s = server.settings
+    options = {"backend": s["backend"], "database_name": s["database_name"] or None}
+    with dj.Connection(s["host"], s["user"], s["password"], s["port"], **options) as opened:
+        assert opened.query("SELECT 1 AS one, 2 AS two", as_dict=True) == [{"one": 1, "two": 2}]
+        assert (opened.host, opened.port, opened.user) == (s["host"], s["port"], s["user"])
+    assert not opened.is_connected
+
+
+def test_settings_of_a_block_name_the_server(dj: ModuleType, server: ServerUnderTest) -> None:
+    dj.config["database.host"] = "nowhere.invalid"
+    with dj.config.override({"database.host": server.settings["host"]}), dj.Connection() as opened:
+        assert opened.query("SELECT 1") == [(1,)]
+    with pytest.raises(ConnectionRefusedByServerError, match="nowhere.invalid"):
+        dj.Connection().connect()
+
+
+def test_a_pickled_connection_is_another_session(dj: ModuleType, connection: Connection) -> None:
+    for original in (lambda: connection, lambda: dj.conn(reset=True)):
+        opened = original()
+        with pickle.loads(pickle.dumps(opened)) as copied:
+            assert copied.connection_id != opened.connection_id
+            assert copied.query("SELECT 1") == [(1,)]
+
+
+# -- transactions ----------------------------------------------------------------------------------------
+
+
+def test_a_block_that_raises_is_undone(connection: Connection, table: Any) -> None:
+    def fail() -> None:
+        with connection.transaction:
+            table.insert1({"k": 1})
+            raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        fail()
+    assert len(table()) == 0
+    assert not connection.in_transaction
+
+
+def test_an_inner_block_that_fails_keeps_the_outer_work(connection: Connection, table: Any) -> None:
+    def fail_inside() -> None:
+        with connection.transaction:
+            table.insert1({"k": 2})
+            table.insert1({"k": 1})
+
+    with connection.transaction:
+        table.insert1({"k": 1})
+        with pytest.raises(DuplicateError):
+            fail_inside()
+        with connection.transaction:
+            table.insert1({"k": 3})
+            with connection.transaction:
+                table.insert1({"k": 4})
+    assert sorted(r["k"] for r in table.to_dicts()) == [1, 3, 4]
+
+
+def test_an_error_that_is_passed_over_never_leads_to_a_silent_rollback(
+    connection: Connection, table: Any
+) -> None:
+    def pass_over() -> None:
+        with connection.transaction:
+            table.insert1({"k": 1})
+            with pytest.raises(DuplicateError):
+                table.insert1({"k": 1})
+
+    if connection.dialect.name == "postgresql":
+        with pytest.raises(TransactionError, match="nothing was committed"):
+            pass_over()
+        assert len(table()) == 0
+    else:
+        pass_over()
+        assert len(table()) == 1
+    table.insert1({"k": 9})
+
+
+def test_an_error_passed_over_in_an_inner_block_leaves_a_usable_connection(
+    connection: Connection, table: Any
+) -> None:
+    def pass_over() -> None:
+        with connection.transaction:
+            table.insert1({"k": 1})
+            with connection.transaction, pytest.raises(DuplicateError):
+                table.insert1({"k": 1})
+
+    if connection.dialect.name == "postgresql":
+        with pytest.raises(TransactionError):
+            pass_over()
+    else:
+        pass_over()
+    assert not connection.in_transaction
+    with connection.transaction:
+        table.insert1({"k": 2})
+    assert 2 in {r["k"] for r in table.to_dicts()}
+
+
+def test_two_transactions_by_hand_are_refused(connection: Connection) -> None:
+    connection.start_transaction()
+    with pytest.raises(TransactionError, match="open already"):
+        connection.start_transaction()
+    connection.commit_transaction()
+    with pytest.raises(TransactionError, match="no transaction is open"):
+        connection.commit_transaction()
+
+
+def test_a_block_whose_transaction_was_ended_inside_says_so(connection: Connection, table: Any) -> None:
+    def end_inside() -> None:
+        with connection.transaction:
+            table.insert1({"k": 1})
+            connection.commit_transaction()
+
+    with pytest.raises(TransactionError, match="inside of it"):
+        end_inside()
+    assert len(table()) == 1
+
+
+def test_the_loser_of_a_deadlock_is_rolled_back_as_a_whole(connection: Connection, table: Any) -> None:
+    table.insert([{"k": 1, "x": 0}, {"k": 2, "x": 0}])
+    both_have_one = threading.Barrier(2)
+    name = table.full_table_name
+
+    def cross(connection: Connection, first: int, second: int) -> str:
+        update = f"UPDATE {name} SET x = %s WHERE k = %s"
+        try:
+            with connection.transaction:
+                connection.query(update, (first, first))
+                both_have_one.wait(timeout=30)
+                try:
+                    connection.query(update, (first, second))
+                except DeadlockError:
+                    # whoever passes over it has nothing to commit
+                    with pytest.raises((TransactionError, LostConnectionError)):
+                        connection.query(update, (9, first))
+        except TransactionError:
+            return "lost"
+        return "won"
+
+    with connection.clone() as one, connection.clone() as two, ThreadPoolExecutor(2) as pool:
+        outcomes = [pool.submit(cross, one, 1, 2), pool.submit(cross, two, 2, 1)]
+        found = [o.result(timeout=60) for o in outcomes]
+        assert sorted(found) == ["lost", "won"]
+        for clone in (one, two):
+            assert not clone.in_transaction
+            assert clone.query("SELECT 1") == [(1,)]
+    winner = found.index("won") + 1
+    assert {r["x"] for r in table.to_dicts()} == {winner}
+
+
+# -- threads ---------------------------------------------------------------------------------------------
+
+
+def test_threads_with_transactions_wait_for_each_other(connection: Connection, table: Any) -> None:
+    inside: list[int] = []
+
+    def work(k: int) -> int:
+        with connection.transaction:
+            inside.append(k)
+            table.insert1({"k": k})
+            with connection.transaction:
+                table.insert1({"k": k + 100})
+            assert inside[-1] == k
+            return len(inside)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(work, range(12))) == list(range(1, 13))
+    assert len(table()) == 24
+
+
+def test_a_thread_does_not_get_into_the_transaction_of_another(connection: Connection, table: Any) -> None:
+    is_open, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with connection.transaction:
+            table.insert1({"k": 1})
+            is_open.set()
+            assert may_end.wait(30)
+            raise ValueError("undone")
+
+    with ThreadPoolExecutor(2) as pool:
+        holder = pool.submit(hold)
+        assert is_open.wait(30)
+        assert not connection.in_transaction
+        waiting = pool.submit(table.insert1, {"k": 2})
+        assert not waiting.done()
+        may_end.set()
+        with pytest.raises(ValueError, match="undone"):
+            holder.result(timeout=30)
+        waiting.result(timeout=30)
+    assert [r["k"] for r in table.to_dicts()] == [2]
+
+
+# -- forks -----------------------------------------------------------------------------------------------
+
+
+def _in_child(work: Callable[[], Any]) -> Any:
+    """Run in a forked child, and return what it returned."""
+    context = multiprocessing.get_context("fork")
+    results: Any = context.Queue()
+
+    def run() -> None:
+        try:
+            results.put(work())
+        except BaseException as e:
+            results.put(e)
+
+    child = context.Process(target=run)
+    child.start()
+    found = results.get(timeout=60)
+    child.join()
+    assert child.exitcode == 0
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def test_a_forked_child_has_a_session_of_its_own(connection: Connection, table: Any) -> None:
+    mine = connection.connection_id
+    stream = connection.stream_text("SELECT 1", ())
+    next(stream)
+
+    def work() -> tuple[int, int, int]:
+        nonlocal stream
+        with pytest.raises(LostConnectionError, match="parent process"):
+            next(stream)
+        del stream
+        table.insert1({"k": 1})
+        return os.getpid(), connection.connection_id, _own_number(connection)
+
+    pid, theirs, seen = _in_child(work)
+    assert pid != os.getpid()
+    assert theirs == seen != mine
+    assert connection.connection_id == mine == _own_number(connection)
+    assert len(table()) == 1
+
+
+def test_a_fork_inside_a_transaction_leaves_it_to_the_parent(connection: Connection, table: Any) -> None:
+    def leave_the_block() -> str:
+        try:
+            block.__exit__(None, None, None)
+        except TransactionError as e:
+            return str(e)
+        return "no error"
+
+    block = connection.transaction
+    with block:
+        table.insert1({"k": 1})
+        assert "parent's" in _in_child(leave_the_block)
+        assert _in_child(lambda: (connection.in_transaction, len(table()))) == (False, 0)
+        assert connection.in_transaction
+        table.insert1({"k": 2})
+    assert len(table()) == 2
+
+
+def test_a_fork_while_another_thread_holds_the_turn_does_not_hang(connection: Connection, table: Any) -> None:
+    is_open, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with connection.transaction:
+            table.insert1({"k": 1})
+            is_open.set()
+            assert may_end.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        holder = pool.submit(hold)
+        assert is_open.wait(30)
+        assert _in_child(lambda: len(table())) == 0
+        may_end.set()
+        holder.result(timeout=30)
+    assert len(table()) == 1
+
+
+# -- who is let in ---------------------------------------------------------------------------------------
+
+SECRET = "a-secret-that-nobody-may-see"
+
+
+@pytest.fixture
+def stranger(connection: Connection, server: ServerUnderTest, config: Config) -> Any:
+    """A user who may log in and nothing else."""
+    name = f"djt_{os.getpid()}_{secrets.token_hex(3)}"
+    with connection.clone() as administrator:
+        if connection.dialect.name == "postgresql":
+            names = [name]
+            administrator.query(f"CREATE ROLE {name} LOGIN PASSWORD '{SECRET}'")
+        else:  # an anonymous user of localhost would come before name@'%'
+            names = [f"{name}@'%'", f"{name}@localhost"]
+            for full in names:
+                administrator.query(f"CREATE USER {full} IDENTIFIED BY '{SECRET}'".replace("%", "%%"), ())
+        with make_connection(server, config, user=name, password=SECRET) as opened:
+            yield opened
+        for full in names:
+            kind = "ROLE" if connection.dialect.name == "postgresql" else "USER"
+            administrator.query(f"DROP {kind} {full}".replace("%", "%%"), ())
+
+
+def test_a_user_without_rights_is_told_what_is_missing(
+    stranger: Connection, connection: Connection, new_schema: NewSchema, new_schema_name: Any, dj: ModuleType
+) -> None:
+    name = new_schema_name()
+    with pytest.raises(AccessError, match=f"{stranger.user}.*may not create the schema {name!r}.*right") as e:
+        Schema(name, connection=stranger)
+    assert e.value.code
+    schema = new_schema()
+    table = schema(table_class(dj, "Item", "k : int32"))
+    free = object.__new__(dj.FreeTable)
+    free.__dict__.update(table().__dict__)
+    free._connection = stranger
+    for attempt in (lambda: len(free), lambda: free.insert1({"k": 1}), lambda: free.delete_quick()):
+        with pytest.raises(AccessError) as refused:
+            attempt()
+        assert SECRET not in str(refused.value)
+    with pytest.raises(DataJointError):
+        Schema(schema.name, connection=stranger)(table_class(dj, "Mine", "k : int32"))
+    connection.catalog.forget()
+    assert schema.list_tables() == ["item"]
+    assert SECRET not in repr(stranger) + repr(stranger.settings)
+
+
+def test_a_wrong_password_is_told_without_it(server: ServerUnderTest, config: Config) -> None:
+    wrong = make_connection(server, config, password=SECRET, user="djt_nobody")
+    with pytest.raises(
+        ConnectionRefusedByServerError, match="djt_nobody.*Check database.host, port, user"
+    ) as e:
+        wrong.connect()
+    assert SECRET not in str(e.value) + repr(e.value) + repr(wrong) + repr(wrong.settings)
+    assert SECRET not in "".join(map(str, _causes(e.value)))
+
+
+def _causes(error: BaseException | None) -> Any:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def test_a_server_that_is_down_is_named(server: ServerUnderTest, config: Config) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        down = make_connection(server, config, host="127.0.0.1", port=taken.getsockname()[1])
+        with pytest.raises(ConnectionRefusedByServerError, match=r"127\.0\.0\.1.*Check database\.host"):
+            down.query("SELECT 1")
+        assert not down.is_connected
+
+
+# -- the server's errors ---------------------------------------------------------------------------------
+
+
+def test_every_error_of_the_server_is_one_of_ours(
+    connection: Connection, new_schema: NewSchema, dj: ModuleType
+) -> None:
+    schema = new_schema()
+    context = {"Parent": schema(table_class(dj, "Parent", "p : int32\n---\nname : varchar(3)\nn : int8"))}
+    schema(table_class(dj, "Child", "-> Parent\n---\ne : enum('a','b')\nd : date"), context=context)
+    s = schema.name
+    connection.query(f"INSERT INTO {s}.parent VALUES (1, 'a', 1)")
+    connection.query(f"INSERT INTO {s}.child VALUES (1, 'a', '2020-01-01')")
+    cases: list[tuple[str, type[Exception]]] = [
+        (f"INSERT INTO {s}.parent VALUES (1, 'b', 1)", DuplicateError),
+        (f"INSERT INTO {s}.child VALUES (2, 'a', '2020-01-01')", IntegrityError),
+        (f"DELETE FROM {s}.parent", IntegrityError),
+        (f"DROP TABLE {s}.parent", IntegrityError),
+        (f"INSERT INTO {s}.parent (p, name, n) VALUES (2, NULL, 1)", MissingAttributeError),
+        (f"INSERT INTO {s}.parent (p) VALUES (2)", MissingAttributeError),
+        (f"INSERT INTO {s}.parent VALUES (2, 'too long', 1)", DataError),
+        (f"INSERT INTO {s}.parent VALUES (2, 'a', 200)", DataError),
+        (f"INSERT INTO {s}.parent VALUES (99999999999, 'a', 1)", DataError),
+        (f"INSERT INTO {s}.child VALUES (1, 'z', '2020-01-01')", DataError),
+        (f"INSERT INTO {s}.child VALUES (1, 'a', '2020-13-01')", DataError),
+        (f"SELECT nothing FROM {s}.parent", UnknownAttributeError),
+        (f"SELECT * FROM {s}.nothing", MissingTableError),
+        ("SELECT * FROM djt_no_such_schema.nothing", MissingTableError),
+        ("SELEC 1", QuerySyntaxError),
+        ("SELECT no_such_function(1)", QuerySyntaxError),
+        ("SELECT (SELECT 1 UNION SELECT 2)", QueryError),
+        (f"CREATE TABLE {s}.parent (p int)", QueryError),
+    ]
+    for statement, kind in cases:
+        with pytest.raises(kind) as e:
+            connection.query(statement)
+        assert type(e.value).__module__ == "dj_schema.errors", statement
+        if isinstance(e.value, QueryError):
+            assert e.value.code
+            assert e.value.statement == statement
+    assert connection.query("SELECT 1") == [(1,)]
+
+
+def test_a_lock_that_is_not_granted_is_a_lock_timeout(
+    connection: Connection, other: Connection, table: Any
+) -> None:
+    table.insert1({"k": 1})
+    is_postgres = connection.dialect.name == "postgresql"
+    other.query("SET lock_timeout = '50ms'" if is_postgres else "SET innodb_lock_wait_timeout = 1")
+    with connection.transaction:
+        connection.query(f"UPDATE {table.full_table_name} SET x = 1")
+        with pytest.raises(LockTimeoutError):
+            other.query(f"UPDATE {table.full_table_name} SET x = 2")
