@@ -1,0 +1,393 @@
+"""Several workers on one job table: each key once; workers that die, stop, or lose their connection."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dj_jobs import claim as claims
+from dj_jobs.events import Event, Events
+from dj_jobs.job import Worker
+from dj_jobs.populate import Options, reserved
+from dj_query.table import FreeTable
+from dj_schema.connection import Connection
+from dj_schema.errors import LostConnectionError
+from dj_schema.sql import Ident, Param, sql
+from tests.support.servers import ServerUnderTest
+
+N_WORKERS = 8
+ROOT = Path(__file__).parents[3]
+
+
+def states(table: Any) -> dict[str, int]:
+    return {name: n for name, n in table.jobs.progress().items() if n and name != "total"}
+
+
+def jobs_on(connection: Connection, table: Any) -> Any:
+    """Return the jobs of a table on another connection."""
+    from dj_jobs.table import JobTable
+
+    return JobTable.of_target(FreeTable.at(connection, *table.table_id))
+
+
+def kill(connection: Connection, session: int) -> None:
+    """End a session in the server."""
+    if connection.settings.backend == "mysql":
+        connection.query(f"KILL {int(session)}")
+    else:
+        connection.query("SELECT pg_terminate_backend(%s)", [session])
+
+
+@pytest.fixture
+def at_once(connection: Connection) -> Any:
+    """Return what runs a function in several threads at once, each with a connection of its own."""
+
+    def run(function: Callable[[Connection], Any], n: int = N_WORKERS) -> list[Any]:
+        barrier = threading.Barrier(n)
+
+        def one(_: int) -> Any:
+            with connection.clone() as own:
+                own.connect()
+                barrier.wait(30)
+                return function(own)
+
+        with ThreadPoolExecutor(n) as pool:
+            return list(pool.map(one, range(n)))
+
+    return run
+
+
+def test_eight_workers_claim_each_job_once(result: Any, source: Any, at_once: Any) -> None:
+    source.insert({"id": i} for i in range(6, 500))
+    assert result.jobs.refresh()["added"] == 500
+
+    def work(connection: Connection) -> list[int]:
+        jobs = jobs_on(connection, result)
+        mine: list[int] = []
+        while claimed := claims.claim(jobs, Worker.of_this_process(), 7):
+            mine += [claim.key["id"] for claim in claimed]
+        return mine
+
+    taken = Counter(key for mine in at_once(work) for key in mine)
+    assert taken == Counter(range(500))
+    assert states(result) == {"reserved": 500}
+
+
+def test_eight_workers_refresh_at_once(result: Any, source: Any, at_once: Any) -> None:
+    source.insert({"id": i} for i in range(6, 300))
+    _ = result.jobs
+
+    def work(connection: Connection) -> int:
+        target = result()
+        target._connection = connection
+        return int(target.jobs.refresh()["added"])
+
+    assert sum(at_once(work)) == 300
+    assert states(result) == {"pending": 300}
+
+
+def test_eight_workers_make_the_job_table_at_once(result: Any, at_once: Any) -> None:
+    assert at_once(lambda connection: len(jobs_on(connection, result))) == [0] * N_WORKERS
+
+
+SCRIPT = """
+import datajoint as dj, os, sys, time
+
+schema = dj.Schema({schema!r})
+
+@schema
+class Source(dj.Manual):
+    definition = '''
+    id : int32
+    ---
+    x = 0 : int32
+    '''
+
+@schema
+class Result(dj.Computed):
+    definition = '''
+    -> Source
+    ---
+    y = 0 : int64
+    '''
+
+    def make(self, key):
+        {make}
+
+{then}
+"""
+
+
+@pytest.fixture
+def start(source: Any, result: Any) -> Any:
+    """Return what starts a process that declares the pipeline with a `make` of its own."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(make: str, then: str = "print(Result.populate(reserve_jobs=True), flush=True)", **env: str) -> Any:
+        code = SCRIPT.format(
+            schema=source.database, make=textwrap.indent(textwrap.dedent(make), " " * 8).strip(), then=then
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            assert stream is not None
+            stream.close()
+
+
+def test_processes_compute_each_key_once(result: Any, source: Any, start: Any) -> None:
+    source.insert({"id": i} for i in range(6, 300))
+    processes = [start("self.insert1({**key, 'y': os.getpid()})") for _ in range(4)]
+    done = [eval(p.communicate(timeout=60)[0]) for p in processes]
+    assert sum(d["success"] for d in done) == 300
+    assert all(not d["error"] and not d["skip"] for d in done)
+    assert len(result) == 300
+    assert len(result.jobs) == 0
+
+
+def test_the_key_of_a_killed_worker_is_rescued_at_once(result: Any, start: Any) -> None:
+    victim = start("self.insert1(key); print(key['id'], flush=True); time.sleep(600)")
+    key = int(victim.stdout.readline())
+    assert (result.jobs & {"id": key}).fetch1("status") == "reserved"
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    wait_until_session_ends(result, key)
+    assert result.populate(reserve_jobs=True)["success"] == 6
+    assert len(result.jobs) == 0
+    assert len(result) == 6
+
+
+def wait_until_session_ends(table: Any, key: int) -> None:
+    connection = table.connection
+    session = (table.jobs & {"id": key}).fetch1("connection_id")
+    live = connection.dialect.jobs.LIVE_SESSIONS
+    while True:
+        known = {int(row[0]) for row in connection.execute(live, is_read=True).rows}
+        if session not in known:
+            return
+
+
+def expire(table: Any) -> None:
+    """Let all leases have ended a while ago."""
+    past = table.connection.dialect.jobs.after(Param(-5.0))
+    jobs = table.jobs
+    jobs.connection.execute(
+        sql("UPDATE {} SET {} = {} WHERE status = 'reserved'", Ident(*jobs.table_id), Ident("_lease_until"), past)
+    )
+
+
+def test_a_lease_that_ended_is_rescued_and_its_owner_is_fenced_off(declare: Any, connection: Connection) -> None:
+    calls: list[int] = []
+    events: list[Event] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key["id"])
+        self.insert1({**key, "y": len(calls)})
+        if len(calls) == 1:
+            jobs = jobs_on(other, table)  # another worker, while the first one sleeps
+            expire_on(other, jobs)
+            assert claims.rescue(jobs) == 1
+            assert len(claims.claim(jobs, Worker("other", "there", 1), 1)) == 1
+
+    table = declare(make=make)
+    with connection.clone() as other:
+        outcomes = list(reserved(table(), Options(restrictions=({"id": 1},)), Events(events.append)))
+        assert [o.result for o in outcomes] == ["lost"]
+        assert "fenced" in [e.kind for e in events]
+        assert len(table) == 0
+        assert states(table) == {"reserved": 1}
+    wait_until_session_ends(table, 1)
+    assert table.populate({"id": 1}, reserve_jobs=True)["success"] == 1
+    assert table.fetch1("y") == 2
+
+
+def expire_on(connection: Connection, jobs: Any) -> None:
+    past = connection.dialect.jobs.after(Param(-5.0))
+    connection.execute(sql("UPDATE {} SET {} = {}", Ident(*jobs.table_id), Ident("_lease_until"), past))
+
+
+def test_a_key_that_kills_its_workers_becomes_an_error(result: Any, connection: Connection) -> None:
+    jobs = result.jobs
+    jobs.refresh({"id": 1})
+    with connection.config.override(jobs={"max_rescues": 2}):
+        for _ in range(2):
+            assert len(claims.claim(jobs, Worker("w", "h", 1), 1)) == 1
+            expire_on(connection, jobs)
+            assert claims.rescue(jobs) == 1
+            assert states(result) == {"pending": 1}
+        assert claims.claim(jobs, Worker("w", "h", 1), 1)[0].attempt == 3
+        expire_on(connection, jobs)
+        assert claims.rescue(jobs) == 1
+    assert states(result) == {"error": 1}
+    assert "died 3 times" in jobs.errors.fetch1("error_message")
+    assert jobs.retry() == 1
+    assert result.populate(reserve_jobs=True)["success"] == 6
+
+
+def test_a_lease_is_renewed_while_make_runs(declare: Any, connection: Connection) -> None:
+    def make(self: Any, key: dict[str, Any]) -> None:
+        with connection.clone() as other:
+            jobs = jobs_on(other, table)
+            before = (jobs & key).fetch1("_lease_until")
+            session = (jobs & key).fetch1("connection_id")
+            while (jobs & key).fetch1("_lease_until") == before:
+                continue
+            assert (jobs & key).fetch1("connection_id") != session  # that of the thread that renews
+            assert claims.rescue(jobs) == 0
+        self.insert1(key)
+
+    table = declare(make=make)
+    with connection.config.override(jobs={"lease_timeout": 0.6}):
+        assert table.populate({"id": 1}, reserve_jobs=True)["success"] == 1
+
+
+def test_jobs_that_wait_behind_a_long_one_go_back(declare: Any, connection: Connection) -> None:
+    order: list[int] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        order.append(key["id"])
+        if key["id"] == 3:  # the batches before were of short jobs
+            with connection.clone() as other:
+                jobs = jobs_on(other, table)
+                while (jobs & {"id": 4}).fetch1("status") != "pending":
+                    continue
+        self.insert1(key)
+
+    table = declare(make=make)
+    with connection.config.override(jobs={"lease_timeout": 0.6}):
+        assert table.populate(reserve_jobs=True)["success"] == 6
+    assert sorted(order) == list(range(6))
+    assert len(table.jobs) == 0
+
+
+@pytest.mark.parametrize("where", ["before the row", "after the row"])
+@pytest.mark.parametrize("group_commit_s", [1e-9, 5.0])
+def test_a_connection_lost_in_make_is_no_error_of_the_key(
+    declare: Any, connection: Connection, where: str, group_commit_s: float
+) -> None:
+    calls: list[int] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key["id"])
+        if where == "after the row":
+            self.insert1(key)
+        if calls.count(2) == 1 and key["id"] == 2:
+            with connection.clone() as other:
+                kill(other, connection.connection_id)
+        if where == "before the row":
+            self.insert1(key)
+
+    table = declare(make=make)
+    with connection.config.override(jobs={"group_commit_s": group_commit_s}):
+        done = table.populate(reserve_jobs=True)
+    assert (done["success"], done["error"]) == (6, 0)
+    assert len(table) == 6
+    assert len(table.jobs) == 0
+
+
+def test_a_connection_lost_while_it_computes_is_opened_again(declare: Any, source: Any, connection: Connection) -> None:
+    def make(self: Any, key: dict[str, Any]) -> Any:
+        yield (source & key).fetch1("x")
+        with connection.clone() as other:
+            kill(other, connection.connection_id)
+        yield
+        self.insert1(key)
+
+    table = declare(make=make)
+    done = table.populate(reserve_jobs=True)
+    assert (done["success"], done["error"]) == (6, 0)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("answer", ["lost after the commit", "lost before the commit"])
+def test_an_answer_to_commit_that_is_lost_is_looked_up(
+    declare: Any, connection: Connection, monkeypatch: pytest.MonkeyPatch, kept: bool, answer: str
+) -> None:
+    """The session breaks at COMMIT, on either side of the server's doing."""
+    calls: list[int] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key["id"])
+        self.insert1(key)
+        cut.append(True)
+
+    table = declare(make=make)
+    table.jobs.refresh({"id": 1})
+    cut: list[bool] = []
+    session = connection.session()
+    kind = type(session)
+    execute = kind.execute
+
+    def execute_and_cut(self: Any, text: str, params: Any) -> Any:
+        if text == "COMMIT" and cut and self is session:
+            cut.clear()
+            if answer == "lost after the commit":
+                execute(self, text, params)
+            self.close()
+            raise LostConnectionError("cut")
+        return execute(self, text, params)
+
+    monkeypatch.setattr(kind, "execute", execute_and_cut)
+    with connection.config.override(jobs={"keep_completed": kept}):
+        done = table.populate(reserve_jobs=True, refresh=False)
+    assert (done["success"], done["error"]) == (1, 0)
+    assert calls == [1] * (1 if answer == "lost after the commit" else 2)
+    assert states(table) == ({"success": 1} if kept else {})
+    assert len(table) == 1
+
+
+def test_a_row_of_another_program_ends_the_job(declare: Any, connection: Connection) -> None:
+    def make(self: Any, key: dict[str, Any]) -> None:
+        with connection.clone() as other:
+            FreeTable.at(other, *table.table_id).insert1({**key, "y": 7}, allow_direct_insert=True)
+        self.insert1(key)
+
+    table = declare(make=make)
+    done = table.populate(reserve_jobs=True)
+    assert (done["success"], done["skip"], done["error"]) == (0, 6, 0)
+    assert set(table.to_arrays("y").tolist()) == {7}
+    assert len(table.jobs) == 0
+
+
+def test_a_stopped_worker_that_continues_writes_nothing(
+    result: Any, start: Any, connection: Connection, server: ServerUnderTest
+) -> None:
+    sleeper = start(
+        "self.insert1({**key, 'y': -1}); print(key['id'], flush=True); sys.stdin.readline()",
+        then="from dj_jobs.populate import Options, reserved; from dj_jobs.events import Events\n"
+        "print([str(o.result) for o in reserved(Result(), Options(restrictions=({'id': 1},)), Events())], flush=True)",
+    )
+    assert int(sleeper.stdout.readline()) == 1
+    os.kill(sleeper.pid, signal.SIGSTOP)
+    jobs = result.jobs
+    expire(result)
+    assert claims.rescue(jobs) == 1
+    (mine,) = claims.claim(jobs & {"id": 1}, Worker.of_this_process(), 1)
+    os.kill(sleeper.pid, signal.SIGCONT)
+    out, _ = sleeper.communicate("go on\n", timeout=60)
+    assert out.strip() == "['lost']"
+    assert len(result) == 0
+    assert (jobs & {"id": 1}).fetch1("_token") == mine.token
