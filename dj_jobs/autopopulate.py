@@ -57,7 +57,7 @@ class AutoPopulate(UserTable):
     @property
     def jobs(self) -> JobTable:
         """The jobs of this table; the job table is made at first use."""
-        return JobTable.of(self)
+        return JobTable.of_target(self)
 
     def progress(self, *restrictions: Any, display: bool = False) -> tuple[int, int]:
         """Return how many keys remain, and how many there are in all."""

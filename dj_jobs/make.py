@@ -50,7 +50,8 @@ def make_once(table: Table, key: Mapping[str, Any], make_kwargs: Mapping[str, An
     InputChangedError
         Where what was fetched is no longer what the database holds; nothing was inserted.
     """
-    form = form_of(type(table))
+    kind: Any = type(table)
+    form = form_of(kind)
     if form is Form.THREE_PARTS:
         return _three_part(table, dict(key), dict(make_kwargs), finish)
     if form is Form.GENERATOR:

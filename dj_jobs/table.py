@@ -105,7 +105,7 @@ class JobTable(FreeTable):
     _target: Table
 
     @classmethod
-    def of(cls, target: Table) -> JobTable:
+    def of_target(cls, target: Table) -> JobTable:
         """Return the jobs of a table, declaring the job table where it is not there."""
         connection = target.connection
         known = connection.catalog.schema(target.database).tables.get(job_table_name(target.table_name))
@@ -242,7 +242,7 @@ class JobTable(FreeTable):
             raise JobError(f"the key of a job of {self.target.full_table_name} needs {missing} too.")
         return {k: key[k] for k in self.heading.primary_key}
 
-    def delete(self, *_: Any, **__: Any) -> int:  # type: ignore[override]
+    def delete(self, *_: Any, **__: Any) -> int:
         """Delete these jobs, without a question; their keys are added again by the next refresh."""
         n = self.delete_quick(get_count=True)
         return n or 0

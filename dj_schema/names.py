@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from functools import lru_cache
 
 from dj_schema.errors import DefinitionError
 
@@ -71,11 +72,13 @@ def table_name_of(class_name: str, tier: Tier, master: str | None = None) -> str
     return name
 
 
+@lru_cache(maxsize=4096)
 def tier_of(table_name: str) -> Tier | None:
     """The tier that a name in the database tells, or None for a name that is not ours."""
     return next((tier for tier, pattern in _PATTERNS if pattern.fullmatch(table_name)), None)
 
 
+@lru_cache(maxsize=4096)
 def master_of(table_name: str) -> str | None:
     """The table name of a part's master, or None for a table that is no part."""
     match = _PATTERNS[1][1].fullmatch(table_name)

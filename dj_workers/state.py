@@ -45,7 +45,7 @@ def job_table_of(table: Any) -> JobTable | None:
     """Return the jobs of a table, or None where it has never had any."""
     if job_table_name(table.table_name) not in table.connection.catalog.table_names(table.database):
         return None
-    return JobTable.of(table)
+    return JobTable.of_target(table)
 
 
 def state_of(table: Any) -> TableState:

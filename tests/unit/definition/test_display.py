@@ -17,7 +17,7 @@ def test_a_heading_is_shown_in_columns_without_hidden_attributes():
             attribute("weight", "decimal(4,1)", is_nullable=True, default=Null()),
             attribute("name", "varchar(20)", default=Literal("")),
             Attribute("age", None, "int"),
-            attribute("_job_version", "varchar(64)"),
+            attribute("_job_version", "varchar(64)", is_hidden=True),
         ),
         "Animals",
     )
