@@ -9,7 +9,9 @@ import click
 @click.option("-u", "--user", help="Database user.")
 @click.option("-p", "--password", help="Database password; DJ_PASS keeps it off the command line.")
 @click.option("-h", "--host", help="Database host.")
-@click.option("-s", "--schemas", multiple=True, metavar="SCHEMA:NAME", help="Open SCHEMA as module NAME; repeatable.")
+@click.option(
+    "-s", "--schemas", multiple=True, metavar="SCHEMA:NAME", help="Open SCHEMA as module NAME; repeatable."
+)
 @click.version_option(package_name="dj-workers")
 def main(user: str | None, password: str | None, host: str | None, schemas: tuple[str, ...]) -> None:
     """Open a Python shell with DataJoint."""

@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import Any, Literal
 
-from dj_jobs.autopopulate import Computed, Imported, set_process_runner
+from dj_jobs.autopopulate import set_process_runner
 from dj_query.schema import Schema as _Schema
 from dj_query.schema import VirtualModule as _VirtualModule
 from dj_query.table import FreeTable as _FreeTable
@@ -107,7 +107,9 @@ def conn(
         opened.connect()
         _connection = opened
     elif host is not None and host != _connection.settings.host:
-        raise DataJointError(f"connected to {_connection.settings.host!r} already; dj.conn(..., reset=True) changes that.")
+        raise DataJointError(
+            f"connected to {_connection.settings.host!r} already; dj.conn(..., reset=True) changes that."
+        )
     return _connection
 
 
@@ -124,7 +126,7 @@ schema = Schema
 
 
 class FreeTable(_FreeTable):
-    """A table by its full name: ``dj.FreeTable("lab.session")`` or ``dj.FreeTable(connection, "lab.session")``."""
+    """A table by its full name, ``dj.FreeTable("lab.session")``, on the default connection or a given one."""
 
     def __init__(self, *args: Any) -> None:
         if len(args) == 1:

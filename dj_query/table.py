@@ -57,7 +57,7 @@ class MakeScope:
             if field in self.key and any(v != self.key[field] for v in column):
                 other = next(v for v in column if v != self.key[field])
                 raise ForeignKeyOfMakeError(
-                    f"make was called for {field}={self.key[field]!r} and inserts a row with {field}={other!r} "
+                    f"make was called for {field}={self.key[field]!r} and inserts a row of {field}={other!r} "
                     f"into {'.'.join(table)}; insert rows of the given key only, as in {{**key, ...}}."
                 )
         self.has_rows = self.has_rows or table == self.master
@@ -240,7 +240,7 @@ class Table(QueryExpression):
         if part_integrity == "enforce" and self.info.tier is Tier.PART:
             raise DataJointError(
                 "Cannot delete from a Part directly. Delete from the master instead, or use "
-                "part_integrity='ignore' to break integrity, or part_integrity='cascade' to delete the master too."
+                "part_integrity='ignore' to break integrity, or 'cascade' to delete the master too."
             )
         ask = self.connection.config.safemode if prompt is None else prompt
         if not transaction and not self.connection.in_transaction and ask:
@@ -265,7 +265,7 @@ class Table(QueryExpression):
             raise DataJointError("a restricted table cannot be dropped; drop the table class itself.")
         if self.info.tier is Tier.PART and part_integrity != "ignore":
             raise DataJointError(
-                "Cannot drop a Part directly. Drop the master instead, or use part_integrity='ignore' to force."
+                "Cannot drop a Part directly. Drop the master, or use part_integrity='ignore' to force."
             )
         graph = load_dependencies(self.connection, [self.database])
         doomed = graph.descendants(self.table_id)
@@ -285,7 +285,7 @@ class Table(QueryExpression):
         """Return the definition that declares this table."""
         text = describe(self.connection, self.info)
         if printout:
-            print(text)
+            print(text)  # noqa: T201 - what was asked for
         return text
 
     def parents(self, as_objects: bool = False) -> list[Any]:
@@ -334,9 +334,9 @@ def _no_context() -> Iterator[None]:
 
 
 def _confirmed(verb: str, counts: dict[TableName, int]) -> bool:
-    print(f"{verb}:")
+    print(f"{verb}:")  # noqa: T201 - a question to the user
     for (schema, name), n in counts.items():
-        print(f"  {n} rows from {schema}.{name}")
+        print(f"  {n} rows from {schema}.{name}")  # noqa: T201
     return input("Proceed? [yes, No]: ").strip().lower() == "yes"
 
 
@@ -377,10 +377,8 @@ class TableMeta(type):
         # What an instance offers, a declared class offers too; private names and the class's own data stay.
         if name[0] != "_" and type.__getattribute__(cls, "_is_bound"):
             found = type.__getattribute__(cls, name)
-            if isinstance(found, property) or (callable(found) and not isinstance(found, type)):
-                if not isinstance(found, (classmethod, staticmethod)) and not hasattr(found, "__self__"):
-                    return getattr(cls(), name)
-            return found
+            is_method = callable(found) and not isinstance(found, type) and not hasattr(found, "__self__")
+            return getattr(cls(), name) if is_method or isinstance(found, property) else found
         return type.__getattribute__(cls, name)
 
     def __and__(cls, other: Any) -> Any:

@@ -14,4 +14,6 @@ def base_select(info: TableInfo) -> Select:
 
 def _base_select(info: TableInfo) -> Select:
     names = frozenset(a.name for a in info.heading.all)
-    return Select(TableSource(info.schema, info.name, names), tuple(Column(a, a.name) for a in info.heading.all))
+    return Select(
+        TableSource(info.schema, info.name, names), tuple(Column(a, a.name) for a in info.heading.all)
+    )

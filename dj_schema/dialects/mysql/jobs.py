@@ -37,7 +37,7 @@ def claim(
     sets: Sql,
     back: Sequence[str],
 ) -> list[Row]:
-    """Take up to `n` rows that nobody else is taking, in order, and return the columns `back` of each as they were.
+    """Take up to `n` rows that nobody else is taking, in order; return the columns `back` as they were.
 
     A locked read and an update, to be run in one short transaction: these servers cannot return
     the rows of an UPDATE.
@@ -50,7 +50,7 @@ def claim(
             wanted,
             order,
             Param(n),
-        )  # fmt: skip
+        )
     ).rows
     if picked:
         positions = [list(back).index(k) for k in key]

@@ -36,7 +36,7 @@ def claim(
     sets: Sql,
     back: Sequence[str],
 ) -> list[Row]:
-    """Take up to `n` rows that nobody else is taking, in order, and return the columns `back` of each as they were.
+    """Take up to `n` rows that nobody else is taking, in order; return the columns `back` as they were.
 
     One statement: the rows are locked, marked and returned at once; those that others hold are passed over.
     """
@@ -46,8 +46,17 @@ def claim(
     picked = join(", ", (sql("{} AS {}", Ident(b), Ident(name)) for b, name in old.items()))
     columns = join(", ", (sql("picked.{}", Ident(name)) for name in old.values()))
     statement = sql(
-        "WITH picked AS MATERIALIZED (SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT {} FOR UPDATE SKIP LOCKED) "
+        "WITH picked AS MATERIALIZED (SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT {} "
+        "FOR UPDATE SKIP LOCKED) "
         "UPDATE {} AS j SET {} FROM picked WHERE {} RETURNING {}",
-        picked, table, wanted, order, Param(n), table, sets, same, columns,
-    )  # fmt: skip
+        picked,
+        table,
+        wanted,
+        order,
+        Param(n),
+        table,
+        sets,
+        same,
+        columns,
+    )
     return execute(statement).rows
