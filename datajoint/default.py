@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import Any, Literal
 
-from dj_jobs.autopopulate import set_process_runner
+from dj_jobs.autopopulate import Computed, Imported, set_process_runner
 from dj_query.schema import Schema as _Schema
 from dj_query.schema import VirtualModule as _VirtualModule
 from dj_query.table import FreeTable as _FreeTable
@@ -14,6 +14,21 @@ from dj_schema.connection import Connection as _Connection
 from dj_schema.errors import DataJointError
 from dj_schema.server_address import connection_settings
 from dj_schema.settings import Config
+
+__all__ = [
+    "Computed",
+    "Connection",
+    "FreeTable",
+    "Imported",
+    "Schema",
+    "VirtualModule",
+    "config",
+    "conn",
+    "list_schemas",
+    "logger",
+    "schema",
+    "virtual_schema",
+]
 
 logger = logging.getLogger("datajoint")
 config = Config.load()
