@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dj_schema.dialects.base import Dialect
 
 Decoder = Callable[[Any], Any]
+_MOST_PLANS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,8 @@ def plan_of(expression: QueryExpression, names: tuple[str, ...] | None = None) -
     if kept is None:
         narrowed = narrowed_to(select, heading.names if names is None else names)
         text, _ = expression.connection.render(fetch_text(narrowed, expression.connection.dialect))
+        if len(memo) >= _MOST_PLANS:  # conditions that a program formats are each a shape of their own
+            memo.clear()
         kept = memo[key] = (select.columns, text, _decoding(expression, narrowed))
     values: list[Any] = []
     for condition in select.where:
