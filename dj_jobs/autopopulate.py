@@ -50,7 +50,8 @@ class AutoPopulate(UserTable):
             source = parent if source is None else source * parent
         if source is None:
             raise DataJointError(
-                f"{self.full_table_name} refers to no table in its primary key, so it needs a key_source of its own."
+                f"{self.full_table_name} refers to no table in its primary key, so it needs "
+                "a key_source of its own."
             )
         return source  # type: ignore[no-any-return]
 
@@ -66,7 +67,7 @@ class AutoPopulate(UserTable):
         if display:
             done = total - remaining
             share = f"{done / total:.0%}" if total else "nothing to do"
-            print(f"{type(self).__name__}: {done}/{total} ({share})")
+            print(f"{type(self).__name__}: {done}/{total} ({share})")  # noqa: T201 - what was asked for  # noqa: T201 - what display asks for
         return remaining, total
 
     def populate(
@@ -118,7 +119,9 @@ class AutoPopulate(UserTable):
         if self.connection.in_transaction:
             raise TransactionError("populate cannot run inside a transaction: each make has one of its own.")
         if self.is_restricted:
-            raise DataJointError("populate the whole table; what to compute is an argument: Table.populate(restriction).")
+            raise DataJointError(
+                "populate the whole table; what to compute is an argument: Table.populate(restriction)."
+            )
         if max_calls is not None and limit is not None:
             raise DataJointError("limit is another name for max_calls; give one of them.")
         if processes < 1:

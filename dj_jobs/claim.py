@@ -1,4 +1,4 @@
-"""Claiming: many keys for one worker in one go, each for exactly one worker; and rescue of those left behind."""
+"""Claiming: many keys for one worker in one go, each for one worker only; and rescue of those left behind."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ def _also(jobs: JobTable) -> Sql:
     if not where:
         return EMPTY
     first, *rest = where.parts
-    assert isinstance(first, str) and first.startswith(" WHERE ")
+    assert isinstance(first, str)
+    assert first.startswith(" WHERE ")
     return Sql((" AND " + first.removeprefix(" WHERE "), *rest))
 
 
@@ -125,7 +126,9 @@ def held(jobs: JobTable, token: UUID) -> list[Claim]:
     """Return the jobs that carry a token, which from now on belong to the session that asks."""
     connection = jobs.connection
     key = jobs.heading.primary_key
-    ours = sql("{} = {} AND {} = {}", Ident("_token"), Param(token), Ident("status"), Param(Status.RESERVED.value))
+    ours = sql(
+        "{} = {} AND {} = {}", Ident("_token"), Param(token), Ident("status"), Param(Status.RESERVED.value)
+    )
     table = Ident(*jobs.table_id)
     session = Param(connection.connection_id)
     connection.execute(sql("UPDATE {} SET {} = {} WHERE {}", table, Ident("connection_id"), session, ours))

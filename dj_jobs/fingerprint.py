@@ -12,6 +12,7 @@ import struct
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import PurePath
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 from uuid import UUID
 
@@ -50,7 +51,9 @@ class _Hasher:
             self._plain(value)
         elif isinstance(value, np.ndarray):
             self._array(value)
-        elif isinstance(value, (np.generic, Decimal, UUID, dt.date, dt.time, dt.timedelta, PurePath, complex)):
+        elif isinstance(
+            value, (np.generic, Decimal, UUID, dt.date, dt.time, dt.timedelta, PurePath, complex)
+        ):
             self._scalar(value)
         else:
             self._nested(value)
@@ -69,13 +72,16 @@ class _Hasher:
             self._plain(repr(value))
 
     def _array(self, value: np.ndarray[Any, Any]) -> None:
-        self._tag("a" + str(value.dtype.descr if value.dtype.names else value.dtype.str), *value.shape)
+        if isinstance(value, np.ma.MaskedArray):
+            self._tag("masked")
+            self._array(np.ma.getmaskarray(value))
+            value = value.filled() if not value.dtype.hasobject else np.asarray(value.data)
+        self._tag("a" + (str(value.dtype) if value.dtype.names else value.dtype.str), *value.shape)
         if value.dtype.hasobject:
             for item in value.ravel(order="C").tolist():
                 self.add(item)
-        else:
-            contiguous = np.ascontiguousarray(value)
-            self._hash.update(contiguous.view(np.uint8).data if contiguous.size else b"")
+        elif value.nbytes:
+            self._hash.update(np.ascontiguousarray(value).view(np.uint8).data)
 
     def _nested(self, value: Any) -> None:
         if id(value) in self._path:
@@ -121,15 +127,13 @@ class _Hasher:
         return True
 
     def _mapping(self, value: Mapping[Any, Any]) -> None:
-        try:
-            items = sorted(value.items())
-        except TypeError:
+        if set(map(type, value)) - {str}:  # other keys have no order, or one in part as sets have
             self._unordered("m", [fingerprint(item) for item in value.items()])
             return
-        self._tag("d", len(items))
-        for key, item in items:
+        self._tag("d", len(value))
+        for key in sorted(value):
             self.add(key)
-            self.add(item)
+            self.add(value[key])
 
     def _unordered(self, tag: str, digests: list[bytes]) -> None:
         self._tag(tag, len(digests))
@@ -139,18 +143,47 @@ class _Hasher:
     def _object(self, value: Any) -> None:
         """Frames by their columns, anything else by what pickling would take of it."""
         self._tag("o" + type(value).__module__ + "." + type(value).__qualname__)
-        if hasattr(value, "to_numpy") and hasattr(value, "columns"):  # pandas and polars frames
-            self.add([str(c) for c in value.columns])
-            self.add(np.asarray(value.index) if hasattr(value, "index") else None)
-            for name in value.columns:
-                self.add(np.asarray(value[name]))
+        if isinstance(value, (type, FunctionType, BuiltinFunctionType)):
+            self.add(f"{value.__module__}.{value.__qualname__}")
+        elif hasattr(value, "to_pylist") and hasattr(value, "type"):  # pyarrow
+            self.add([str(value.type), *_arrow_values(value)])
+        elif hasattr(value, "column_names") and hasattr(value, "itercolumns"):
+            self.add([str(value.schema.types), value.column_names, *value.itercolumns()])
+        elif hasattr(value, "iloc") and hasattr(value, "columns"):  # pandas
+            self.add([np.asarray(value.columns), np.asarray(value.index)])
+            for i in range(value.shape[1]):
+                self._column(value.iloc[:, i])
+        elif hasattr(value, "iloc"):
+            self.add([value.name, np.asarray(value.index)])
+            self._column(value)
+        elif hasattr(value, "get_columns"):  # polars
+            self.add(value.get_columns())
+        elif hasattr(value, "is_null") and hasattr(value, "to_numpy"):
+            self.add([value.name, str(value.dtype), value.is_null().to_numpy(), value.to_numpy()])
         elif hasattr(value, "to_numpy"):
             self.add(value.to_numpy())
         else:
-            reduced = value.__reduce_ex__(2)
-            if isinstance(reduced, str):
-                self.add(reduced)
-                return
-            _, arguments, *state = reduced
-            self.add([a for a in arguments if not isinstance(a, type)])
-            self.add([list(s) if hasattr(s, "__next__") else s for s in state])
+            self._reduced(value)
+
+    def _column(self, column: Any) -> None:
+        self.add(str(column.dtype))
+        self.add(np.asarray(column))
+
+    def _reduced(self, value: Any) -> None:
+        reduced = value.__reduce_ex__(2)
+        if isinstance(reduced, str):
+            self.add(reduced)
+            return
+        _, arguments, *state = reduced
+        self.add(list(arguments))
+        self.add([list(s) if hasattr(s, "__next__") else s for s in state])
+
+
+def _arrow_values(column: Any) -> list[Any]:
+    """Return what a column of pyarrow holds: where it is null, and the numbers or objects."""
+    import pyarrow.types as types
+
+    if types.is_integer(column.type) or types.is_floating(column.type):
+        nulls = column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None
+        return [nulls, column.fill_null(0).to_numpy(zero_copy_only=False)]
+    return [column.to_pylist()]

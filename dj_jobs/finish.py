@@ -1,4 +1,7 @@
-"""The edges out of `reserved`, each one statement that names the token it leaves; and those that operators ask for."""
+"""The edges out of `reserved`, each one statement that names the token it leaves.
+
+And those that operators ask for.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,8 @@ def complete(jobs: JobTable, claim: Claim, duration_s: float, *, has_rows: bool,
     if not _leave_reserved(jobs, claim, sets):
         raise ClaimLostError(
             f"the claim on {claim.key} of {jobs.target.full_table_name} was lost before its end: "
-            "the lease ran out, or the job was taken back. Nothing was written; whoever holds the key computes it."
+            "the lease ran out, or the job was taken back. Nothing was written; whoever holds the key now "
+            "computes it."
         )
 
 
@@ -170,7 +174,9 @@ def _move(jobs: JobTable, leaves: tuple[Status, ...], sets: Mapping[str, Sql | P
     states = jobs & [{"status": s.value} for s in leaves]
     assignments = join(", ", (sql("{} = {}", Ident(n), v) for n, v in sets.items()))
     where = where_clause(states.select, jobs.connection.dialect)
-    return jobs.connection.execute(sql("UPDATE {} SET {}{}", Ident(*jobs.table_id), assignments, where)).n_rows
+    return jobs.connection.execute(
+        sql("UPDATE {} SET {}{}", Ident(*jobs.table_id), assignments, where)
+    ).n_rows
 
 
 def fresh(jobs: JobTable) -> dict[str, Sql | Param]:
@@ -247,5 +253,3 @@ def fail_reserved(jobs: JobTable, key: dict[str, Any], message: str, stack: str 
 def _expect_one(jobs: JobTable, key: dict[str, Any], n: int) -> None:
     if n != 1:
         raise JobError(f"the job {key} of {jobs.target.full_table_name} is not reserved.")
-
-

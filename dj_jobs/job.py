@@ -88,7 +88,7 @@ def error_message(error: BaseException) -> str:
     """Return ``Class: text``, cut to what the column holds, in characters that every server takes."""
     try:
         said = str(error)
-    except Exception:  # the exception is the user's, and so is its __str__
+    except Exception:  # noqa: BLE001 - the exception is the user's, and so is its __str__
         said = "<its text cannot be had>"
     text = storable(f"{type(error).__name__}: {said}" if said else type(error).__name__)
     return text if len(text) <= _MESSAGE_LENGTH else text[: _MESSAGE_LENGTH - len(_CUT)] + _CUT

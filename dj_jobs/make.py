@@ -1,4 +1,4 @@
-"""The make protocol: in one part, in three, or as a generator; what it fetched is verified before it inserts."""
+"""The make protocol: in one part, in three, or as a generator; inputs are verified before it inserts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def make_once(table: Table, key: Mapping[str, Any], make_kwargs: Mapping[str, An
 
 @lru_cache(maxsize=1024)
 def form_of(kind: type) -> Form:
-    """Return how a class computes: what the most derived class that says anything says; `make` before parts."""
+    """Return how a class computes: as the most derived class says that says anything; `make` before parts."""
     for base in kind.__mro__:
         if "make" in base.__dict__:
             is_generator = inspect.isgeneratorfunction(inspect.unwrap(_function(base.__dict__["make"])))
@@ -95,7 +95,9 @@ def check_make(kind: type, make_kwargs: Mapping[str, Any] | None = None) -> None
     form = form_of(kind)
     name = kind.__name__
     if form is Form.NONE:
-        raise MakeError(f"{name} has no make(self, key); write one, or make_fetch, make_compute, make_insert.")
+        raise MakeError(
+            f"{name} has no make(self, key); write one, or make_fetch, make_compute, make_insert."
+        )
     if form is Form.THREE_PARTS and (missing := [part for part in _PARTS if _raw(kind, part) is None]):
         raise MakeError(f"{name} computes in three parts, and {', '.join(missing)} is missing.")
     first = "make_fetch" if form is Form.THREE_PARTS else "make"
@@ -104,7 +106,9 @@ def check_make(kind: type, make_kwargs: Mapping[str, Any] | None = None) -> None
     try:
         inspect.signature(_function(method)).bind(*arguments, **make_kwargs or {})
     except TypeError as e:
-        raise MakeError(f"{first} of {name} cannot be called with a key and make_kwargs={make_kwargs}: {e}.") from e
+        raise MakeError(
+            f"{first} of {name} cannot be called with a key and make_kwargs={make_kwargs}: {e}."
+        ) from e
 
 
 def _raw(kind: type, name: str) -> Any:
@@ -143,7 +147,7 @@ def _three_part(table: Any, key: dict[str, Any], kwargs: dict[str, Any], finish:
 
 
 def _results(names: list[str], fetched: tuple[Any, ...], computed: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A method that names `computed`, or `fetched` and `computed`, gets them whole; another one gets the items."""
+    """A method that names `computed`, or `fetched` and `computed`, gets them whole; another, the items."""
     if names == ["fetched", "computed"]:
         return fetched, computed
     return (computed,) if names[-1:] == ["computed"] else computed
@@ -179,7 +183,7 @@ def _verify(table: Any, key: Mapping[str, Any], before: bytes, fetch: Callable[[
             return
     except INFRASTRUCTURE:
         raise
-    except Exception as e:  # the user's: a row that is gone, mostly
+    except Exception as e:  # noqa: BLE001 - the user's: a row that is gone, mostly
         cause = e
     raise InputChangedError(
         f"the inputs of {table.full_table_name} for {dict(key)} changed while it was computed; "

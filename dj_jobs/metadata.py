@@ -26,9 +26,12 @@ def record(table: Table, key: Mapping[str, Any], duration_s: float) -> None:
         sql(
             "UPDATE {} SET {} = {}, {} = {}, {} = {}{}",
             Ident(*table.table_id),
-            Ident("_job_start_time"), connection.dialect.jobs.after(Param(-float(duration_s))),
-            Ident("_job_duration"), Param(float(duration_s)),
-            Ident("_job_version"), Param(code_version(connection.config)),
+            Ident("_job_start_time"),
+            connection.dialect.jobs.after(Param(-float(duration_s))),
+            Ident("_job_duration"),
+            Param(float(duration_s)),
+            Ident("_job_version"),
+            Param(code_version(connection.config)),
             where,
-        )  # fmt: skip
+        )
     )

@@ -205,7 +205,7 @@ class _Loop:
             log.warning("%d jobs are left to be rescued: %s", len(claims), e)
 
     def _committed(self, group: Group) -> Iterator[Outcome]:
-        """Commit a group; what its transaction lost is looked up by its token, and run again where it is ours."""
+        """Commit a group; what its transaction lost is looked up by its token, and run again if ours."""
         kept, lost = group.commit()
         for claim, outcome in kept:
             yield self._told(claim, outcome)

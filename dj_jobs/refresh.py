@@ -100,11 +100,15 @@ def _return_orphans(jobs: JobTable, timeout_s: float) -> int:
         sql(
             "UPDATE {} SET {} = {}, {} = NULL, {} = NULL WHERE {} = {} AND {} < {}",
             Ident(*jobs.table_id),
-            Ident("status"), Param(Status.PENDING.value),
-            Ident("_token"), Ident("_lease_until"),
-            Ident("status"), Param(Status.RESERVED.value),
-            Ident("reserved_time"), dialect.after(Param(-float(timeout_s))),
-        ),  # fmt: skip
+            Ident("status"),
+            Param(Status.PENDING.value),
+            Ident("_token"),
+            Ident("_lease_until"),
+            Ident("status"),
+            Param(Status.RESERVED.value),
+            Ident("reserved_time"),
+            dialect.after(Param(-float(timeout_s))),
+        ),
     )
 
 
@@ -113,7 +117,9 @@ def _remove_stale(jobs: JobTable, source: QueryExpression, stale_s: float) -> in
     pending = (jobs & {"status": Status.PENDING.value}).select.where[-1]
     table = Ident(*jobs.table_id)
     done = _change(jobs, sql("DELETE FROM {}{}", table, _where(jobs, pending, _exists(jobs.target, jobs))))
-    old = sql(" AND {} < {}", Ident("created_time"), jobs.connection.dialect.jobs.after(Param(-float(stale_s))))
+    old = sql(
+        " AND {} < {}", Ident("created_time"), jobs.connection.dialect.jobs.after(Param(-float(stale_s)))
+    )
     gone = _where(jobs, pending, Negated(_exists(source, jobs)))
     return done + _change(jobs, sql("DELETE FROM {}{}{}", table, gone, old))
 
@@ -139,9 +145,12 @@ def _add(jobs: JobTable, source: QueryExpression, priority: int, delay_s: float)
         "INSERT INTO {} ({}) SELECT {} FROM ({}) AS {}",
         Ident(*jobs.table_id),
         idents([*key, "status", "priority", "created_time", "scheduled_time"]),
-        join(", ", [*(Ident("missing", k) for k in key), _literal(Status.PENDING), Param(priority), now, due]),
-        select_text(missing.select, dialect), Ident("missing"),
-    )  # fmt: skip
+        join(
+            ", ", [*(Ident("missing", k) for k in key), _literal(Status.PENDING), Param(priority), now, due]
+        ),
+        select_text(missing.select, dialect),
+        Ident("missing"),
+    )
     return _change(jobs, statement + dialect.rows.on_duplicate(jobs.table_id, jobs.heading.key_columns, None))
 
 

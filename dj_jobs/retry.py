@@ -49,7 +49,7 @@ class Retry:
         """Return the seconds to wait after a failed attempt; `jitter` in [0, 1] spreads them over half."""
         if callable(self.backoff):
             return min(self.longest_s, float(self.backoff(attempt)))
-        whole = min(self.longest_s, self.backoff * 2.0 ** max(0, attempt - 1))
+        whole = min(self.longest_s, self.backoff * 2.0 ** min(60, max(0, attempt - 1)))
         return whole * (0.5 + 0.5 * jitter)
 
 

@@ -63,7 +63,7 @@ class Runner:
             has_rows = make_once(self.table, claim.key, self.make_kwargs, end)
             result = Result.SUCCESS if has_rows else Result.EMPTY
             outcome = Outcome(claim.key, result, time.perf_counter() - started)
-        except Exception as e:
+        except Exception as e:  # noqa: BLE001 - of the user's make
             duration_s = time.perf_counter() - started
             if is_cut_off():
                 return Outcome(claim.key, Result.RETRY, duration_s, e)
@@ -92,7 +92,9 @@ class Runner:
             jitter=self.chance(),
         )
         message = error_message(error)
-        if (decided.is_final or isinstance(error, InputChangedError)) and not is_wanted(self.table, claim.key):
+        if (decided.is_final or isinstance(error, InputChangedError)) and not is_wanted(
+            self.table, claim.key
+        ):
             finish.forget(jobs, claim)  # what it was to be computed from has been deleted
             return Outcome(claim.key, Result.SKIP, duration_s, error, stack)
         if decided.is_final:
@@ -158,7 +160,7 @@ class Runner:
                     continue
                 outcome = ended or self._failed(key, e, started)
                 break
-            except Exception as e:
+            except Exception as e:  # noqa: BLE001 - of the user's make
                 outcome = self._known_end(key, e, started) or self._failed(key, e, started)
                 break
         self.tell(outcome, 1 + n_faults)
@@ -194,9 +196,7 @@ class Runner:
         error: BaseException | None = None,
     ) -> None:
         table = ".".join(self.table.table_id)
-        self.events.emit(
-            Event(kind, table, dict(key), 1, attempt, self.worker.name, duration_s, error)
-        )
+        self.events.emit(Event(kind, table, dict(key), 1, attempt, self.worker.name, duration_s, error))
 
 
 _KINDS = {

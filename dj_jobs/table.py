@@ -78,7 +78,9 @@ def job_table_info(target: TableInfo, key_in_indexes: bool) -> TableInfo:
         orders claims, so that jobs of one moment need no sorting.
     """
     wanted = job_key(target)
-    key = tuple(AttributeSpec(a.name, a.type) for a in target.heading.all if a.name in wanted and a.type is not None)
+    key = tuple(
+        AttributeSpec(a.name, a.type) for a in target.heading.all if a.name in wanted and a.type is not None
+    )
     order = ("status", "priority", "scheduled_time")
     columns = order if key_in_indexes else (*order, *(k.name for k in key))
     spec = TableSpec(

@@ -40,7 +40,9 @@ def declare(dj: ModuleType, source: Any) -> Declare:
         """
         bases = (base, dj.Computed) if base else (dj.Computed,)
         kind = type(dj.Computed)
-        cls = kind(name, bases, {"definition": definition, "__qualname__": name, "__module__": __name__, **members})
+        cls = kind(
+            name, bases, {"definition": definition, "__qualname__": name, "__module__": __name__, **members}
+        )
         return source._schema(cls, context={"Source": source})
 
     return declare

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -108,7 +109,9 @@ def test_parts_are_inserted_with_their_master(declare: Any, dj: Any, reserve_job
 
 @BOTH
 @pytest.mark.parametrize("call", ["start_transaction", "commit_transaction", "cancel_transaction"])
-def test_the_transaction_of_make_is_its_own(declare: Any, connection: Any, reserve_jobs: bool, call: str) -> None:
+def test_the_transaction_of_make_is_its_own(
+    declare: Any, connection: Any, reserve_jobs: bool, call: str
+) -> None:
     def make(self: Any, key: dict[str, Any]) -> None:
         self.insert1(key)
         getattr(connection, call)()
@@ -117,9 +120,11 @@ def test_the_transaction_of_make_is_its_own(declare: Any, connection: Any, reser
 
 
 @BOTH
-def test_a_transaction_block_inside_make_is_a_savepoint(declare: Any, connection: Any, reserve_jobs: bool) -> None:
+def test_a_transaction_block_inside_make_is_a_savepoint(
+    declare: Any, connection: Any, reserve_jobs: bool
+) -> None:
     def make(self: Any, key: dict[str, Any]) -> None:
-        with pytest.raises(KeyError), connection.transaction:
+        with contextlib.suppress(KeyError), connection.transaction:
             self.insert1({**key, "y": 1})
             raise KeyError
         with connection.transaction:
@@ -167,10 +172,8 @@ def test_a_database_error_that_make_passes_over_keeps_nothing_half(
 ) -> None:
     def make(self: Any, key: dict[str, Any]) -> None:
         self.insert1({**key, "y": 1})
-        try:
+        with contextlib.suppress(errors.DataJointError):
             connection.query("SELECT * FROM no_such_table_here")
-        except errors.DataJointError:
-            pass
         self.insert1({**key, "y": 2}, skip_duplicates=True)
 
     table = declare(make=make)

@@ -73,7 +73,9 @@ def test_a_kept_job_whose_row_is_deleted_is_pending_again(result: Any, connectio
         assert states(result.jobs) == {"success": 6}
 
 
-def test_the_most_urgent_then_the_longest_due_then_the_first_key_goes_first(declare: Any, connection: Any) -> None:
+def test_the_most_urgent_then_the_longest_due_then_the_first_key_goes_first(
+    declare: Any, connection: Any
+) -> None:
     order: list[int] = []
 
     def make(self: Any, key: dict[str, Any]) -> None:
@@ -86,7 +88,12 @@ def test_the_most_urgent_then_the_longest_due_then_the_first_key_goes_first(decl
     jobs.refresh("id in (3, 4)", priority=9)
     jobs.refresh()
     jobs.connection.execute(
-        sql("UPDATE {} SET {} = {} WHERE id = 2", Ident(*jobs.table_id), Ident("scheduled_time"), Param(LONG_AGO))
+        sql(
+            "UPDATE {} SET {} = {} WHERE id = 2",
+            Ident(*jobs.table_id),
+            Ident("scheduled_time"),
+            Param(LONG_AGO),
+        )
     )
     assert jobs.to_arrays("priority", order_by="id").tolist() == [5, 5, 5, 9, 9, 0]
     table.populate(reserve_jobs=True, priority=4)
@@ -239,9 +246,7 @@ def test_statements_of_a_refresh_do_not_grow_with_its_keys(result: Any, source: 
     assert len(result.jobs) == 20_006
 
 
-def test_the_times_and_the_version_of_a_row_are_recorded(
-    declare: Any, source: Any, connection: Any
-) -> None:
+def test_the_times_and_the_version_of_a_row_are_recorded(declare: Any, source: Any, connection: Any) -> None:
     def make(self: Any, key: dict[str, Any]) -> None:
         self.insert1(key)
 
@@ -281,7 +286,7 @@ PEER_TABLE = {
         "scheduled_time timestamp(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3), reserved_time timestamp(3), "
         "completed_time timestamp(3), duration double precision, "
         "error_message varchar(2047) NOT NULL DEFAULT '', error_stack bytea, "
-        '"user" varchar(255) NOT NULL DEFAULT \'\', host varchar(255) NOT NULL DEFAULT \'\', '
+        "\"user\" varchar(255) NOT NULL DEFAULT '', host varchar(255) NOT NULL DEFAULT '', "
         "pid integer NOT NULL DEFAULT 0, connection_id bigint NOT NULL DEFAULT 0, "
         "version varchar(64) NOT NULL DEFAULT '', PRIMARY KEY (id))",
         "COMMENT ON COLUMN {schema}.{table}.status IS "
@@ -321,7 +326,8 @@ def test_a_job_table_of_another_program_gets_what_the_engine_needs(
     for statement in PEER_TABLE[connection.settings.backend]:
         connection.query(statement.format(**names))
     connection.query(
-        "INSERT INTO {schema}.{table} (id, status, priority) VALUES (1, 'pending', 5), (2, 'reserved', 5)".format(**names)
+        "INSERT INTO {schema}.{table} (id, status, priority) "
+        "VALUES (1, 'pending', 5), (2, 'reserved', 5)".format(**names)
     )
     connection.catalog.forget(table.database)
     done = table.populate(reserve_jobs=True, suppress_errors=True)

@@ -141,7 +141,9 @@ SOURCES = {
 
 @pytest.mark.parametrize("reserve_jobs", [False, True], ids=["direct", "reserved"])
 @pytest.mark.parametrize("shape", SOURCES)
-def test_a_key_source_of_any_shape(dj: Any, declare: Any, source: Any, shape: str, reserve_jobs: bool) -> None:
+def test_a_key_source_of_any_shape(
+    dj: Any, declare: Any, source: Any, shape: str, reserve_jobs: bool
+) -> None:
     def make(self: Any, key: dict[str, Any]) -> None:
         assert list(key) == ["id"]
         self.insert1(key)

@@ -36,7 +36,9 @@ def test_populate_stops_after_max_calls(result: Any, reserve_jobs: bool, name: s
 
 
 @BOTH
-def test_populate_takes_restrictions_of_each_kind(result: Any, source: Any, dj: Any, reserve_jobs: bool) -> None:
+def test_populate_takes_restrictions_of_each_kind(
+    result: Any, source: Any, dj: Any, reserve_jobs: bool
+) -> None:
     for restriction in (
         {"id": 0},
         "id = 1",

@@ -1,4 +1,4 @@
-"""Make in three parts and as a generator: in which transaction each part runs, and what becomes of changed inputs."""
+"""Make in three parts and as a generator: the transaction of each part, and inputs that change."""
 
 from __future__ import annotations
 
@@ -245,7 +245,9 @@ def test_missing_parts_are_named(declare: Any, source: Any) -> None:
 def test_other_tables_may_be_populated_while_it_computes(
     declare: Any, source: Any, result: Any, reserve_jobs: bool
 ) -> None:
-    table = declare("Outer", **three_parts(source, lambda key: result.populate(key, reserve_jobs=reserve_jobs)))
+    table = declare(
+        "Outer", **three_parts(source, lambda key: result.populate(key, reserve_jobs=reserve_jobs))
+    )
     assert table.populate(reserve_jobs=reserve_jobs)["success"] == 6
     assert len(result) == 6
 

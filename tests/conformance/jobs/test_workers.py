@@ -134,7 +134,9 @@ def start(source: Any, result: Any) -> Any:
     """Return what starts a process that declares the pipeline with a `make` of its own."""
     running: list[subprocess.Popen[str]] = []
 
-    def start(make: str, then: str = "print(Result.populate(reserve_jobs=True), flush=True)", **env: str) -> Any:
+    def start(
+        make: str, then: str = "print(Result.populate(reserve_jobs=True), flush=True)", **env: str
+    ) -> Any:
         code = SCRIPT.format(
             schema=source.database, make=textwrap.indent(textwrap.dedent(make), " " * 8).strip(), then=then
         )
@@ -195,11 +197,18 @@ def expire(table: Any) -> None:
     past = table.connection.dialect.jobs.after(Param(-5.0))
     jobs = table.jobs
     jobs.connection.execute(
-        sql("UPDATE {} SET {} = {} WHERE status = 'reserved'", Ident(*jobs.table_id), Ident("_lease_until"), past)
+        sql(
+            "UPDATE {} SET {} = {} WHERE status = 'reserved'",
+            Ident(*jobs.table_id),
+            Ident("_lease_until"),
+            past,
+        )
     )
 
 
-def test_a_lease_that_ended_is_rescued_and_its_owner_is_fenced_off(declare: Any, connection: Connection) -> None:
+def test_a_lease_that_ended_is_rescued_and_its_owner_is_fenced_off(
+    declare: Any, connection: Connection
+) -> None:
     calls: list[int] = []
     events: list[Event] = []
 
@@ -308,7 +317,9 @@ def test_a_connection_lost_in_make_is_no_error_of_the_key(
     assert len(table.jobs) == 0
 
 
-def test_a_connection_lost_while_it_computes_is_opened_again(declare: Any, source: Any, connection: Connection) -> None:
+def test_a_connection_lost_while_it_computes_is_opened_again(
+    declare: Any, source: Any, connection: Connection
+) -> None:
     def make(self: Any, key: dict[str, Any]) -> Any:
         yield (source & key).fetch1("x")
         with connection.clone() as other:
@@ -378,7 +389,8 @@ def test_a_stopped_worker_that_continues_writes_nothing(
     sleeper = start(
         "self.insert1({**key, 'y': -1}); print(key['id'], flush=True); sys.stdin.readline()",
         then="from dj_jobs.populate import Options, reserved; from dj_jobs.events import Events\n"
-        "print([str(o.result) for o in reserved(Result(), Options(restrictions=({'id': 1},)), Events())], flush=True)",
+        "only = Options(restrictions=({'id': 1},))\n"
+        "print([str(o.result) for o in reserved(Result(), only, Events())], flush=True)",
     )
     assert int(sleeper.stdout.readline()) == 1
     os.kill(sleeper.pid, signal.SIGSTOP)
