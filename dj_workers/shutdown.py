@@ -10,12 +10,20 @@ from contextlib import AbstractContextManager
 from types import FrameType, TracebackType
 from typing import Any
 
+_NOTICE = b"stopping after the running jobs; once more releases them and stops at once\n"
+
 
 class StoppedAtOnceError(BaseException):
     """Raised in the middle of a job by the second request; the engine then releases the job.
 
     Like KeyboardInterrupt no subclass of Exception, so that a `make` does not swallow it.
     """
+
+
+def end_by_default(number: int) -> None:
+    """Let a signal do what it does to a program without handlers: for a fork that inherited ours."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 class StopRequests(AbstractContextManager["StopRequests"]):
@@ -31,10 +39,13 @@ class StopRequests(AbstractContextManager["StopRequests"]):
 
     def __init__(self, *, interrupts: bool = False) -> None:
         self.n = 0
+        self._pid = os.getpid()
+        self._lock = threading.Lock()  # never taken by a handler
         self.first: signal.Signals | None = None
         self._interrupts = interrupts
         self._before: dict[signal.Signals, Any] = {}
         self._read_fd = self._write_fd = -1
+        self._wakeup_fd_before: int | None = None
 
     def __enter__(self) -> StopRequests:
         self._read_fd, self._write_fd = os.pipe()
@@ -44,6 +55,8 @@ class StopRequests(AbstractContextManager["StopRequests"]):
             for number in (signal.SIGINT, signal.SIGTERM):
                 if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                     self._before[number] = signal.signal(number, self._handle)
+            # the signal itself writes to it; a handler in Python may come after the sleep that it is to end
+            self._wakeup_fd_before = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         return self
 
     def __exit__(
@@ -52,22 +65,33 @@ class StopRequests(AbstractContextManager["StopRequests"]):
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before.clear()
-        os.close(self._read_fd)
-        os.close(self._write_fd)
+        if self._wakeup_fd_before is not None:
+            signal.set_wakeup_fd(self._wakeup_fd_before)
+        with self._lock:
+            os.close(self._read_fd)
+            os.close(self._write_fd)
+            self._read_fd = self._write_fd = -1
 
     def _handle(self, number: int, _: FrameType | None) -> None:
-        self.first = self.first or signal.Signals(number)
-        self.request()
+        if os.getpid() != self._pid:
+            end_by_default(number)
+        elif self.first is None:
+            self.first = signal.Signals(number)
+            os.write(2, _NOTICE)  # not by logging, in the middle of which we may be
+        self.n += 1
         if self._interrupts and self.n > 1:
             raise StoppedAtOnceError
 
     def request(self) -> None:
         """Ask to stop, as a signal would."""
-        self.n += 1
-        try:
-            os.write(self._write_fd, b".")
-        except BlockingIOError:
-            return  # full of earlier requests: whoever waits wakes up anyway
+        with self._lock:
+            self.n += 1
+            if self._write_fd < 0:
+                return  # it is over already
+            try:
+                os.write(self._write_fd, b".")
+            except BlockingIOError:
+                return  # full of earlier requests: whoever waits wakes up anyway
 
     def __bool__(self) -> bool:
         return self.n > 0
@@ -88,6 +112,7 @@ class StopRequests(AbstractContextManager["StopRequests"]):
         """Sleep, but no longer than until a request; return whether there was one at any time."""
         if not self.n:
             select.select([self._read_fd], [], [], timeout_s)
+            self.take()
         return self.n > 0
 
     def repeat(self) -> None:

@@ -10,8 +10,9 @@ import click
 from dj_jobs.keys import key_source_of
 from dj_schema.errors import DataError
 from dj_workers.cli import options
+from dj_workers.cli.exit_codes import UsageMistakeError
 from dj_workers.cli.keys import key_text, parse_keys
-from dj_workers.cli.source import UsageMistakeError, load
+from dj_workers.cli.source import load
 from dj_workers.plan import TableClass, name_of
 from dj_workers.state import job_table_of
 

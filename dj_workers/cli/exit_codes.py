@@ -1,8 +1,10 @@
-"""What the exit code of `dj-worker` says."""
+"""What the exit code of `dj-worker` says, and which error has which."""
 
 from __future__ import annotations
 
 from enum import IntEnum
+
+from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
 
 
 class ExitCode(IntEnum):
@@ -28,3 +30,20 @@ class ExitCode(IntEnum):
     def table(cls) -> str:
         """Return the codes as text for --help."""
         return "Exit codes:\n" + "\n".join(f"  {code.value}  {code.meaning}" for code in cls)
+
+
+class ModuleError(Exception):
+    """The module cannot be imported, or is no pipeline."""
+
+
+class UsageMistakeError(DataJointError):
+    """What was named on the command line is not there."""
+
+
+def code_of(error: Exception) -> ExitCode:
+    """Return the exit code of an error that ended a command."""
+    if isinstance(error, UsageMistakeError):
+        return ExitCode.USAGE
+    if isinstance(error, (ConnectionRefusedByServerError, LostConnectionError)):
+        return ExitCode.NO_DATABASE
+    return ExitCode.NO_MODULE if isinstance(error, ModuleError) else ExitCode.REFUSED

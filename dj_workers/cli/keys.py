@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dj_jobs.table import JobTable
-from dj_workers.cli.source import UsageMistakeError
+from dj_workers.cli.exit_codes import UsageMistakeError
 
 
 def parse_keys(pairs: Sequence[str], jobs: JobTable) -> list[dict[str, Any]]:

@@ -10,9 +10,8 @@ from typing import Any
 
 import click
 
-from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
-from dj_workers.cli.exit_codes import ExitCode
-from dj_workers.cli.source import ModuleError, UsageMistakeError
+from dj_schema.errors import DataJointError
+from dj_workers.cli.exit_codes import ExitCode, ModuleError, code_of
 
 # Imported when called, so that each starts fast: module, name, and the line that --help shows.
 _COMMANDS = {
@@ -50,15 +49,20 @@ class _Commands(click.Group):
             if ctx.params["debug"]:
                 raise
             click.echo(f"dj-worker: {e}", err=True)
-            sys.exit(_code_of(e))
+            sys.exit(code_of(e))
 
 
-def _code_of(error: Exception) -> ExitCode:
-    if isinstance(error, UsageMistakeError):
-        return ExitCode.USAGE
-    if isinstance(error, (ConnectionRefusedByServerError, LostConnectionError)):
-        return ExitCode.NO_DATABASE
-    return ExitCode.NO_MODULE if isinstance(error, ModuleError) else ExitCode.REFUSED
+def _print_version(context: click.Context, _: click.Parameter, is_wanted: bool) -> None:
+    if not is_wanted or context.resilient_parsing:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version("dj-workers")
+    except PackageNotFoundError:
+        found = "(run from its source, not installed)"
+    click.echo(f"dj-worker {found}")
+    context.exit()
 
 
 @click.command(
@@ -74,7 +78,9 @@ def _code_of(error: Exception) -> ExitCode:
     help="How much is logged, to stderr.",
 )
 @click.option("--debug", is_flag=True, help="Show the Python traceback of an error.")
-@click.version_option(package_name="dj-workers", prog_name="dj-worker")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it."
+)
 def main(log_level: str, debug: bool) -> None:
     """Compute DataJoint pipelines, and look after their jobs.
 

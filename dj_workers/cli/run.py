@@ -9,8 +9,8 @@ import click
 from dj_jobs.job import Result
 from dj_schema.errors import MakeError
 from dj_workers.cli import options
-from dj_workers.cli.exit_codes import ExitCode
-from dj_workers.cli.source import Source, UsageMistakeError, load
+from dj_workers.cli.exit_codes import ExitCode, UsageMistakeError
+from dj_workers.cli.source import Source, load
 from dj_workers.daemon import Tally, Work, Worker
 from dj_workers.plan import TableClass, name_of
 

@@ -19,17 +19,10 @@ from dj_schema.connection import Connection
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
 from dj_schema.server_address import connection_settings
 from dj_schema.settings import Config
+from dj_workers.cli.exit_codes import ModuleError, UsageMistakeError
 from dj_workers.plan import TableClass, chosen, find_table, plan_of, tables_of
 
 SCHEMA_PREFIX = "schema:"
-
-
-class ModuleError(Exception):
-    """The module cannot be imported, or is no pipeline."""
-
-
-class UsageMistakeError(DataJointError):
-    """What was named on the command line is not there."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 from dj_jobs.events import Event, Events
 from dj_jobs.job import Outcome
 from dj_workers.pools.messages import Bye, Failed, Idle, Note, PortableError, Report, Stop
-from dj_workers.shutdown import StoppedAtOnceError
+from dj_workers.shutdown import StoppedAtOnceError, end_by_default
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,7 @@ def main(pipe: Pipe) -> None:
 def main_of_fork(pipe: Pipe, function: Callable[[Post, Any], None], argument: Any) -> None:
     """Run in a fork, which has all that the parent has."""
     os.setpgid(0, 0)
+    signal.set_wakeup_fd(-1)  # the parent's
     _handle_signals()
     code = _run(pipe, lambda: (function, argument))
     if code:
@@ -142,8 +143,7 @@ def _handle_signals() -> None:
 
     def on_terminate(number: int, _: FrameType | None) -> None:
         if os.getpid() != pid:  # a process that a make has forked: as if we had never been there
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            end_by_default(number)
             return
         signal.signal(number, signal.SIG_IGN)
         raise StoppedAtOnceError

@@ -148,6 +148,8 @@ class Supervisor(ABC):
 
     def _requested(self) -> None:
         self.requests.take()
+        if not self.requests:
+            return  # some other signal
         self.stop()
         if self.requests.n > 1 and not self._is_terminating:
             self._is_terminating = True

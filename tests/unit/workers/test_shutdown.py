@@ -1,0 +1,86 @@
+"""Signals as requests."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+
+import pytest
+
+from dj_workers.shutdown import StoppedAtOnceError, StopRequests
+
+
+def test_a_signal_is_counted_and_wakes_who_waits() -> None:
+    with StopRequests() as requests:
+        assert not requests
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert requests.wait(60)
+        assert (requests.n, requests.first) == (1, signal.SIGTERM)
+
+
+def test_a_request_of_another_thread_wakes_who_waits() -> None:
+    with StopRequests() as requests:
+        thread = threading.Thread(target=requests.request)
+        thread.start()
+        assert requests.wait(60)
+        thread.join()
+
+
+def test_a_request_after_the_end_is_no_error() -> None:
+    with StopRequests() as requests:
+        pass
+    requests.request()
+    assert requests
+
+
+def test_taken_requests_are_not_readable_until_the_next() -> None:
+    with StopRequests() as requests:
+        requests.request()
+        requests.take()
+        assert select.select([requests], [], [], 0)[0] == []
+        requests.request()
+        assert select.select([requests], [], [], 0)[0] == [requests]
+
+
+def test_the_second_signal_interrupts_where_that_is_asked_for() -> None:
+    with StopRequests(interrupts=True):
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(StoppedAtOnceError):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_handlers_of_before_come_back() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with StopRequests() as requests:
+        assert signal.getsignal(signal.SIGINT) != before[0]
+        os.kill(os.getpid(), signal.SIGINT)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert signal.set_wakeup_fd(-1) == -1
+    with pytest.raises(KeyboardInterrupt):
+        requests.repeat()
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with StopRequests() as requests:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert not requests
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_in_another_thread_there_are_requests_but_no_handlers() -> None:
+    seen: list[bool] = []
+
+    def run() -> None:
+        with StopRequests() as requests:
+            requests.request()
+            seen.append(requests.wait(60))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [True]

@@ -1,0 +1,127 @@
+"""The pipeline that worker processes compute in these tests; each number says what becomes of its `make`.
+
+A test imports a copy of this file under a name of its own. The environment says:
+
+================  ==========================================================================
+SQUARES_SCHEMA    the schema; without it the schema waits for its activation
+SQUARES_FOLDER    where calls are noted, and where the pipes are that `wait` goes by
+SQUARES_PARENT    a process number: in any other process the import fails
+================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import datajoint as dj
+
+if os.environ.get("SQUARES_PARENT") not in (None, str(os.getpid())):
+    raise ImportError("this pipeline is for one process alone")
+
+folder = Path(os.environ["SQUARES_FOLDER"])
+schema = dj.Schema(os.environ.get("SQUARES_SCHEMA"))
+
+
+class OddError(Exception):
+    """Cannot be pickled, nor made from its arguments."""
+
+    def __init__(self, text: str, file: object) -> None:
+        super().__init__(text)
+        self.file = file
+
+
+@schema
+class Number(dj.Manual):
+    definition = """
+    number : int32
+    ---
+    what = "square" : varchar(20)
+    """
+
+
+@schema
+class Square(dj.Computed):
+    definition = """
+    -> Number
+    ---
+    square : int64
+    pid    : int64
+    """
+
+    def make(self, key: dict[str, int], shift: int = 0) -> None:
+        number = key["number"]
+        note_call(number)
+        deed = globals().get((Number & key).fetch1("what"))
+        if deed is not None:
+            deed(number)
+        self.insert1({**key, "square": number**2 + shift, "pid": os.getpid()})
+
+
+@schema
+class Next(dj.Computed):
+    definition = """
+    -> Square
+    ---
+    following : int64
+    """
+
+    def make(self, key: dict[str, int]) -> None:
+        self.insert1({**key, "following": (Square & key).fetch1("square") + 1})
+
+
+@schema
+class Unmade(dj.Computed):
+    definition = "-> Number"
+
+
+def note_call(number: int) -> None:
+    with open(folder / "calls", "a") as file:
+        file.write(f"{number}\n")
+
+
+# -- what a number may ask for ---------------------------------------------------------------------
+
+
+def fail(number: int) -> None:
+    raise ValueError(f"{number} is bad")
+
+
+def fail_oddly(number: int) -> None:
+    with open(os.devnull) as file:
+        raise OddError(f"{number} is odd", file)
+
+
+def die(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_once(number: int) -> None:
+    try:
+        (folder / f"died-{number}").touch(exist_ok=False)
+    except FileExistsError:
+        return
+    die(number)
+
+
+def exit_once(number: int) -> None:
+    try:
+        (folder / f"died-{number}").touch(exist_ok=False)
+    except FileExistsError:
+        return
+    os._exit(0)
+
+
+def start_process(_: int) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=os.getpid)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+def wait(_: int) -> None:
+    """Tell by one pipe that the computing has begun, and wait for the end of another."""
+    (folder / "started").write_text("now")
+    (folder / "go").read_text()

@@ -1,0 +1,228 @@
+"""`dj-worker` as operators call it: what it does, what it prints, and its exit code."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from dj_workers.cli.exit_codes import ExitCode
+from tests.workers.conftest import Lab, dj_worker, end_of, expected, start_dj_worker, wait_for_notice
+
+on_one_server = pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+processes = pytest.mark.parametrize("processes", ["1", "2"])
+
+
+@processes
+def test_once_computes_tables_in_order_until_nothing_is_left(lab: Lab, processes: str) -> None:
+    lab.add(30)
+    ended = dj_worker("run", lab.name, "--exclude", "Unmade", "--once", "--processes", processes)
+    assert ended.code == ExitCode.DONE, ended.err
+    assert lab.squares() == expected(30)
+    assert {r["number"]: r["following"] for r in lab.Next.to_dicts()} == {n: n**2 + 1 for n in range(30)}
+    assert lab.calls() == list(range(30))
+
+
+@processes
+def test_failed_jobs_are_an_exit_code_and_the_others_are_done(lab: Lab, processes: str) -> None:
+    lab.add(6, fail=[1, 4])
+    path = str(lab.folder / f"{lab.name}.py")
+    ended = dj_worker("run", path, "--tables", "Square,Next", "--once", "--processes", processes)
+    assert ended.code == ExitCode.FAILED_JOBS, ended.err
+    assert "ValueError: 4 is bad" in ended.err
+    assert lab.squares() == expected(6, without={1, 4})
+    assert len(lab.Next()) == 4
+
+
+@processes
+def test_max_calls_counts_over_tables_and_processes(lab: Lab, processes: str) -> None:
+    lab.add(12)
+    ended = dj_worker("run", lab.name, "--exclude", "Unmade", "--max-calls", "17", "--processes", processes)
+    assert ended.code == ExitCode.DONE, ended.err
+    assert len(lab.Square()) + len(lab.Next()) == 17
+
+
+def test_a_dead_worker_process_is_replaced(lab: Lab) -> None:
+    lab.add(8, die_once=[3])
+    ended = dj_worker("run", lab.name, "--exclude", "Unmade", "--idle-exit", "1", "--processes", "2")
+    assert ended.code == ExitCode.DONE, ended.err
+    assert "was ended by SIGKILL" in ended.err
+    assert lab.squares() == expected(8)
+    assert len(lab.Next()) == 8
+
+
+def test_restrict_limits_the_keys(lab: Lab) -> None:
+    lab.add(8)
+    ended = dj_worker("run", lab.name, "--tables", "Square", "--once", "--restrict", "number < 3")
+    assert ended.code == ExitCode.DONE, ended.err
+    assert lab.squares() == expected(3)
+
+
+@processes
+def test_sigterm_ends_the_worker_after_the_running_job(lab: Lab, processes: str) -> None:
+    lab.add(1, wait=[0])
+    lab.make_pipes()
+    worker = start_dj_worker("run", lab.name, "--exclude", "Unmade", "--processes", processes)
+    lab.wait_until_started()
+    worker.send_signal(signal.SIGTERM)
+    lab.let_go()
+    assert end_of(worker).code == ExitCode.DONE
+    assert lab.squares() == expected(1)
+    assert lab.Square.jobs.progress()["total"] == 0
+    assert len(lab.Next()) == 0
+
+
+@processes
+def test_a_second_signal_gives_the_running_job_back(lab: Lab, processes: str) -> None:
+    lab.add(1, wait=[0])
+    lab.make_pipes()
+    worker = start_dj_worker("run", lab.name, "--exclude", "Unmade", "--processes", processes)
+    lab.wait_until_started()
+    worker.send_signal(signal.SIGTERM)
+    wait_for_notice(worker)
+    worker.send_signal(signal.SIGINT)
+    assert end_of(worker).code == ExitCode.AT_ONCE
+    assert lab.squares() == {}
+    assert len(lab.Square.jobs.pending) == 1 == lab.Square.jobs.progress()["total"]
+
+
+def test_new_rows_are_found_while_the_worker_waits(lab: Lab) -> None:
+    lab.make_pipes()
+    worker = start_dj_worker("run", lab.name, "--exclude", "Unmade", "--poll-interval", "0.1")
+    lab.add(1, wait=[0])
+    lab.wait_until_started()
+    worker.send_signal(signal.SIGTERM)
+    lab.let_go()
+    assert end_of(worker).code == ExitCode.DONE
+    assert lab.squares() == expected(1)
+
+
+# -- looking ---------------------------------------------------------------------------------------
+
+
+def test_status_counts_keys_and_jobs(lab: Lab) -> None:
+    lab.add(6, fail=[1])
+    lab.Square.populate(reserve_jobs=True, max_calls=3, suppress_errors=True)
+    lab.Square.jobs.ignore({"number": 5})
+    for module in (lab.name, f"schema:{lab.schema.database}"):
+        ended = dj_worker("status", module, "--json")
+        assert ended.code == 0, ended.err
+        rows = {row.pop("table").partition(".")[2]: row for row in ended.json["tables"]}
+        assert list(rows).index("__square") < list(rows).index("__next")
+        square = rows["__square"]
+        assert square.pop("oldest_pending_s") >= 0
+        assert square == {
+            "total": 6, "done": 2, "pending": 2, "reserved": 0, "error": 1, "ignored": 1,
+            "rate_per_minute": None,
+        }  # fmt: skip
+        assert (rows["__next"]["total"], rows["__next"]["oldest_pending_s"]) == (2, None)
+    assert "~~next" not in lab.schema.connection.catalog.table_names(lab.schema.database)
+
+
+def test_status_shows_a_line_for_each_table(lab: Lab) -> None:
+    lab.add(4)
+    lines = dj_worker("status", lab.name, "--tables", "Square").out.splitlines()
+    assert lines[0].split() == [
+        "table", "total", "done", "pending", "reserved", "error", "ignored", "oldest", "pending", "rate"
+    ]  # fmt: skip
+    assert lines[1].split() == [f"{lab.schema.database}.__square", "4", "0", "0", "0", "0", "0", "-", "-"]
+
+
+def test_status_tells_the_rate_where_jobs_are_kept(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.add(10)
+    monkeypatch.setenv("DJ_JOBS_KEEP_COMPLETED", "true")
+    assert dj_worker("run", lab.name, "--tables", "Square", "--once").code == 0
+    [row] = dj_worker("status", lab.name, "--tables", "Square", "--json").json["tables"]
+    assert (row["done"], row["rate_per_minute"]) == (10, 1.0)
+
+
+def test_errors_are_listed_with_their_traceback(lab: Lab) -> None:
+    lab.add(3, fail=[2])
+    lab.Square.populate(reserve_jobs=True, suppress_errors=True)
+    [error] = dj_worker("errors", lab.name, "Square", "--traceback", "--json").json["errors"]
+    assert (error["key"], error["message"]) == ({"number": 2}, "ValueError: 2 is bad")
+    assert "in fail" in error["traceback"]
+    shown = dj_worker("errors", f"schema:{lab.schema.database}")
+    assert "number=2" in shown.out
+    assert "ValueError: 2 is bad" in shown.out
+    assert "Traceback" not in shown.out
+
+
+# -- changing --------------------------------------------------------------------------------------
+
+
+def test_retry_makes_failed_jobs_pending(lab: Lab) -> None:
+    lab.add(5, fail=[0, 1, 2])
+    lab.Square.populate(reserve_jobs=True, suppress_errors=True)
+    ended = dj_worker("retry", lab.name, "Square", "number=0", "number=2")
+    assert (ended.code, "2 jobs" in ended.out) == (0, True), ended.err
+    assert {r["number"] for r in lab.Square.jobs.pending.to_dicts()} == {0, 2}
+    assert dj_worker("retry", lab.name, "--all").code == 0
+    assert len(lab.Square.jobs.errors) == 0
+    missing = dj_worker("retry", lab.name, "Square", "number=4")
+    assert (missing.code, "no failed job" in missing.err) == (ExitCode.USAGE, True)
+
+
+def test_ignore_passes_over_keys_and_unignore_brings_them_back(lab: Lab) -> None:
+    lab.add(4)
+    assert dj_worker("ignore", lab.name, "Square", "number=1", "number=3").code == 0
+    lab.Square.populate(reserve_jobs=True)
+    assert lab.squares() == expected(4, without={1, 3})
+    unknown = dj_worker("ignore", lab.name, "Square", "number=9")
+    assert (unknown.code, "no key number=9" in unknown.err) == (ExitCode.USAGE, True)
+    assert dj_worker("unignore", lab.name, "Square", "number=1").code == 0
+    assert {r["number"] for r in lab.Square.jobs.pending.to_dicts()} == {1}
+
+
+# -- bad input -------------------------------------------------------------------------------------
+
+
+@on_one_server
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "LAB"], ExitCode.USAGE, "Unmade has no make(self, key)"),
+        (["run", "LAB", "--tables", "Sqare"], ExitCode.USAGE, "there are: Square, "),
+        (["run", "LAB", "--once", "--idle-exit", "1"], ExitCode.USAGE, "Give one of them"),
+        (["run", "schema:SCHEMA"], ExitCode.USAGE, "Name the module or the file"),
+        (["status", "schema:nowhere_to_be_found"], ExitCode.USAGE, "there is no schema"),
+        (["status", "no_such_module"], ExitCode.NO_MODULE, "Run dj-worker in the folder that has it"),
+        (["status", "no_such_file.py"], ExitCode.NO_MODULE, "there is no file"),
+        (["status", "json"], ExitCode.NO_MODULE, "no computed or imported table"),
+        (["status", "broken"], ExitCode.NO_MODULE, "broken.py, line 2: ZeroDivisionError"),
+        (["errors", "LAB", "Sqare"], ExitCode.USAGE, "no computed or imported table 'Sqare'"),
+        (["retry", "LAB"], ExitCode.USAGE, "Name a table, or give --all"),
+        (["retry", "LAB", "Square", "number"], ExitCode.USAGE, "write attr=value"),
+        (["retry", "LAB", "Square", "number=x"], ExitCode.USAGE, "cannot be compared"),
+        (["ignore", "LAB", "Square", "colour=red"], ExitCode.USAGE, "attr one of number"),
+        (["run"], ExitCode.USAGE, "Usage"),
+    ],
+)
+def test_bad_input_is_a_message_that_says_what_to_do(
+    lab: Lab, arguments: list[str], code: ExitCode, message: str
+) -> None:
+    lab.Square.jobs.refresh()
+    (lab.folder / "broken.py").write_text("import json\n1 / 0\n")
+    real = [a.replace("LAB", lab.name).replace("SCHEMA", str(lab.schema.database)) for a in arguments]
+    ended = dj_worker(*real)
+    assert message in ended.out + ended.err
+    assert ended.code == code
+    assert "Traceback" not in ended.err
+
+
+@on_one_server
+def test_debug_shows_the_traceback(lab: Lab) -> None:
+    (lab.folder / "broken.py").write_text("import json\n1 / 0\n")
+    assert "Traceback" in dj_worker("--debug", "status", "broken").err
+
+
+@on_one_server
+def test_a_database_that_is_away_has_an_exit_code_of_its_own(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJ_HOST", "127.0.0.1")
+    monkeypatch.setenv("DJ_PORT", "1")
+    for module in (lab.name, f"schema:{lab.schema.database}"):
+        ended = dj_worker("status", module)
+        assert (ended.code, "Traceback" in ended.err) == (ExitCode.NO_DATABASE, False)
+        assert "database.host" in ended.err

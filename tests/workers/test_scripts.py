@@ -1,0 +1,93 @@
+"""Scripts whose own classes several processes compute, as users write them; and what signals do to them."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from tests.workers.conftest import SOURCE, Lab, end_of, expected, start_python, wait_for_notice
+
+_POPULATE = """
+Number.insert([{"number": n} for n in range(20)], skip_duplicates=True)
+summary = Square.populate(processes=2, reserve_jobs=True)
+print(summary["success_count"], len(Square()), os.getpid() in Square.to_arrays("pid"))
+"""
+_GUARD = 'if __name__ == "__main__":'
+_OF_A_MODULE = """
+import {module} as pipeline
+pipeline.Square.populate(processes=2, reserve_jobs=True)
+"""
+
+
+def _script(folder: Path, body: str) -> str:
+    path = folder / "script.py"
+    path.write_text(SOURCE.read_text() + body)
+    return str(path)
+
+
+def test_a_script_without_a_guard_computes_its_own_classes(lab: Lab, tmp_path: Path) -> None:
+    ended = end_of(start_python(_script(tmp_path, _POPULATE)))
+    assert (ended.out.split(), ended.code) == (["20", "20", "False"], 0), ended.err
+
+
+def test_a_script_with_a_guard_computes_its_own_classes(lab: Lab, tmp_path: Path) -> None:
+    body = f"\n{_GUARD}\n" + _POPULATE.replace("\n", "\n    ").rstrip() + "\n"
+    ended = end_of(start_python(_script(tmp_path, body)))
+    assert (ended.out.split(), ended.code) == (["20", "20", "False"], 0), ended.err
+
+
+def test_a_script_read_from_standard_input_computes_its_own_classes(lab: Lab, tmp_path: Path) -> None:
+    with open(_script(tmp_path, _POPULATE)) as script:
+        ended = end_of(start_python("-", stdin=script))
+    assert (ended.out.split(), ended.code) == (["20", "20", "False"], 0), ended.err
+
+
+def test_an_unguarded_script_may_compute_the_classes_of_a_module(lab: Lab, tmp_path: Path) -> None:
+    lab.add(5)
+    (tmp_path / "script.py").write_text(_OF_A_MODULE.format(module=lab.name))
+    ended = end_of(start_python(str(tmp_path / "script.py")))
+    assert ended.code == 0, ended.err
+    assert lab.squares() == expected(5)
+
+
+def test_the_first_interrupt_lets_the_running_job_finish(lab: Lab) -> None:
+    lab.add(1, wait=[0])
+    lab.make_pipes()
+    process = start_python("-c", _OF_A_MODULE.format(module=lab.name))
+    lab.wait_until_started()
+    process.send_signal(signal.SIGINT)
+    lab.let_go()
+    ended = end_of(process)
+    assert "KeyboardInterrupt" in ended.err
+    assert lab.squares() == expected(1)
+    assert len(lab.Square.jobs.reserved) == 0
+
+
+def test_the_second_interrupt_gives_back_the_running_job(lab: Lab) -> None:
+    lab.add(1, wait=[0])
+    lab.make_pipes()
+    process = start_python("-c", _OF_A_MODULE.format(module=lab.name))
+    lab.wait_until_started()
+    process.send_signal(signal.SIGINT)
+    wait_for_notice(process)
+    process.send_signal(signal.SIGTERM)
+    ended = end_of(process)
+    assert ended.code != 0
+    assert lab.squares() == {}
+    assert lab.Square.jobs.progress() == {**_no_jobs(), "pending": 1, "total": 1}
+
+
+def test_children_end_after_their_job_when_their_parent_is_killed(lab: Lab) -> None:
+    lab.add(1, wait=[0])
+    lab.make_pipes()
+    process = start_python("-c", _OF_A_MODULE.format(module=lab.name))
+    lab.wait_until_started()
+    process.kill()
+    lab.let_go()
+    end_of(process)  # its output ends when no child holds it open
+    assert lab.squares() == expected(1)
+    assert len(lab.Square.jobs.reserved) == 0
+
+
+def _no_jobs() -> dict[str, int]:
+    return {"pending": 0, "reserved": 0, "success": 0, "error": 0, "ignore": 0, "total": 0}
