@@ -86,20 +86,20 @@ def _send(table: Table, found: Sequence[RowGroup], replace: bool, skip_duplicate
                     _send_group(table, group, replace, skip_duplicates)
     except DuplicateError as e:
         raise DuplicateError(
-            f"{e}. In {table.full_table_name} a row of this key is there; "
+            f"{str(e).rstrip('.')}. In {table.full_table_name} a row of this key is there; "
             "skip_duplicates=True keeps it, replace=True overwrites it.",
             code=e.code,
             statement=e.statement,
         ) from e
     except IntegrityError as e:
         raise IntegrityError(
-            f"{e}. A row of {table.full_table_name} refers to a parent that is not there: "
+            f"{str(e).rstrip('.')}. A row of {table.full_table_name} refers to a parent that is not there: "
             "insert the parent first.",
             code=e.code,
             statement=e.statement,
         ) from e
     except DataError as e:
-        message = f"{e}. The server refused this value for {table.full_table_name}."
+        message = f"{str(e).rstrip('.')}. The server refused this value for {table.full_table_name}."
         raise DataError(message, code=e.code, statement=e.statement) from e
 
 
