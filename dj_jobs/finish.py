@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dj_jobs.job import Claim
-from dj_jobs.states import Status
+from dj_jobs.job import Claim, Worker
+from dj_jobs.states import Status, sources_of, target_of
 from dj_query.compile import where_clause
 from dj_schema.codecs.chain import chain_of
 from dj_schema.errors import ClaimLostError, JobError
@@ -23,9 +23,10 @@ _NULL = sql("NULL")
 _TRUE = sql("TRUE")
 
 
-def _leave_reserved(jobs: JobTable, claim: Claim, sets: Mapping[str, Sql | Param] | None) -> bool:
-    """Move one job out of `reserved`, or delete it; False where the claim is no longer ours."""
-    if sets is None:
+def _leave_reserved(jobs: JobTable, claim: Claim, edge: str, **sets: Sql | Param) -> bool:
+    """Move one job out of `reserved` along an edge; False where the claim is no longer ours."""
+    target = target_of(edge)
+    if target is None:
         text = jobs.heading.memo("delete_reserved", lambda: _delete_reserved(jobs))
         params = (*claim.key.values(), claim.token)
         return jobs.connection.run(text, params).n_rows == 1
@@ -37,7 +38,9 @@ def _leave_reserved(jobs: JobTable, claim: Claim, sets: Mapping[str, Sql | Param
         Ident("status"),
         Param(Status.RESERVED.value),
     )
-    assignments = join(", ", (sql("{} = {}", Ident(n), v) for n, v in sets.items()))
+    assignments = join(
+        ", ", (sql("{} = {}", Ident(n), v) for n, v in {"status": Param(target.value), **sets}.items())
+    )
     statement = sql("UPDATE {} SET {} WHERE {}", Ident(*jobs.table_id), assignments, ours)
     return jobs.connection.execute(statement).n_rows == 1
 
@@ -65,18 +68,21 @@ def complete(jobs: JobTable, claim: Claim, duration_s: float, *, has_rows: bool,
     ClaimLostError
         Where the claim is no longer ours: the caller's transaction must roll back.
     """
-    sets: dict[str, Sql | Param] | None = None
     if keep or not has_rows:
-        sets = {
-            "status": Param(Status.SUCCESS.value),
-            "completed_time": jobs.connection.dialect.jobs.NOW,
-            "duration": Param(duration_s),
-            "error_message": Param(""),  # of an attempt before this one
-            "error_stack": _NULL,
-            "_is_empty": Param(not has_rows),
-            "_lease_until": _NULL,
-        }
-    if not _leave_reserved(jobs, claim, sets):
+        is_ours = _leave_reserved(
+            jobs,
+            claim,
+            "complete",
+            completed_time=jobs.connection.dialect.jobs.NOW,
+            duration=Param(duration_s),
+            error_message=Param(""),  # of an attempt before this one
+            error_stack=_NULL,
+            _is_empty=Param(not has_rows),
+            _lease_until=_NULL,
+        )
+    else:
+        is_ours = _leave_reserved(jobs, claim, "complete_and_forget")
+    if not is_ours:
         raise ClaimLostError(
             f"the claim on {claim.key} of {jobs.target.full_table_name} was lost before its end: "
             "the lease ran out, or the job was taken back. Nothing was written; whoever holds the key now "
@@ -89,15 +95,13 @@ def fail(jobs: JobTable, claim: Claim, message: str, stack: str, duration_s: flo
     return _leave_reserved(
         jobs,
         claim,
-        {
-            "status": Param(Status.ERROR.value),
-            "completed_time": jobs.connection.dialect.jobs.NOW,
-            "duration": Param(duration_s),
-            "error_message": Param(message),
-            "error_stack": Param(chain_of("<blob>").encode(stack)),
-            "_token": _NULL,
-            "_lease_until": _NULL,
-        },
+        "fail",
+        completed_time=jobs.connection.dialect.jobs.NOW,
+        duration=Param(duration_s),
+        error_message=Param(message),
+        error_stack=Param(chain_of("<blob>").encode(stack)),
+        _token=_NULL,
+        _lease_until=_NULL,
     )
 
 
@@ -108,16 +112,14 @@ def retry_later(
     return _leave_reserved(
         jobs,
         claim,
-        {
-            "status": Param(Status.PENDING.value),
-            "scheduled_time": jobs.connection.dialect.jobs.after(Param(float(wait_s))),
-            "error_message": Param(message),
-            "error_stack": Param(chain_of("<blob>").encode(stack)),
-            "_token": _NULL,
-            "_lease_until": _NULL,
-            "_attempts": Param(claim.attempt - 1 if is_fault else claim.attempt),
-            "_faults": Param(claim.n_faults + is_fault),
-        },
+        "retry_later",
+        scheduled_time=jobs.connection.dialect.jobs.after(Param(float(wait_s))),
+        error_message=Param(message),
+        error_stack=Param(chain_of("<blob>").encode(stack)),
+        _token=_NULL,
+        _lease_until=_NULL,
+        _attempts=Param(claim.attempt - 1 if is_fault else claim.attempt),
+        _faults=Param(claim.n_faults + is_fault),
     )
 
 
@@ -126,12 +128,10 @@ def release(jobs: JobTable, claim: Claim) -> bool:
     return _leave_reserved(
         jobs,
         claim,
-        {
-            "status": Param(Status.PENDING.value),
-            "_token": _NULL,
-            "_lease_until": _NULL,
-            "_attempts": Param(max(0, claim.attempt - 1)),
-        },
+        "release",
+        _token=_NULL,
+        _lease_until=_NULL,
+        _attempts=Param(max(0, claim.attempt - 1)),
     )
 
 
@@ -163,15 +163,18 @@ def release_all(jobs: JobTable, claims: Sequence[Claim], connection: Connection 
 
 def forget(jobs: JobTable, claim: Claim) -> bool:
     """Remove a job whose row is there already."""
-    return _leave_reserved(jobs, claim, None)
+    return _leave_reserved(jobs, claim, "complete_and_forget")
 
 
 # -- what operators ask for ------------------------------------------------------------------------
 
 
-def _move(jobs: JobTable, leaves: tuple[Status, ...], sets: Mapping[str, Sql | Param]) -> int:
-    """Move all jobs of a restricted job table that are in one of the states."""
-    states = jobs & [{"status": s.value} for s in leaves]
+def _move(jobs: JobTable, edge: str, sets: Mapping[str, Sql | Param]) -> int:
+    """Move all jobs of a restricted job table that are in a state which the edge leaves."""
+    target = target_of(edge)
+    assert target is not None
+    states = jobs & [{"status": s.value} for s in sources_of(edge)]
+    sets = {"status": Param(target.value), **sets}
     assignments = join(", ", (sql("{} = {}", Ident(n), v) for n, v in sets.items()))
     where = where_clause(states.select, jobs.connection.dialect)
     return jobs.connection.execute(
@@ -200,18 +203,17 @@ def fresh(jobs: JobTable) -> dict[str, Sql | Param]:
 
 def retry(jobs: JobTable) -> int:
     """Make failed jobs pending."""
-    return _move(jobs, (Status.ERROR,), fresh(jobs))
+    return _move(jobs, "retry", fresh(jobs))
 
 
 def unignore(jobs: JobTable) -> int:
     """Make ignored jobs pending."""
-    return _move(jobs, (Status.IGNORE,), fresh(jobs))
+    return _move(jobs, "unignore", fresh(jobs))
 
 
 def ignore(jobs: JobTable, key: dict[str, Any]) -> None:
     """Mark a key to be passed over, adding a job for it where there is none."""
-    done = {"status": Param(Status.IGNORE.value)}
-    if _move(jobs & key, (Status.PENDING, Status.ERROR, Status.IGNORE), done):
+    if _move(jobs & key, "ignore", {}):
         return
     if jobs & key:
         raise JobError(f"the job {key} of {jobs.target.full_table_name} is being computed, or is done.")
@@ -223,15 +225,14 @@ def ignore(jobs: JobTable, key: dict[str, Any]) -> None:
 def complete_reserved(jobs: JobTable, key: dict[str, Any], duration_s: float | None) -> None:
     """End a job that `reserve` claimed, for programs that run `make` themselves."""
     keep = jobs.connection.config.jobs.keep_completed
-    target = jobs & key
+    target = jobs & key & _of_this_process()
     if keep:
         sets: dict[str, Sql | Param] = {
-            "status": Param(Status.SUCCESS.value),
             "completed_time": jobs.connection.dialect.jobs.NOW,
             "duration": Param(duration_s),
             "_lease_until": _NULL,
         }
-        n = _move(target, (Status.RESERVED,), sets)
+        n = _move(target, "complete", sets)
     else:
         n = target.reserved.delete_quick(get_count=True) or 0
     _expect_one(jobs, key, n)
@@ -240,16 +241,21 @@ def complete_reserved(jobs: JobTable, key: dict[str, Any], duration_s: float | N
 def fail_reserved(jobs: JobTable, key: dict[str, Any], message: str, stack: str | None) -> None:
     """Record the failure of a job that `reserve` claimed."""
     sets: dict[str, Sql | Param] = {
-        "status": Param(Status.ERROR.value),
         "completed_time": jobs.connection.dialect.jobs.NOW,
         "error_message": Param(message if len(message) <= 2047 else message[:2035] + "...truncated"),
         "error_stack": Param(chain_of("<blob>").encode(stack)) if stack is not None else _NULL,
         "_token": _NULL,
         "_lease_until": _NULL,
     }
-    _expect_one(jobs, key, _move(jobs & key, (Status.RESERVED,), sets))
+    _expect_one(jobs, key, _move(jobs & key & _of_this_process(), "fail", sets))
+
+
+def _of_this_process() -> dict[str, Any]:
+    """Return what tells jobs that `reserve` claimed here from those that another process holds by now."""
+    worker = Worker.of_this_process()
+    return {"host": worker.host[:255], "pid": worker.pid}
 
 
 def _expect_one(jobs: JobTable, key: dict[str, Any], n: int) -> None:
     if n != 1:
-        raise JobError(f"the job {key} of {jobs.target.full_table_name} is not reserved.")
+        raise JobError(f"the job {key} of {jobs.target.full_table_name} is not reserved by this process.")

@@ -40,13 +40,17 @@ EDGES: dict[str, tuple[frozenset[Status | None], Status | None]] = {
     "rescue": (frozenset({Status.RESERVED}), Status.PENDING),
     "give_up": (frozenset({Status.RESERVED}), Status.ERROR),
     "retry": (frozenset({Status.ERROR}), Status.PENDING),
-    "ignore": (frozenset({None, Status.PENDING, Status.ERROR}), Status.IGNORE),
+    "ignore": (frozenset({None, Status.PENDING, Status.ERROR, Status.IGNORE}), Status.IGNORE),
     "unignore": (frozenset({Status.IGNORE}), Status.PENDING),
     "repeat": (frozenset({Status.SUCCESS}), Status.PENDING),
 }
 
 
-def is_edge(name: str, leaves: Status | None, reaches: Status | None) -> bool:
-    """Whether an edge of this name joins these states."""
-    sources, target = EDGES[name]
-    return leaves in sources and target == reaches
+def sources_of(edge: str) -> list[Status]:
+    """Return the states of a job that an edge leaves."""
+    return [status for status in Status if status in EDGES[edge][0]]
+
+
+def target_of(edge: str) -> Status | None:
+    """Return the state that an edge reaches; None where it removes the job."""
+    return EDGES[edge][1]

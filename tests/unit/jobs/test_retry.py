@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dj_jobs.retry import INFRASTRUCTURE, Retry, Verdict, verdict
-from dj_jobs.states import EDGES, Status, is_edge
+from dj_jobs.states import EDGES, Status, sources_of, target_of
 from dj_schema.errors import ClaimLostError, DataJointError
 
 
@@ -58,6 +58,6 @@ def test_every_state_is_reached_and_only_done_ones_stay() -> None:
     left = {state for sources, _ in EDGES.values() for state in sources}
     assert reached == {*Status, None}
     assert left == {*Status, None}
-    assert is_edge("claim", Status.PENDING, Status.RESERVED)
-    assert not is_edge("claim", Status.ERROR, Status.RESERVED)
-    assert not any(target == Status.RESERVED and name != "claim" for name, (_, target) in EDGES.items())
+    assert (sources_of("claim"), target_of("claim")) == ([Status.PENDING], Status.RESERVED)
+    assert target_of("complete_and_forget") is None
+    assert [name for name, (_, target) in EDGES.items() if target == Status.RESERVED] == ["claim"]
