@@ -199,7 +199,7 @@ _VARIABLES_OF_SETTINGS = {
 
 
 def make_connection(server: ServerUnderTest, config: Config, **changed: Any) -> Connection:
-    """Return a connection to a server, not opened yet; `changed` are settings that differ, a user for example."""
+    """Return a connection to a server, not opened yet; `changed` are settings that differ."""
     from dj_schema.connection import Connection
     from dj_schema.server_address import connection_settings
 
@@ -208,7 +208,7 @@ def make_connection(server: ServerUnderTest, config: Config, **changed: Any) -> 
 
 @pytest.fixture
 def config(server: ServerUnderTest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
-    """Return the package's own settings, for one test those of the server, and without questions to answer."""
+    """Return the package's own settings, for one test those of the server and without prompts."""
     from datajoint.default import config
     from dj_schema.settings import Config
 

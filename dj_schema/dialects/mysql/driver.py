@@ -183,7 +183,8 @@ class MysqlSession:
         finally:
             if self._streaming is cursor:
                 self._streaming = None
-                if not self.is_open() or self._pid != os.getpid():  # a forked child must not read for its parent
+                # a forked child must not read for its parent
+                if not self.is_open() or self._pid != os.getpid():
                     _forget_rest(cursor)
                 cursor.close()
 

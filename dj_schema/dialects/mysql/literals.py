@@ -16,7 +16,7 @@ def string_literal(text: str) -> str:
     """
     if beyond := next((c for c in text if c > "\uffff"), None):
         raise DefinitionError(
-            f"{text!r} has the character {beyond!r}, which MySQL and MariaDB cannot keep in comments, defaults "
+            f"{text!r} has the character {beyond!r}; these servers cannot keep that in comments, defaults "
             "and labels.",
             expected="characters up to U+FFFF",
         )

@@ -51,8 +51,8 @@ def from_sqlstate(
         return LostConnectionError(f"the connection to PostgreSQL was lost: {text}")
     if code == "25P02":
         return TransactionError(
-            "a statement of this transaction has failed, and PostgreSQL does nothing more in it "
-            "but roll back; let the error leave the block, or put what may fail into `with connection.transaction:`"
+            "a statement of this transaction has failed, and PostgreSQL does nothing more in it; "
+            "let the error leave the block, or put what may fail into `with connection.transaction:`"
         )
     if code in _MISSING:
         return MissingTableError(f"{text}. Is it declared, and the schema activated?")

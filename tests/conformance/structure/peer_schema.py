@@ -16,7 +16,9 @@ COMMENT ON COLUMN {s}.parent.ok IS ':bool:fine';
 CREATE TABLE {s}."#kind" (kind {s}.enum_52102d8e NOT NULL, size smallint NOT NULL, PRIMARY KEY (kind, size));
 COMMENT ON COLUMN {s}."#kind".kind IS ':enum(''x'', ''y''):which';
 COMMENT ON COLUMN {s}."#kind".size IS ':int8:';
-CREATE TABLE {s}."__comp" (parent_id integer NOT NULL, kind {s}.enum_52102d8e NOT NULL, size smallint NOT NULL,
+CREATE TABLE {s}."__comp" (parent_id integer NOT NULL,
+  kind {s}.enum_52102d8e NOT NULL,
+  size smallint NOT NULL,
   mother integer DEFAULT NULL, data bytea NOT NULL, score numeric(5,2) DEFAULT NULL::numeric,
   at timestamp(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3), name varchar(20) NOT NULL DEFAULT 'it''s',
   n integer NOT NULL,
@@ -30,7 +32,8 @@ COMMENT ON COLUMN {s}."__comp".at IS ':datetime(3):';
 COMMENT ON COLUMN {s}."__comp".name IS ':varchar(20):';
 CREATE INDEX "idx___comp_kind_size" ON {s}."__comp" (kind, size);
 CREATE UNIQUE INDEX "idx___comp_mother" ON {s}."__comp" (mother);
-CREATE TABLE {s}.master__part_one (parent_id integer NOT NULL, i smallint NOT NULL, PRIMARY KEY (parent_id, i));
+CREATE TABLE {s}.master__part_one (parent_id integer NOT NULL, i smallint NOT NULL,
+  PRIMARY KEY (parent_id, i));
 CREATE TABLE {s}.parent__piece (parent_id integer NOT NULL, i smallint NOT NULL, PRIMARY KEY (parent_id, i),
   FOREIGN KEY (parent_id) REFERENCES {s}.parent(parent_id) ON UPDATE CASCADE ON DELETE RESTRICT);
 COMMENT ON COLUMN {s}.parent__piece.i IS ':int16:';
@@ -41,7 +44,8 @@ MYSQL = """
 CREATE DATABASE {s};
 CREATE TABLE {s}.`~lineage` (table_name varchar(64) NOT NULL, attribute_name varchar(64) NOT NULL,
   lineage varchar(255) NOT NULL, PRIMARY KEY (table_name, attribute_name));
-CREATE TABLE {s}.parent (parent_id int NOT NULL COMMENT ':int32:pid', ident binary(16) NOT NULL COMMENT ':uuid:',
+CREATE TABLE {s}.parent (parent_id int NOT NULL COMMENT ':int32:pid',
+  ident binary(16) NOT NULL COMMENT ':uuid:',
   ok tinyint NOT NULL DEFAULT '1' COMMENT ':bool:fine', PRIMARY KEY (parent_id)) COMMENT='the parent';
 CREATE TABLE {s}.`#kind` (kind enum('x','y') NOT NULL COMMENT ':enum(''x'', ''y''):which',
   size tinyint NOT NULL COMMENT ':int8:', PRIMARY KEY (kind, size));

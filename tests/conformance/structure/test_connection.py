@@ -428,7 +428,7 @@ def _in_child(work: Callable[[], Any]) -> Any:
     def run() -> None:
         try:
             results.put(work())
-        except BaseException as e:
+        except (AssertionError, DataJointError) as e:
             results.put(e)
 
     child = context.Process(target=run)

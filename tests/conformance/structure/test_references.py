@@ -33,7 +33,7 @@ TABLES = (
     ("Plain", "Manual", "-> Parent\nn : int16\n---\n-> Kind"),
     ("Optional", "Manual", "k : int8\n---\n-> [nullable] Parent\n-> [unique] Kind"),
     ("Both", "Manual", "k : int8\n---\n-> [nullable, unique] Parent"),
-    ("Renamed", "Manual", "-> Parent.proj(mother='parent_id')\n-> Parent.proj(dad='parent_id')\n---\nw : int8"),
+    ("Renamed", "Manual", "-> Parent.proj(mum='parent_id')\n-> Parent.proj(dad='parent_id')\n---\nw : int8"),
     ("Deep", "Manual", "-> Renamed\n-> Plain"),
     ("CompFk", "Manual", "-> Two\nc : int8\n---\n-> [nullable] Two.proj(a2='a_id', b2='b_id')"),
     ("Shared", "Manual", "-> Parent\n---\n-> Plain\n-> Plain.proj(m='n')"),
@@ -96,9 +96,9 @@ def test_lineage_is_recorded_as_other_programs_read_it(
     assert {
         row for row in rows if row[0] in ("renamed", "deep", "comp_fk", "optional", "own_line", "person")
     } == {
-        ("renamed", "mother", f"{s}.parent.parent_id"),
+        ("renamed", "mum", f"{s}.parent.parent_id"),
         ("renamed", "dad", f"{s}.parent.parent_id"),
-        ("deep", "mother", f"{s}.parent.parent_id"),
+        ("deep", "mum", f"{s}.parent.parent_id"),
         ("deep", "dad", f"{s}.parent.parent_id"),
         ("deep", "parent_id", f"{s}.parent.parent_id"),
         ("deep", "n", f"{s}.plain.n"),
@@ -116,7 +116,7 @@ def test_lineage_is_recorded_as_other_programs_read_it(
         ("person", "boss", f"{s}.person.person"),
     }
     assert schema.lineage_table_exists
-    assert schema.lineage[f"{s}.renamed.mother"] == f"{s}.parent.parent_id"
+    assert schema.lineage[f"{s}.renamed.mum"] == f"{s}.parent.parent_id"
     quote = connection.dialect.quote
     connection.query(f"DELETE FROM {quote}{s}{quote}.{quote}~lineage{quote}")
     schema.rebuild_lineage()

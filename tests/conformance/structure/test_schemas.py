@@ -1,4 +1,4 @@
-"""Schemas: activation, what is there, virtual modules, tables of other programs, and many processes at once."""
+"""Schemas: activation, what is there, virtual modules, tables of other programs, many processes at once."""
 
 from __future__ import annotations
 
@@ -369,13 +369,12 @@ def test_threads_declare_the_same_schema_at_once(
 
 
 def _in_process(connection: Connection, name: str, barrier: Any, results: Any) -> None:
+    found: list[str] | None = None
     try:
-        results.put(_declare_concurrently(connection, name, barrier))
-    except BaseException as e:
-        results.put(repr(e))
-        raise
+        with connection:
+            found = _declare_concurrently(connection, name, barrier)
     finally:
-        connection.close()
+        results.put(found)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
