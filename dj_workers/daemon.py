@@ -19,6 +19,7 @@ from dj_jobs.populate import Options
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
 from dj_workers.plan import Plan, TableClass, check_makes, name_of, plan_of
 from dj_workers.pools.budget import Budget
+from dj_workers.pools.origin import ChildSetup
 from dj_workers.shutdown import StoppedAtOnceError, StopRequests
 
 log = logging.getLogger("datajoint.workers")
@@ -134,6 +135,8 @@ class Worker:
         In any order.
     processes : int
         One computes in this process. More are children, and those that die are replaced.
+    setup : callable, optional
+        A function of a module, for what a child needs before it imports the modules of the tables.
     """
 
     def __init__(
@@ -143,6 +146,7 @@ class Worker:
         *,
         processes: int = 1,
         events: Events | None = None,
+        setup: ChildSetup | None = None,
     ) -> None:
         if processes < 1:
             raise DataJointError(f"processes must be at least 1, not {processes}.")
@@ -154,6 +158,7 @@ class Worker:
         self.work = work or Work()
         self.processes = processes
         self.events = events or Events()
+        self._setup = setup
         self.tally = Tally()
         self.was_stopped_at_once = False
         self._requests: StopRequests | None = None
@@ -184,7 +189,15 @@ class Worker:
         from dj_workers.fleet import Fleet
 
         with StopRequests() as self._requests:
-            fleet = Fleet(self.plan, self.work, self.processes, self.events, self._requests, self._broken)
+            fleet = Fleet(
+                self.plan,
+                self.work,
+                self.processes,
+                self.events,
+                self._requests,
+                self._broken,
+                self._setup,
+            )
             for table, outcome in fleet.run():
                 self._take(table, outcome)
             self.was_stopped_at_once = self._requests.n > 1

@@ -22,7 +22,7 @@ from dj_workers.pools.budget import Allotment, Budget
 from dj_workers.pools.child import Post, Start
 from dj_workers.pools.handle import Child
 from dj_workers.pools.messages import Broken, Pass, Report
-from dj_workers.pools.origin import Bound, Origin, bound_classes, find, origin_of, take_over
+from dj_workers.pools.origin import Bound, ChildSetup, Origin, bound_classes, find, origin_of, take_over
 from dj_workers.pools.rescue import after_death
 from dj_workers.pools.supervise import Supervisor
 from dj_workers.shutdown import StopRequests
@@ -36,7 +36,6 @@ _LONGEST_PAUSE_BEFORE_KNOWN_WORK_S = 1.0
 class _Task:
     origins: list[Origin]
     bound: Bound
-    connection: Connection
     work: Work
     replaces: int | None
 
@@ -73,11 +72,13 @@ class Fleet(Supervisor):
         events: Events,
         requests: StopRequests,
         broken: Callable[[str, str], None],
+        setup: ChildSetup | None = None,
     ) -> None:
         super().__init__(n, events, requests)
         self.plan = plan
         self.work = work
         self._broken = broken
+        self._setup = setup
         self._budget = Budget(work.max_calls, n)
         self._last_work = time.monotonic()
         found = [origin_of(cls) for cls in plan.tables]
@@ -92,9 +93,9 @@ class Fleet(Supervisor):
             child = handle.fork(_work_in_fork, (self.plan, self.work, dead), self.children)
         else:
             connection = self.plan.tables[0]._schema.connection
-            task = _Task(self._origins, bound_classes(), connection, self.work, dead)
+            task = _Task(self._origins, bound_classes(), self.work, dead)
             main_path = next((o.main_path for o in self._origins if o.main_path), None)
-            payload = pickle.dumps((_work, pickle.dumps(task)))
+            payload = pickle.dumps((_work, (self._setup, connection, pickle.dumps(task))))
             child = handle.spawn(Start(list(sys.argv), main_path, payload), "dj-worker")
         child.grant = _Watch(set(self.plan.names))
         return child
@@ -184,10 +185,12 @@ class Fleet(Supervisor):
 # -- in a child ------------------------------------------------------------------------------------
 
 
-def _work(post: Post, data: bytes) -> None:
+def _work(post: Post, argument: tuple[ChildSetup | None, Connection, bytes]) -> None:
+    setup, connection, data = argument
+    if setup is not None:
+        setup(connection)
     task: _Task = pickle.loads(data)
     classes = [find(origin) for origin in task.origins]
-    connection = task.connection
     for cls in classes:
         connection = take_over(cls, task.bound, connection)
     _go_over(post, plan_of(cast("list[TableClass]", classes)), task.work, task.replaces)

@@ -7,7 +7,7 @@ import importlib
 import multiprocessing
 import runpy
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -133,6 +133,9 @@ def _found(module: ModuleType | None, qualname: str) -> Any:
         found = found.__dict__.get(name) if isinstance(found, type) else getattr(found, name, None)
     return found
 
+
+ChildSetup = Callable[[Connection], None]
+"""What a child calls with its parent's connection before it imports the modules of tables."""
 
 Bound = dict[tuple[str, str], str]
 """The schema of each declared class, by module and name."""

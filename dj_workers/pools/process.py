@@ -6,7 +6,7 @@ import pickle
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -24,13 +24,10 @@ from dj_workers.pools.budget import Budget
 from dj_workers.pools.child import Post, Start, dump_without, load_with
 from dj_workers.pools.handle import Child
 from dj_workers.pools.messages import Claiming, Keys, Report
-from dj_workers.pools.origin import Bound, Origin, bound_classes, find, origin_of, take_over
+from dj_workers.pools.origin import Bound, ChildSetup, Origin, bound_classes, find, origin_of, take_over
 from dj_workers.pools.rescue import after_death
 from dj_workers.pools.supervise import Supervisor
 from dj_workers.shutdown import StopRequests
-
-ChildSetup = Callable[[Connection], None]
-"""What a child calls with its parent's connection before it imports the table's module."""
 
 _BATCH_S = 0.25  # of work is given in one go, in direct mode
 _LARGEST_BATCH = 200
@@ -205,7 +202,6 @@ class _Task:
     origin: Origin
     options: bytes
     bound: Bound
-    connection: Connection
     replaces: int | None
 
 
@@ -237,7 +233,7 @@ class _Team(Supervisor):
             return handle.fork(_work_in_fork, (self._table, self._options, dead), self.children)
         connection = self._table.connection
         options = _dumped(connection, self._options)
-        task = _Task(self._origin, options, bound_classes(), connection, dead)
+        task = _Task(self._origin, options, bound_classes(), dead)
         payload = pickle.dumps((_work, (self._setup, connection, pickle.dumps(task))))
         return handle.spawn(Start(list(sys.argv), self._origin.main_path, payload), self._label)
 
@@ -268,7 +264,7 @@ def _work(post: Post, argument: tuple[ChildSetup | None, Connection, bytes]) -> 
         setup(connection)
     task: _Task = pickle.loads(data)
     cls = find(task.origin)
-    connection = take_over(cls, task.bound, task.connection)
+    connection = take_over(cls, task.bound, connection)
     table = cls()
     _compute(post, table, load_with(connection, task.options), task.replaces)
     connection.close()
