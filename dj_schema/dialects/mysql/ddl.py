@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dj_schema.definition.printer import print_item
 from dj_schema.definition.spec import CurrentTimestamp, Default, IndexSpec, Null
@@ -13,7 +13,7 @@ from dj_schema.dialects.mysql.literals import literal
 from dj_schema.dialects.mysql.types import column_type, without_counting
 from dj_schema.errors import DefinitionError
 from dj_schema.heading import Attribute
-from dj_schema.sql import EMPTY, Ident, Sql, idents, join, sql
+from dj_schema.sql import EMPTY, Ident, Sql, idents, join, params, sql
 from dj_schema.table_info import ForeignKey, Index, TableInfo
 from dj_schema.types import CodecType, CoreType, NativeType, TypeSpec
 
@@ -21,6 +21,13 @@ MAX_NAME_LENGTH = 64
 EXISTS_CODES = frozenset({"1050", "1007", "1060"})
 _MAX_COLUMN_COMMENT = 1024
 _MAX_TABLE_COMMENT = 2048
+_COLLATIONS = """
+SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS
+WHERE (TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME) IN ({})
+"""
+
+Column = tuple[str, str, str]
+"""Schema, table, column."""
 
 
 def create_schema(name: str) -> list[Sql]:
@@ -47,15 +54,37 @@ def create_lineage_table(schema: str) -> list[Sql]:
 
 def create_tables(infos: Sequence[TableInfo], execute: Execute, index_column: IndexColumn) -> list[list[Sql]]:
     """Return for each table the one statement that declares it with its indexes and comments."""
-    return [[_create_table(info, index_column)] for info in infos]
+    collations = _inherited_collations(infos, execute)
+    return [[_create_table(info, index_column, collations)] for info in infos]
 
 
-def _create_table(info: TableInfo, index_column: IndexColumn) -> Sql:
+def _inherited_collations(infos: Sequence[TableInfo], execute: Execute) -> dict[Column, str]:
+    """Return the collations of text that refers to a parent: the servers want that of the parent.
+
+    Schemas of other programs have other defaults than ours.
+    """
+    parents: dict[Column, Column] = {}
+    for info in infos:
+        for fk in info.foreign_keys:
+            for child, parent in fk.pairs:
+                if info.heading.by_name[child].kind == "string":
+                    parents.setdefault((*fk.child, child), (*fk.parent, parent))
+    if not parents:
+        return {}
+    rows = join(", ", (sql("({})", params(column)) for column in dict.fromkeys(parents.values())))
+    found = {row[:3]: str(row[3]) for row in execute(sql(_COLLATIONS, rows)).rows if row[3]}
+    for column, origin in parents.items():
+        if origin in found:
+            found[column] = found[origin]
+    return found
+
+
+def _create_table(info: TableInfo, index_column: IndexColumn, collations: Mapping[Column, str]) -> Sql:
     if len(info.heading.comment) > _MAX_TABLE_COMMENT:
         raise DefinitionError(
             f"the comment of {info.name!r} is too long.", expected=f"at most {_MAX_TABLE_COMMENT} characters"
         )
-    lines = [_column(a) for a in info.heading.all]
+    lines = [_column(a, collations.get((*info.full_name, a.name), "")) for a in info.heading.all]
     key = info.heading.key_columns
     lines.append(sql("PRIMARY KEY ({})", idents(key)))
     # a column that counts by itself has to be the first of some index
@@ -99,7 +128,7 @@ def column_comment(attribute: Attribute) -> str:
     return comment
 
 
-def _column(a: Attribute) -> Sql:
+def _column(a: Attribute, collation: str = "") -> Sql:
     type_ = a.storage
     if type_ is None:
         raise DefinitionError(
@@ -110,9 +139,10 @@ def _column(a: Attribute) -> Sql:
     # an explicit NULL, as a timestamp without it is NOT NULL by default
     null = sql(" NULL") if a.is_nullable else sql(" NOT NULL")
     comment = sql(" COMMENT {}", literal(column_comment(a))) if column_comment(a) else EMPTY
-    return sql(
-        "{} {}{}{}{}", Ident(a.name), column_type(type_), null, default_clause(a.default, type_), comment
-    )
+    text = column_type(type_)
+    if collation.replace("_", "").isalnum():
+        text += Sql((f" COLLATE {collation}",))
+    return sql("{} {}{}{}{}", Ident(a.name), text, null, default_clause(a.default, type_), comment)
 
 
 def default_clause(default: Default | None, type_: TypeSpec | None) -> Sql:

@@ -332,6 +332,32 @@ def test_the_graph_goes_across_schemas(connection: Connection, new_schema: NewSc
     assert f"-> {lab.name}.Top" in mid().describe()
 
 
+def test_a_parent_of_another_collation_can_be_referred_to(
+    connection: Connection, new_schema: NewSchema, new_schema_name: Callable[[], str], dj: ModuleType
+) -> None:
+    if connection.dialect.name == "postgresql":
+        pytest.skip("columns of one database compare with each other here")
+    name = new_schema_name()
+    connection.query(f"CREATE DATABASE {name} COLLATE utf8mb4_general_ci")
+    foreign, own = Schema(name, connection=connection), new_schema()
+    top = foreign(table_class(dj, "Top", "t : varchar(9)"))
+    mid = own(table_class(dj, "Mid", "-> Top\nm : varchar(9)"), context={"Top": top})
+    part = table_class(dj, "Piece", "-> master\n---\n-> [nullable] Top.proj(other='t')", "Part")
+    low = own(table_class(dj, "Low", "-> Mid", Piece=part), context={"Mid": mid, "Top": top})
+    top.insert1(("x",))
+    mid.insert1(("x", "y"))
+    low.insert1(("x", "y"))
+    low.Piece.insert1(("x", "y", "x"))
+    assert len(top * mid * low * low.Piece) == 1
+    found = connection.query(
+        "SELECT DISTINCT TABLE_NAME, COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS "
+        "WHERE TABLE_SCHEMA = %s AND TABLE_NAME LIKE 'low%%'",
+        (own.name,),
+    )
+    assert {c for _, n, c in found if n in ("t", "other")} == {"utf8mb4_general_ci"}
+    assert {c for _, n, c in found if n == "m"} == {"utf8mb4_bin"}
+
+
 def test_a_drop_takes_what_depends_on_the_table_in_every_schema(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
