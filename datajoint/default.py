@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from typing import Any, Literal
 
 from dj_jobs.autopopulate import Computed, Imported, set_process_runner
@@ -51,7 +52,16 @@ _set_up_logging()
 def _populate_in_processes(table: Any, options: Any, processes: int, events: Any) -> Any:
     from dj_workers.pools.process import populate_in_processes
 
-    return populate_in_processes(table, options, processes, events)
+    setup = None if _connection is None else partial(_set_up_child, _connection)
+    return populate_in_processes(table, options, processes, events, setup)
+
+
+def _set_up_child(default: _Connection, _: _Connection) -> None:
+    """Begin in a worker process with the parent's settings and server, whatever its own would be."""
+    global _connection
+    config.__setstate__(default.config.__getstate__())
+    default.config = config
+    _connection = default
 
 
 set_process_runner(_populate_in_processes)

@@ -181,9 +181,7 @@ class _Hasher:
 
 def _arrow_values(column: Any) -> list[Any]:
     """Return what a column of pyarrow holds: where it is null, and the numbers or objects."""
-    import pyarrow.types as types
-
-    if types.is_integer(column.type) or types.is_floating(column.type):
+    if str(column.type).startswith(("int", "uint", "float", "double", "halffloat")):
         nulls = column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None
         return [nulls, column.fill_null(0).to_numpy(zero_copy_only=False)]
     return [column.to_pylist()]

@@ -2,8 +2,9 @@
 
 A commit waits for the disk, which for a job of a millisecond is most of its time. What a job does stays
 all or nothing, rows and the end of the job together; only when it becomes durable, and is told to anyone,
-is up to `jobs.group_commit_s` later. Where the transaction is lost, its jobs are still reserved by us, and
-are run again one by one.
+is up to `jobs.group_commit_s` later, or when the job that runs then has ended: once one has been seen to
+take longer than that, those that follow are committed each by itself. Where the transaction is lost, its
+jobs are still reserved by us, and are run again one by one.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ class Group:
             context = transaction(self._connection, guarded=True)
             context.__enter__()
             self._context, self._started = context, time.monotonic()
+
+    def end(self) -> None:
+        """Begin no further transaction: the jobs to come are long, and end one by one."""
+        self._longest_s = 0.0
 
     def add(self, claim: Claim, outcome: Outcome) -> None:
         self.ended.append((claim, outcome))

@@ -143,6 +143,7 @@ class _Loop:
     n_calls: int = 0
     is_failed: bool = False
     batch: int = 1
+    has_long_jobs: bool = False
     retry_at: list[float] = field(default_factory=list)
 
     def run(self, keeper: LeaseKeeper) -> Iterator[Outcome]:
@@ -180,6 +181,9 @@ class _Loop:
                 finally:
                     keeper.drop(self.jobs, claim)
                 group.add(claim, outcome)
+                if outcome.duration_s > self._group_commit_s():
+                    self.has_long_jobs = True
+                    group.end()
                 is_last = outcome.result is Result.ERROR and not self.options.suppress_errors
                 if group.is_due or not left or is_last:
                     yield from self._committed(group)
@@ -226,7 +230,9 @@ class _Loop:
     def _group_commit_s(self) -> float:
         """A make in parts must have no transaction open while it computes."""
         kind = type(self.runner.table)
-        return float(self.jobs.connection.config.jobs.group_commit_s) if is_one_part(kind) else 0.0
+        if self.has_long_jobs or not is_one_part(kind):
+            return 0.0
+        return float(self.jobs.connection.config.jobs.group_commit_s)
 
     def _is_done(self) -> bool:
         most = self.options.max_calls

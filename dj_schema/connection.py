@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -41,6 +42,18 @@ _DOOMED = (
     "let the error leave the block, and run the whole block again"
 )
 _STALE_AFTER_S = 30.0  # an idle session is asked whether it lives before a statement that cannot be repeated
+
+
+_NOISE = re.compile(
+    r"(?:[\s(;]+|--[^\n]*(?:\n|$)|\#[^\n]*(?:\n|$)|/\*!?\d*(?=[^*])|/\*(?!!).*?\*/|\*/)*", re.S
+)
+
+
+def first_words(query: str) -> tuple[str, str]:
+    """Return the first two keywords of a statement in capitals, whatever comments stand before them."""
+    rest = query[_NOISE.match(query).end() :]  # type: ignore[union-attr]
+    first, second, *_ = (*re.split(r"[^A-Za-z]+", rest, maxsplit=2), "", "")
+    return first.upper(), second.upper()
 
 
 class Connection(AbstractContextManager["Connection"]):
@@ -305,8 +318,19 @@ class Connection(AbstractContextManager["Connection"]):
         list of tuple, or list of dict with `as_dict`
             The rows; an empty list for a statement that returns none.
         """
-        first = query.lstrip(" (\n\t").split(None, 1)[:1]
-        result = self.run(query, args, is_read=bool(first) and first[0].upper() in ("SELECT", "SHOW"))
+        verb, kind = first_words(query)
+        is_guarded = self.in_transaction and self.transaction_state.is_guarded
+        if is_guarded and verb in self.dialect.flags.transaction_verbs and kind != "TEMPORARY":
+            raise TransactionError(
+                f"{verb} is not for a make: its transaction ends when it returns or raises. For a part that "
+                "may be undone by itself, use `with connection.transaction:`."
+            )
+        result = self.run(query, args, is_read=verb in ("SELECT", "SHOW"))
+        if is_guarded and not self.session().in_transaction:
+            self._lose_session()  # nothing more may run in what is left of this block
+            raise TransactionError(
+                f"{verb} ended the transaction of the make that it ran in; remove it from make"
+            )
         if as_dict:
             return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
         return result.rows

@@ -32,6 +32,10 @@ class Session(Protocol):
 
     id: int
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the server has a transaction open, by what it said last."""
+
     def execute(self, text: str, params: Sequence[Any] | None) -> Result: ...
 
     def defer(self, text: str) -> None:
@@ -58,12 +62,19 @@ class Session(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What a server can do, and how its statements differ in form."""
+    """What a server can do, and how its statements differ in form.
+
+    Attributes
+    ----------
+    transaction_verbs : frozenset of str
+        Statements that begin or end a transaction, or that the server commits it for.
+    """
 
     has_copy: bool
     has_returning: bool
     has_transactional_ddl: bool
     has_nan: bool
+    transaction_verbs: frozenset[str]
     deadlock_ends_transaction: bool
     has_expression_indexes: bool
 

@@ -38,6 +38,7 @@ def _upper(value: object) -> object:
 Whole = Annotated[int, BeforeValidator(_not_a_boolean), Field(ge=0)]
 Positive = Annotated[int, BeforeValidator(_not_a_boolean), Field(ge=1)]
 Seconds = Annotated[float, BeforeValidator(_not_a_boolean), Field(gt=0, allow_inf_nan=False)]
+SecondsOrZero = Annotated[float, BeforeValidator(_not_a_boolean), Field(ge=0, allow_inf_nan=False)]
 Port = Annotated[int, BeforeValidator(_not_a_boolean), Field(ge=1, le=65535)]
 Priority = Annotated[int, BeforeValidator(_not_a_boolean), Field(ge=0, le=255)]
 Tls = Annotated[bool | dict[str, Any] | None, AfterValidator(_known_tls_options)]
@@ -93,7 +94,7 @@ class JobsSettings(Section):
     shutdown_timeout: Seconds = Field(
         default=30.0, description="seconds that a stopping worker may finish in"
     )
-    group_commit_s: Seconds = Field(
+    group_commit_s: SecondsOrZero = Field(
         default=0.05, description="seconds that short jobs may wait for a commit together; 0: each alone"
     )
     verify: Literal["fingerprint", "lock"] = "fingerprint"

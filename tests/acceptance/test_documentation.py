@@ -31,8 +31,12 @@ def _run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_first_example_of_the_readme_computes_and_finds_its_work_done_the_second_time(tmp_path: Path) -> None:
-    blocks = re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+def test_the_first_example_of_the_readme_computes_and_finds_its_work_done_the_second_time(
+    tmp_path: Path,
+) -> None:
+    blocks = re.findall(
+        r"<!-- example: (\S+) -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
+    )
     assert [name for name, _ in blocks] == ["weather.py"]
     (tmp_path / "weather.py").write_text(blocks[0][1])
     first = _run(tmp_path, "weather.py")

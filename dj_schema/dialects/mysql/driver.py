@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pymysql
-from pymysql.constants import CLIENT, FIELD_TYPE
+from pymysql.constants import CLIENT, FIELD_TYPE, SERVER_STATUS
 from pymysql.converters import conversions, convert_datetime, escape_bytes
 from pymysql.cursors import SSCursor
 
@@ -127,6 +127,10 @@ class MysqlSession:
         self.id: int = connection.thread_id()
         self._pid = os.getpid()
         self.is_mariadb = "mariadb" in str(connection.get_server_info()).lower()
+
+    @property
+    def in_transaction(self) -> bool:
+        return bool(self._connection.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         cursor = self._cursor

@@ -19,6 +19,9 @@ POSTGRES = Dialect(
         has_returning=True,
         has_transactional_ddl=True,
         has_nan=True,
+        transaction_verbs=frozenset(
+            {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "SAVEPOINT", "RELEASE"}
+        ),
         deadlock_ends_transaction=False,
         has_expression_indexes=True,
     ),

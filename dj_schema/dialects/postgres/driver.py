@@ -97,6 +97,10 @@ class PostgresSession:
         self.id = connection.info.backend_pid
         self._pid = os.getpid()
 
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.info.transaction_status != pq.TransactionStatus.IDLE
+
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         cursor = self._cursor
         try:

@@ -120,6 +120,54 @@ def test_the_transaction_of_make_is_its_own(
 
 
 @BOTH
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "COMMIT",
+        "rollback",
+        "  begin",
+        "START TRANSACTION",
+        "-- now\ncommit",
+        "/* x */ Rollback",
+        "SAVEPOINT mine",
+    ],
+)
+def test_sql_that_ends_the_transaction_of_make_is_refused_and_harms_no_other_key(
+    declare: Any, connection: Any, reserve_jobs: bool, statement: str
+) -> None:
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1(key)
+        if key["id"] == 2:
+            connection.query(statement)
+
+    table = declare(make=make)
+    done = table.populate(reserve_jobs=reserve_jobs, suppress_errors=True)
+    assert [key["id"] for key, _ in done["error_list"]] == [2]
+    assert "TransactionError" in done["error_list"][0][1]
+    assert len(table & "id = 2") == 0
+    assert len(table) == done["success"]
+    assert done["success"] >= 3
+    if reserve_jobs:
+        assert states(table) == {"error": 1}
+
+
+def test_a_temporary_table_may_be_used_inside_make(declare: Any, connection: Any) -> None:
+    is_postgres = connection.dialect.name == "postgresql"
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1(key)
+        if key["id"] == 2:
+            name = "dj_scratch" if is_postgres else f"{self.database}.dj_scratch"
+            connection.query(f"CREATE TEMPORARY TABLE {name} (a int)")
+            connection.query(f"DROP TABLE {name}" if is_postgres else f"DROP TEMPORARY TABLE {name}")
+
+    table = declare(make=make)
+    done = table.populate(reserve_jobs=True, suppress_errors=True)
+    assert (done["error"], len(table)) == (0, done["success"])
+    assert states(table) == {}
+
+
+@BOTH
 def test_a_transaction_block_inside_make_is_a_savepoint(
     declare: Any, connection: Any, reserve_jobs: bool
 ) -> None:
