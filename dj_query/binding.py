@@ -104,6 +104,7 @@ class Binding:
                 raise DefinitionError(
                     f"Foreign key reference {fk.target} could not be resolved: its class has no schema.",
                     line_number=fk.line_number,
+                    line=f"-> {fk.target}",
                     expected="a class decorated by a schema, above this one",
                 )
             return found._class_info
@@ -112,6 +113,7 @@ class Binding:
         raise DefinitionError(
             f"Foreign key reference {fk.target} could not be resolved.",
             line_number=fk.line_number,
+            line=f"-> {fk.target}",
             expected="a table class that is defined or imported where this one is",
         )
 
