@@ -316,7 +316,7 @@ def test_declaring_a_table_takes_few_statements(
     n = connection.n_statements
     parts = {f"Part{i}": table_class(dj, f"Part{i}", "-> master\np : int8", "Part") for i in range(5)}
     schema(table_class(dj, "Third", "k : enum('a','b')", **parts))
-    assert connection.n_statements - n <= 8
+    assert connection.n_statements - n <= 9  # on MySQL one of them asks for the collation of text keys
 
 
 def _declare_concurrently(connection: Connection, name: str, barrier: Any) -> list[str]:

@@ -6,10 +6,19 @@ import os
 import select
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from dj_workers.shutdown import StoppedAtOnceError, StopRequests
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """A run in the background has SIGINT ignored; here it is as in a terminal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_signal_is_counted_and_wakes_who_waits() -> None:
