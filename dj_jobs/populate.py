@@ -199,7 +199,7 @@ class _Loop:
                 keeper.drop(self.jobs, claim)
             self._give_back([*left, *(claim for claim, _ in lost)])
         per_job_s = (time.perf_counter() - started) / max(1, len(claimed) - len(left))
-        self.batch = max(1, min(_LARGEST_BATCH, self.batch * 4, int(_BATCH_S / max(per_job_s, 1e-6))))
+        self.batch = max(1, min(_LARGEST_BATCH, self.batch * 8, int(_BATCH_S / max(per_job_s, 1e-6))))
 
     def _give_back(self, claims: list[Claim]) -> None:
         try:
