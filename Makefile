@@ -21,10 +21,10 @@ INSTALLED_DEMO := $(VENV)/.installed-demo
 INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALLED_PEER := $(BENCH)/peer/.installed
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format conformance bench clean
 
 help:  ## List every target
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(INSTALLED_DEMO)  ## Compute a real pipeline with several worker processes (ARGS=--kill ends one of them)
 	@$(BIN)/dj-worker demo $(ARGS)
@@ -41,6 +41,9 @@ lint: $(INSTALLED_DEV)  ## Check style, types and the layers
 format: $(INSTALLED_DEV)  ## Rewrite the code in the style that lint expects
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+conformance: $(INSTALLED_DEV)  ## Test the rules of the specification, and write docs/conformance.md
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) -m rule --conformance docs/conformance.md
 
 bench: $(INSTALLED_DEV) $(INSTALLED_PEER)  ## Time us, the peer and a hand-written floor (ARGS="--server mysql --only insert")
 	@$(BIN)/python -m benchmarks.run --peer $(BENCH)/peer/bin/python $(ARGS)

@@ -13,6 +13,9 @@
 A test whose server cannot be had is skipped, and the server is named at the end of the run.
 ``DJ_TEST_REQUIRE`` is ``all``, or names separated by commas: without those the run fails.
 ``--servers postgresql,mysql`` narrows a run while developing.
+
+``@pytest.mark.rule("query-algebra", "3.5")`` names the rule of the specification that a test checks; how the
+table of rules and results is made of these marks is told in `tests/support/rules.py`.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.launch import Unavailable
+from tests.support.rules import RuleReporter
 from tests.support.servers import SERVER_NAMES, RunFolder, Servers, ServerUnderTest
 
 if TYPE_CHECKING:
@@ -45,6 +49,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAMES",
         help=f"database servers to test on, separated by commas (default: {','.join(SERVER_NAMES)})",
     )
+    parser.addoption(
+        "--conformance", metavar="FILE", help="write what became of the rules that ran to a table"
+    )
+    parser.addoption(
+        "--list-rules", metavar="FILE", help="write which rules the collected tests name, as JSON"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,6 +72,10 @@ def pytest_configure(config: pytest.Config) -> None:
     run = RunFolder.make() if worker is None else RunFolder(Path(worker["dj_run_folder"]))
     config.stash[_RUN] = run
     config.stash[_SERVERS] = Servers(run, chosen)
+    table, listing = (config.getoption(name) for name in ("--conformance", "--list-rules"))
+    if worker is not None:  # the process that gathers the reports writes the table
+        table = listing = None
+    config.pluginmanager.register(RuleReporter(table and Path(table), listing and Path(listing)))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -52,6 +52,7 @@ def lab(request: pytest.FixtureRequest) -> Lab:
     return lab
 
 
+@pytest.mark.rule("query-algebra", "5.5", "7.5", "11", "12.4")
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_sql_is_as_written_down(lab: Lab, name: str) -> None:
     golden = _file(lab.connection.dialect.name).read_text()
@@ -64,6 +65,7 @@ def test_files_hold_no_other_expression(lab: Lab) -> None:
     assert re.findall(r"^-- (?!values)(.*)$", golden, re.M) == list(EXPRESSIONS)
 
 
+@pytest.mark.rule("query-algebra", "11")
 @pytest.mark.parametrize("name", WITHOUT_SUBQUERY)
 def test_subqueries_are_only_where_they_are_needed(lab: Lab, name: str) -> None:
     assert _written(lab, name).count("SELECT") == 1

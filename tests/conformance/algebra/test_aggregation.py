@@ -17,6 +17,7 @@ def by_key(query: Any, *names: str) -> dict[Any, Any]:
     return {tuple(r[k] for k in key): tuple(r[n] for n in names) for r in rows}
 
 
+@pytest.mark.rule("query-algebra", "5.2", "5.7")
 def test_rows_without_partner_are_kept_and_counted_by_their_key(lab: Lab) -> None:
     query = lab.Session.aggr(lab.Trial, n="count(trial)", stars="count(*)")
     assert query.primary_key == ["subject_id", "session"]
@@ -26,11 +27,13 @@ def test_rows_without_partner_are_kept_and_counted_by_their_key(lab: Lab) -> Non
     }  # fmt: skip
 
 
+@pytest.mark.rule("query-algebra", "5.2", "5.7")
 def test_rows_without_partner_can_be_left_out(lab: Lab) -> None:
     query = lab.Session.aggr(lab.Trial, n="count(trial)", exclude_nonmatching=True)
     assert by_key(query, "n") == {(1, 1): (3,), (1, 2): (1,), (3, 1): (2,)}
 
 
+@pytest.mark.rule("query-algebra", "5.1", "5.8")
 def test_attributes_of_the_grouping_query_are_kept_where_named(lab: Lab) -> None:
     query = lab.Subject.aggr(lab.Session, "species", n="count(session)")
     assert query.heading.names == ["subject_id", "species", "n"]
@@ -56,11 +59,13 @@ def test_restriction_of_the_grouped_query_comes_before_the_summary(lab: Lab) -> 
     assert by_key(query, "n") == {(1, 1): (2,), (1, 2): (1,), (2, 1): (0,), (3, 1): (0,), (3, 2): (0,)}
 
 
+@pytest.mark.rule("query-algebra", "5.6")
 def test_restriction_of_the_grouping_query_leaves_groups_out(lab: Lab) -> None:
     query = (lab.Session & "YEAR(session_date) = 2026").aggr(lab.Trial, n="count(trial)")
     assert by_key(query, "n") == {(3, 1): (2,), (3, 2): (0,)}
 
 
+@pytest.mark.rule("query-algebra", "5.6")
 def test_restriction_by_an_aggregate_comes_after_it(lab: Lab) -> None:
     query = lab.Session.aggr(lab.Trial, n="count(trial)") & "n > 1"
     assert by_key(query, "n") == {(1, 1): (3,), (3, 1): (2,)}
@@ -68,6 +73,7 @@ def test_restriction_by_an_aggregate_comes_after_it(lab: Lab) -> None:
     assert len(lab.Session.aggr(lab.Trial, n="count(trial)") - "n > 1") == 3
 
 
+@pytest.mark.rule("query-algebra", "5.4")
 def test_aggregates_of_the_pages(lab: Lab) -> None:
     query = lab.Session.aggr(
         lab.Trial, total="sum(rt)", mean="avg(rt)", best="min(rt)", worst="max(rt)", right="sum(correct)"
@@ -99,6 +105,7 @@ def test_aggregation_by_a_query_that_is_ordered_or_computed(lab: Lab) -> None:
     assert by_key(query, "double", "n") == {(4,): (602.5, 0), (1,): (41.0, 2)}
 
 
+@pytest.mark.rule("query-algebra", "5.3", "5.9")
 def test_grouped_query_needs_the_key_of_the_grouping_one(lab: Lab) -> None:
     with pytest.raises(dj.DataJointError, match=r"lacks \['trial'\]"):
         lab.Trial.aggr(lab.Session, n="count(*)")
@@ -123,6 +130,7 @@ def test_aggregate_with_the_name_of_a_kept_attribute_is_refused(lab: Lab) -> Non
 # -- dj.U ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("query-algebra", "8.2", "8.5")
 def test_distinct_values_become_a_key(lab: Lab) -> None:
     query = dj.U("species") & lab.Subject
     assert query.primary_key == ["species"]
@@ -132,11 +140,13 @@ def test_distinct_values_become_a_key(lab: Lab) -> None:
     assert len(dj.U("species", "sex") & lab.Subject) == 5
 
 
+@pytest.mark.rule("query-algebra", "8.2")
 def test_distinct_values_of_computed_attributes(lab: Lab) -> None:
     query = dj.U("year") & lab.Session.proj(year="YEAR(session_date)")
     assert sorted(query.to_arrays("year").tolist()) == [2025, 2026]
 
 
+@pytest.mark.rule("query-algebra", "8.2")
 def test_universal_set_keeps_the_origin_of_attributes(lab: Lab) -> None:
     query = dj.U("subject_id") & lab.Session
     assert query.heading["subject_id"].lineage == lab.Subject.heading["subject_id"].lineage
@@ -144,6 +154,7 @@ def test_universal_set_keeps_the_origin_of_attributes(lab: Lab) -> None:
     assert len(lab.Subject - query) == 2
 
 
+@pytest.mark.rule("query-algebra", "8.1", "8.5")
 def test_distinct_of_nothing_is_one_row_or_none(lab: Lab) -> None:
     assert (dj.U() & lab.Subject).to_dicts() == [{}]
     assert (dj.U() & lab.Subject).primary_key == []
@@ -151,6 +162,7 @@ def test_distinct_of_nothing_is_one_row_or_none(lab: Lab) -> None:
     assert len(dj.U() & (lab.Subject & False)) == 0
 
 
+@pytest.mark.rule("query-algebra", "8.1", "8.3", "8.5")
 def test_summary_of_a_whole_query(lab: Lab) -> None:
     query = dj.U().aggr(lab.Subject, n="count(*)", known="count(weight)")
     assert query.primary_key == []
@@ -161,6 +173,7 @@ def test_summary_of_a_whole_query(lab: Lab) -> None:
     assert len(query & "n > 5") == 0
 
 
+@pytest.mark.rule("query-algebra", "8.4", "8.5")
 def test_summary_by_any_attributes(lab: Lab) -> None:
     query = dj.U("species").aggr(lab.Subject, n="count(*)")
     assert by_key(query, "n") == {("mouse",): (2,), ("rat",): (2,), ("finch",): (1,)}
@@ -170,6 +183,7 @@ def test_summary_by_any_attributes(lab: Lab) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.rule("query-algebra", "8.6", "8.7")
 def test_universal_set_of_unknown_attributes_is_refused(lab: Lab) -> None:
     with pytest.raises(UnknownAttributeError, match="nothing"):
         dj.U("nothing") & lab.Subject
@@ -177,6 +191,7 @@ def test_universal_set_of_unknown_attributes_is_refused(lab: Lab) -> None:
         dj.U("nothing").aggr(lab.Subject, n="count(*)")
 
 
+@pytest.mark.rule("query-algebra", "8.7")
 def test_what_a_universal_set_cannot_do(lab: Lab) -> None:
     for combine in (lambda: dj.U("sex") * lab.Subject, lambda: lab.Subject * dj.U("sex")):
         with pytest.raises(dj.DataJointError, match=r"no longer supported.*Use dj\.U\(\.\.\.\) & table"):

@@ -10,6 +10,7 @@ import datajoint as dj
 from tests.support.lab import Lab
 
 
+@pytest.mark.rule("query-algebra", "1.2", "4.1", "4.4", "4.5", "4.8")
 @pytest.mark.parametrize(
     ("left", "right", "key", "names"),
     [
@@ -39,12 +40,14 @@ def test_primary_key_and_order_of_a_join(lab: Lab, left: str, right: str, key: s
     assert all(list(row) == query.heading.names for row in rows)
 
 
+@pytest.mark.rule("query-algebra", "4.8")
 def test_order_of_operands_changes_no_row(lab: Lab) -> None:
     ours = (lab.XY * lab.Zx).to_dicts(order_by="x, y, z")
     theirs = (lab.Zx * lab.XY).to_dicts(order_by="x, y, z")
     assert ours == theirs
 
 
+@pytest.mark.rule("query-algebra", "4.3")
 def test_rows_of_a_join_are_the_partners(lab: Lab) -> None:
     rows = (lab.Session * lab.Trial & "rt > 299").to_dicts(order_by="KEY")
     assert [(r["subject_id"], r["session"], r["trial"], r["duration"]) for r in rows] == [
@@ -53,6 +56,7 @@ def test_rows_of_a_join_are_the_partners(lab: Lab) -> None:
     ]
 
 
+@pytest.mark.rule("query-algebra", "4.3")
 def test_join_without_common_attributes_pairs_all_rows(lab: Lab) -> None:
     assert len(lab.X * lab.Y) == 9
 
@@ -118,6 +122,7 @@ def test_join_with_itself_under_another_name(lab: Lab) -> None:
     assert len(pairs) == 2
 
 
+@pytest.mark.rule("query-algebra", "11")
 def test_join_of_computed_attributes(lab: Lab) -> None:
     query = lab.Trial.proj(seconds="rt / 1000") * lab.Session.proj(hours="duration / 60") & "hours >= 1"
     assert len(query) == 2
@@ -132,6 +137,7 @@ def test_join_of_distinct_and_of_top(lab: Lab) -> None:
 # -- left joins ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("query-algebra", "4.2", "4.6")
 def test_left_join_keeps_rows_without_partner(lab: Lab) -> None:
     query = lab.Session.join(lab.Experimenter, left=True)
     assert query.primary_key == ["subject_id", "session"]
@@ -139,6 +145,7 @@ def test_left_join_keeps_rows_without_partner(lab: Lab) -> None:
     assert [r["full_name"] for r in names] == ["Alice A.", "Bob B.", None, "Alice A.", None]
 
 
+@pytest.mark.rule("query-algebra", "6.1", "6.2", "6.4", "6.5")
 def test_extend_is_a_left_join(lab: Lab) -> None:
     extended = lab.Session.extend(lab.Experimenter)
     assert extended.make_sql() == lab.Session.join(lab.Experimenter, left=True).make_sql()
@@ -151,6 +158,7 @@ def test_left_join_with_a_restricted_operand(lab: Lab) -> None:
     assert len(lab.Session.extend(lab.Experimenter) & "full_name IS NULL") == 2
 
 
+@pytest.mark.rule("query-algebra", "4.6", "4.9", "6.3", "6.6")
 @pytest.mark.parametrize("combine", ["join", "extend"])
 def test_left_join_needs_the_left_operand_to_determine_the_right(lab: Lab, combine: str) -> None:
     arguments: dict[str, Any] = {"left": True} if combine == "join" else {}

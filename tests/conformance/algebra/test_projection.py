@@ -11,6 +11,7 @@ from dj_schema.errors import UnknownAttributeError
 from tests.support.lab import Lab
 
 
+@pytest.mark.rule("query-algebra", "3.1", "3.2", "3.3", "3.5", "3.6", "3.7")
 @pytest.mark.parametrize(
     ("attributes", "named", "names"),
     [
@@ -44,6 +45,7 @@ def test_attributes_of_the_result_in_order(
     assert all(list(row) == names for row in query.to_dicts())
 
 
+@pytest.mark.rule("query-algebra", "3.3")
 def test_renamed_attribute_has_the_values_of_the_old(lab: Lab) -> None:
     rows = (lab.Subject.proj(kind="species", mouse_id="subject_id") & {"mouse_id": 3}).to_dicts()
     assert rows == [{"mouse_id": 3, "kind": "rat"}]
@@ -60,6 +62,7 @@ def test_renamed_attribute_keeps_its_origin_and_a_computed_one_has_none(lab: Lab
     assert heading["next_id"].lineage is None
 
 
+@pytest.mark.rule("query-algebra", "3.4")
 def test_computed_attributes_of_the_pages(lab: Lab) -> None:
     query = lab.Session.proj(year="YEAR(session_date)", long="duration > 40") & {
         "subject_id": 1,
@@ -70,6 +73,7 @@ def test_computed_attributes_of_the_pages(lab: Lab) -> None:
     assert row["long"] == 1
 
 
+@pytest.mark.rule("query-algebra", "3.4")
 def test_computed_attribute_of_a_computed_attribute(lab: Lab) -> None:
     query = lab.Trial.proj(seconds="rt / 1000").proj(minutes="seconds / 60") & {"subject_id": 1, "session": 1}
     values = (query & "trial = 2").to_arrays("minutes")
@@ -92,23 +96,27 @@ def test_projection_keeps_the_order_of_top(lab: Lab) -> None:
     assert heaviest.proj("weight", heavy="weight + 1").to_arrays("subject_id").tolist() == [4, 1, 2]
 
 
+@pytest.mark.rule("query-algebra", "3.8")
 @pytest.mark.parametrize("attributes", [("nothing",), ("-nothing",), (..., "-nothing")])
 def test_unknown_attribute_is_refused(lab: Lab, attributes: tuple[Any, ...]) -> None:
     with pytest.raises(UnknownAttributeError, match="nothing"):
         lab.Subject.proj(*attributes)
 
 
+@pytest.mark.rule("query-algebra", "3.8")
 @pytest.mark.parametrize("text", ["nothing", "(nothing)", "nothing + 1"])
 def test_unknown_attribute_in_a_named_one_is_refused(lab: Lab, text: str) -> None:
     with pytest.raises(UnknownAttributeError, match="nothing"):
         lab.Subject.proj(new=text)
 
 
+@pytest.mark.rule("query-algebra", "3.6", "3.8")
 def test_primary_key_cannot_be_left_out(lab: Lab) -> None:
     with pytest.raises(dj.DataJointError, match="primary key"):
         lab.Subject.proj(..., "-subject_id")
 
 
+@pytest.mark.rule("query-algebra", "3.8")
 @pytest.mark.parametrize(
     ("attributes", "named"),
     [

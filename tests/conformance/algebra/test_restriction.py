@@ -25,6 +25,7 @@ def name_of(value: Any) -> str:
     return f"set({sorted(map(repr, value))})" if isinstance(value, set) else repr(value)
 
 
+@pytest.mark.rule("query-algebra", "2.1", "2.2", "2.3", "2.4", "2.6", "2.7")
 @pytest.mark.parametrize(
     ("condition", "expected"),
     [
@@ -81,10 +82,12 @@ def test_condition_selects_and_its_anti_restriction_gives_the_others(
     assert subjects(lab.Subject().restrict(condition)) == expected
 
 
+@pytest.mark.rule("query-algebra", "2.6")
 def test_keys_from_a_generator_are_alternatives(lab: Lab) -> None:
     assert subjects(lab.Subject & ({"subject_id": i} for i in (1, 2))) == {1, 2}
 
 
+@pytest.mark.rule("query-algebra", "2.6")
 def test_many_keys_are_one_restriction(lab: Lab) -> None:
     keys = [{"subject_id": i, "session": j} for i in range(1, 20_001) for j in (1, 3)]
     assert len(lab.Session & keys) == 3
@@ -119,22 +122,26 @@ def test_many_values_match_as_they_are(lab: Lab) -> None:
     assert len(heavy & [{"double": i / 2} for i in range(1300)]) == 3
 
 
+@pytest.mark.rule("query-algebra", "1.1")
 def test_restricting_leaves_the_operand_as_it_was(lab: Lab) -> None:
     everyone = lab.Subject()
     assert len(everyone & "sex = 'M'") == 2
     assert len(everyone) == 5
 
 
+@pytest.mark.rule("query-algebra", "2.8")
 def test_restrictions_in_a_row_must_all_hold(lab: Lab) -> None:
     assert subjects(lab.Subject & "weight > 1" & {"species": "mouse"} & "sex = 'F'") == {2}
 
 
+@pytest.mark.rule("query-algebra", "1.2", "2.10")
 def test_restriction_keeps_the_primary_key_and_all_attributes(lab: Lab) -> None:
     query = lab.Subject & "sex = 'M'"
     assert query.primary_key == ["subject_id"]
     assert query.heading.names == lab.Subject.heading.names
 
 
+@pytest.mark.rule("query-algebra", "2.5", "2.7")
 def test_query_restricts_to_rows_with_a_partner(lab: Lab) -> None:
     assert subjects(lab.Subject & lab.Session) == {1, 2, 3}
     assert subjects(lab.Subject - lab.Session) == {4, 5}
@@ -146,12 +153,14 @@ def test_class_and_instance_restrict_alike(lab: Lab) -> None:
     assert (lab.Subject & lab.Session).make_sql() == (lab.Subject() & lab.Session()).make_sql()
 
 
+@pytest.mark.rule("query-algebra", "2.6")
 def test_list_of_queries_is_an_alternative(lab: Lab) -> None:
     assert subjects(lab.Subject & [lab.Mouse, lab.Rat]) == {1, 2, 3, 4}
     assert subjects(lab.Subject - [lab.Mouse, lab.Rat]) == {5}
     assert subjects(lab.Subject & dj.AndList([lab.Mouse, lab.Rat])) == {3}
 
 
+@pytest.mark.rule("query-algebra", "2.7")
 def test_null_matches_no_partner_and_stays_in_the_anti_restriction(lab: Lab) -> None:
     known = lab.Session & lab.Experimenter
     unknown = lab.Session - lab.Experimenter
@@ -185,12 +194,14 @@ def test_restriction_by_a_name_that_another_attribute_had(lab: Lab) -> None:
     assert set(query.to_arrays("correct").tolist()) == {300, 410}
 
 
+@pytest.mark.rule("query-algebra", "2.3", "11")
 def test_restriction_by_computed_attribute(lab: Lab) -> None:
     query = lab.Subject.proj(double="weight * 2") & "double > 40"
     assert subjects(query) == {1, 4}
     assert subjects(query & {"double": 41}) == {1}
 
 
+@pytest.mark.rule("query-algebra", "2.5", "2.9")
 def test_restriction_by_query_with_renamed_attribute_matches_the_new_name(lab: Lab) -> None:
     stranger = lab.Subject.proj(other="subject_id") & "other = 3"
     assert len(lab.Subject & stranger) == 5
@@ -226,6 +237,7 @@ def test_other_objects_are_refused(lab: Lab, restriction: Any) -> None:
         lab.Subject - restriction
 
 
+@pytest.mark.rule("query-algebra", "2.11")
 def test_unknown_attribute_in_sql_names_the_close_one(lab: Lab) -> None:
     with pytest.raises(UnknownAttributeError, match="weight"):
         lab.Subject & "wieght > 1"
@@ -252,6 +264,7 @@ def test_value_with_quotes_is_only_a_value(lab: Lab) -> None:
     assert len(lab.Subject & {"species": "' OR 1=1 --"}) == 0
 
 
+@pytest.mark.rule("query-algebra", "4.9", "7.2", "7.7")
 def test_query_of_another_connection_is_refused(lab: Lab, server: ServerUnderTest) -> None:
     with connect(server) as other:
         foreign = dj.FreeTable(other, lab.Session.full_table_name)

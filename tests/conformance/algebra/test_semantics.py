@@ -26,6 +26,7 @@ COMBINATIONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+@pytest.mark.rule("query-algebra", "2.11", "4.9", "5.9", "9.3")
 @pytest.mark.parametrize("combine", COMBINATIONS.values(), ids=COMBINATIONS)
 def test_keys_of_one_name_and_different_origin_are_refused(lab: Lab, combine: Any) -> None:
     with pytest.raises(
@@ -34,6 +35,7 @@ def test_keys_of_one_name_and_different_origin_are_refused(lab: Lab, combine: An
         combine(lab.Subject, lab.Stray.proj())
 
 
+@pytest.mark.rule("query-algebra", "9.3")
 @pytest.mark.parametrize("name", ["join", "restrict", "anti-restrict"])
 def test_secondary_attributes_of_one_name_without_origin_are_refused(lab: Lab, name: str) -> None:
     with pytest.raises(
@@ -58,6 +60,7 @@ def test_message_names_what_to_do(lab: Lab) -> None:
     )
 
 
+@pytest.mark.rule("query-algebra", "2.9", "4.2", "4.7", "6.1", "9.5")
 def test_without_the_check_all_namesakes_match(lab: Lab) -> None:
     stray = lab.Stray.proj()
     joined = lab.Subject.join(stray, semantic_check=False)
@@ -68,10 +71,12 @@ def test_without_the_check_all_namesakes_match(lab: Lab) -> None:
     assert len(lab.Subject.join(lab.Stray, semantic_check=False)) == 0  # 1 is a mouse here and a cat there
 
 
+@pytest.mark.rule("query-algebra", "9.4")
 def test_renaming_resolves_a_clash(lab: Lab) -> None:
     assert len(lab.Subject * lab.Stray.proj(stray_id="subject_id")) == 10
 
 
+@pytest.mark.rule("query-algebra", "9.2")
 def test_renamed_attributes_of_one_origin_match_under_one_name(lab: Lab) -> None:
     assert len(lab.Session.proj(animal="subject_id") * lab.Subject.proj(animal="subject_id")) == 5
 
@@ -142,6 +147,7 @@ def computed(server: ServerUnderTest) -> Iterator[Lab]:
         schema.drop(prompt=False)
 
 
+@pytest.mark.rule("query-algebra", "4.3")
 def test_hidden_attributes_never_match(computed: Lab) -> None:
     assert (computed.First * computed.Second).to_dicts() == [{"i": 2, "a": 20, "b": 30}]
     assert len(computed.First & computed.Second) == 1

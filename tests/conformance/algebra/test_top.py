@@ -16,6 +16,7 @@ def ids(query: Any) -> list[int]:
     return values
 
 
+@pytest.mark.rule("query-algebra", "12.1", "12.2", "12.3", "12.7")
 @pytest.mark.parametrize(
     ("top", "expected"),
     [
@@ -44,6 +45,7 @@ def test_rows_in_order(lab: Lab, top: dj.Top, expected: list[int]) -> None:
     assert query.primary_key == ["subject_id"]
 
 
+@pytest.mark.rule("query-algebra", "12.5")
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
@@ -65,12 +67,14 @@ def test_one_top_after_another(lab: Lab, first: dj.Top, second: dj.Top, expected
     assert ids((lab.Subject & first) & second) == expected
 
 
+@pytest.mark.rule("query-algebra", "11")
 def test_restriction_after_a_top_sees_its_rows(lab: Lab) -> None:
     assert ids(lab.Subject & dj.Top(3) & "sex = 'F'") == [2, 3]
     assert ids(lab.Subject & "sex = 'F'" & dj.Top(1)) == [2]
     assert ids((lab.Subject & dj.Top(3)) - "sex = 'F'") == [1]
 
 
+@pytest.mark.rule("query-algebra", "12.6")
 def test_fetch_limit_keeps_the_order(lab: Lab) -> None:
     query = lab.Subject & dj.Top(None, "subject_id DESC")
     assert query.to_arrays("subject_id", limit=2).tolist() == [5, 4]
@@ -96,6 +100,7 @@ def test_top_of_an_aggregation_a_union_and_a_distinct(lab: Lab) -> None:
     assert ((dj.U("species") & lab.Subject) & dj.Top(1)).to_dicts() == [{"species": "finch"}]
 
 
+@pytest.mark.rule("query-algebra", "12.9")
 @pytest.mark.parametrize(
     "restriction",
     [[dj.Top(1)], [dj.Top(1), "sex = 'M'"], dj.AndList([dj.Top(1)]), dj.Not(dj.Top(1)), (dj.Top(1),)],
@@ -119,6 +124,7 @@ def test_order_by_what_is_no_attribute_is_refused(lab: Lab, order: str) -> None:
         lab.Subject & dj.Top(1, order)
 
 
+@pytest.mark.rule("query-algebra", "12.9")
 @pytest.mark.parametrize(
     "arguments",
     [

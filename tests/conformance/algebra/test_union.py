@@ -8,6 +8,7 @@ import datajoint as dj
 from tests.support.lab import Lab
 
 
+@pytest.mark.rule("query-algebra", "7.1", "7.3", "7.4")
 def test_union_pads_with_null_and_merges_common_keys(lab: Lab) -> None:
     query = lab.Mouse + lab.Rat
     assert query.primary_key == ["subject_id"]
@@ -20,12 +21,14 @@ def test_union_pads_with_null_and_merges_common_keys(lab: Lab) -> None:
     ]
 
 
+@pytest.mark.rule("query-algebra", "7.3", "7.4")
 def test_union_of_keys_has_each_once(lab: Lab) -> None:
     query = lab.Mouse.proj() + lab.Rat.proj()
     assert sorted(query.to_arrays("subject_id").tolist()) == [1, 2, 3, 4]
     assert len(query) == 4
 
 
+@pytest.mark.rule("query-algebra", "7.4")
 def test_union_of_one_with_attributes_and_one_without(lab: Lab) -> None:
     query = lab.Rat.proj() + lab.Mouse
     assert query.heading.names == ["subject_id", "strain"]
@@ -37,6 +40,7 @@ def test_union_of_one_with_attributes_and_one_without(lab: Lab) -> None:
     }
 
 
+@pytest.mark.rule("query-algebra", "7.6")
 def test_union_has_the_same_rows_in_either_order_and_grouping(lab: Lab) -> None:
     def rows(query: object) -> list[tuple[object, ...]]:
         return [
@@ -62,16 +66,19 @@ def test_union_of_restricted_and_cut_queries(lab: Lab) -> None:
     assert sorted(query.to_arrays("subject_id").tolist()) == [1, 4]
 
 
+@pytest.mark.rule("query-algebra", "7.2", "7.7")
 def test_union_of_other_keys_is_refused(lab: Lab) -> None:
     with pytest.raises(dj.DataJointError, match="same primary key"):
         lab.Subject + lab.Session
 
 
+@pytest.mark.rule("query-algebra", "7.2", "7.7")
 def test_union_with_a_secondary_attribute_of_both_is_refused(lab: Lab) -> None:
     with pytest.raises(dj.DataJointError, match=r"\['strain'\]"):
         lab.Mouse + lab.Mouse
 
 
+@pytest.mark.rule("query-algebra", "7.7")
 def test_union_of_keys_of_different_origin_is_refused(lab: Lab) -> None:
     with pytest.raises(dj.DataJointError, match="different lineages"):
         lab.Subject.proj() + lab.Stray.proj()

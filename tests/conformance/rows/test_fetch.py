@@ -96,6 +96,7 @@ def _fill(wide: Any) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.rule("fetch-api", "to_arrays", "squeeze")
 def test_arrays_have_the_dtype_of_their_attribute(wide: Any) -> None:
     for is_filled in (False, True):
         rows = _fill(wide) if is_filled else []
@@ -125,6 +126,7 @@ def test_null_is_nan_among_floats_and_none_elsewhere(few: Any) -> None:
     assert v.dtype == np.int64
 
 
+@pytest.mark.rule("fetch-api", "to_arrays")
 def test_to_arrays_gives_one_array_or_several(few: Any) -> None:
     k, name = few.to_arrays("k", "name", order_by="KEY", limit=3)
     assert k.tolist() == [0, 0, 1]
@@ -139,6 +141,7 @@ def test_to_arrays_gives_one_array_or_several(few: Any) -> None:
     assert same.tolist() == again.tolist()
 
 
+@pytest.mark.rule("fetch-api", "order_by", "limit-offset", "to_dicts", "proj")
 @pytest.mark.parametrize("method", ["to_dicts", "to_arrays", "to_pandas", "to_arrow", "keys"])
 def test_order_limit_and_offset(few: Any, method: str) -> None:
     def ks(**window: Any) -> list[int]:
@@ -158,6 +161,10 @@ def test_order_limit_and_offset(few: Any, method: str) -> None:
     assert ks(order_by="k", offset=4) == [4, 5]
     assert ks(order_by="k", limit=0) == []
     assert len(ks(limit=2)) == 2
+    chosen = (few & "k < 1").proj("name", twice="k * 2")
+    assert chosen.to_dicts(order_by="side") == [
+        {"k": 0, "side": side, "name": "n0", "twice": 0} for side in ("left", "right")
+    ]
 
 
 def test_order_by_an_unknown_attribute_is_refused(few: Any, dj: Any) -> None:
@@ -170,6 +177,7 @@ def test_order_by_an_unknown_attribute_is_refused(few: Any, dj: Any) -> None:
             (few & "k=1").fetch1(wrong)
 
 
+@pytest.mark.rule("fetch-api", "fetch1")
 def test_fetch1_wants_exactly_one_row(few: Any, dj: Any) -> None:
     one = few & {"k": 1, "side": "left"}
     row = {"k": 1, "side": "left", "v": 10, "f": 0.5, "name": "n1"}
@@ -183,6 +191,7 @@ def test_fetch1_wants_exactly_one_row(few: Any, dj: Any) -> None:
                 wrong.fetch1(*attrs)
 
 
+@pytest.mark.rule("fetch-api", "keys")
 def test_keys_head_and_tail(few: Any) -> None:
     assert few.keys(order_by="KEY", limit=2) == [{"k": 0, "side": "left"}, {"k": 0, "side": "right"}]
     assert [r["k"] for r in few.head(3)] == [0, 0, 1]
@@ -191,6 +200,7 @@ def test_keys_head_and_tail(few: Any) -> None:
     assert few.tail(1)[0]["side"] == "right"
 
 
+@pytest.mark.rule("fetch-api", "to_pandas")
 def test_to_pandas_has_the_key_as_index(wide: Any) -> None:
     for is_filled in (False, True):
         rows = _fill(wide) if is_filled else []
@@ -218,6 +228,7 @@ def test_to_pandas_with_nulls(new_schema: Any, dj: Any) -> None:
         assert pd.isna(frame[name].iloc[1]), name
 
 
+@pytest.mark.rule("fetch-api", "to_arrow")
 def test_to_arrow_has_typed_columns(wide: Any) -> None:
     empty = wide.to_arrow()
     assert empty.num_rows == 0
@@ -244,6 +255,7 @@ def test_to_arrow_has_typed_columns(wide: Any) -> None:
         assert table[name].to_pylist() == [r[name] for r in rows], name
 
 
+@pytest.mark.rule("fetch-api", "optional-dependencies")
 def test_to_polars_without_the_library_says_what_to_install(
     few: Any, dj: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +264,7 @@ def test_to_polars_without_the_library_says_what_to_install(
         few.to_polars()
 
 
+@pytest.mark.rule("fetch-api", "to_polars")
 def test_to_polars(few: Any) -> None:
     pytest.importorskip("polars")
     frame = few.to_polars(order_by="KEY", limit=3)
@@ -259,6 +272,7 @@ def test_to_polars(few: Any) -> None:
     assert frame["v"].to_list() == [0, 0, 10]
 
 
+@pytest.mark.rule("fetch-api", "fetch-deprecated")
 def test_fetch_is_deprecated_once_and_works(few: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch_module, "_warned", set())
     one = few & {"k": 1, "side": "left"}
@@ -311,6 +325,7 @@ def many(new_schema: Any, dj: Any) -> SimpleNamespace:
     return SimpleNamespace(Many=many, Log=log)
 
 
+@pytest.mark.rule("fetch-api", "iteration")
 @pytest.mark.parametrize("in_transaction", [False, True])
 def test_iteration_gives_every_row_while_other_queries_run(
     many: Any, connection: Any, in_transaction: bool
@@ -334,6 +349,7 @@ def test_iteration_gives_every_row_while_other_queries_run(
     assert len(many.Log()) == 5
 
 
+@pytest.mark.rule("fetch-api", "iteration")
 @pytest.mark.parametrize("in_transaction", [False, True])
 def test_iteration_may_end_early(many: Any, connection: Any, in_transaction: bool) -> None:
     def first(n: int) -> list[int]:
@@ -355,6 +371,7 @@ def test_iteration_may_end_early(many: Any, connection: Any, in_transaction: boo
     assert len(many.Log()) == (3 if in_transaction else 0)
 
 
+@pytest.mark.rule("fetch-api", "iteration")
 @pytest.mark.parametrize("in_transaction", [False, True])
 def test_iteration_holds_few_rows_in_memory(many: Any, connection: Any, in_transaction: bool) -> None:
     def peak(query: Any) -> int:
