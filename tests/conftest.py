@@ -188,13 +188,13 @@ def redis_url(_servers: Servers) -> str:
 
 
 @pytest.fixture(scope="session")
-def skip_without(pytestconfig: pytest.Config) -> Callable[[str, bool], None]:
+def skip_without(pytestconfig: pytest.Config) -> Callable[..., None]:
     """Return what skips a test that needs a part that is missing, and names it in the last lines."""
 
-    def check(part: str, is_there: bool) -> None:
+    def check(part: str, is_there: bool, reason: str = "not installed") -> None:
         if not is_there:
-            pytestconfig.stash[_RUN].note_missing(part, "not installed")
-            pytest.skip(f"{part} is not installed")
+            pytestconfig.stash[_RUN].note_missing(part, reason)
+            pytest.skip(f"{part}: {reason}")
 
     return check
 
