@@ -13,8 +13,8 @@ from dj_schema.declare import declare_tables, table_info_of
 from dj_schema.definition.grammar import parse_definition
 from dj_schema.definition.spec import ForeignKeySpec
 from dj_schema.errors import DefinitionError, MissingTableError
-from dj_schema.names import Tier, table_name_of
-from dj_schema.table_info import TableInfo
+from dj_schema.names import Tier, class_name_of, table_name_of
+from dj_schema.table_info import TableInfo, TableName
 
 if TYPE_CHECKING:
     from dj_query.schema import Schema
@@ -90,6 +90,29 @@ class Binding:
             allow_new_key_attributes=jobs.allow_new_pk_fields_in_computed_tables,
         )
 
+    def wanted(self) -> TableInfo:
+        """Return the table that the class's definition describes now, whatever is declared.
+
+        A foreign key whose class is not among the names is the declared one to a table of that name.
+        """
+        cls, declared = self.cls, self.cls._class_info
+        if issubclass(cls, Part):
+            siblings = {part.__name__: part for part in _own_parts(cls._master)}
+            self.names.update({cls._master.__name__: cls._master, **siblings, "master": cls._master})
+
+        def resolve(fk: ForeignKeySpec) -> TableInfo | None:
+            try:
+                return self._resolve(fk, self.names, cls)
+            except DefinitionError:
+                parent = _parent_named(fk.target, declared)
+                if parent is None:
+                    raise
+                return self.schema.connection.catalog.table(*parent)
+
+        assert cls.tier is not None
+        spec = parse_definition(definition_of(cls))
+        return table_info_of(spec, declared.full_name, cls.tier, resolve, allow_new_key_attributes=True)
+
     def _resolve(
         self, fk: ForeignKeySpec, names: Mapping[str, Any], cls: type[UserTable]
     ) -> TableInfo | None:
@@ -127,6 +150,14 @@ def _found(target: str, names: Mapping[str, Any]) -> Any:
         except AttributeError:
             return None
     return found
+
+
+def _parent_named(target: str, declared: TableInfo) -> TableName | None:
+    """Return the declared parent whose class name ends a dotted name, where there is just one."""
+    found = {
+        fk.parent for fk in declared.foreign_keys if class_name_of(fk.parent[1]) == target.split(".")[-1]
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def definition_of(cls: type[UserTable]) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dj_query.binding import Binding
-from dj_query.table import FreeTable, UserTable, _confirmed
+from dj_query.confirm import confirmed, row_counts
+from dj_query.table import FreeTable, UserTable
 from dj_query.tiers import Part
 from dj_query.virtual import VirtualModule, register_tier, spawn
 from dj_schema.catalog import LINEAGE
@@ -259,7 +260,8 @@ class Schema:
         if self.exists:
             self._refuse_children_elsewhere()
             ask = connection.config.safemode if prompt is None else prompt
-            if ask and not _confirmed(f"About to drop schema {name}", {t.table_id: len(t) for t in self}):
+            counts = {t.table_id: len(t) for t in self} if ask else {}
+            if ask and not confirmed(f"About to drop schema {name}", row_counts(counts)):
                 return
             connection.script(connection.dialect.ddl.drop_schema(name))
         connection.catalog.forget()

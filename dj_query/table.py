@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from dj_query import relations
+from dj_query.confirm import confirmed, row_counts
 from dj_query.describe import describe
 from dj_query.expression import QueryExpression
+from dj_query.make_scope import MakeScope as MakeScope
+from dj_query.make_scope import current_scope
+from dj_query.make_scope import inserts_allowed as inserts_allowed
 from dj_query.table_source import base_select
-from dj_query.values import comparable
 from dj_query.write.delete import PartIntegrity, cascade_of, delete_own_rows
 from dj_query.write.insert import insert_rows
 from dj_query.write.update import update_row
 from dj_query.write.validate import ValidationResult, validate_rows
 from dj_schema.declare import drop_tables
-from dj_schema.errors import DataJointError, ForeignKeyOfMakeError
+from dj_schema.errors import DataJointError
 from dj_schema.graph.dependencies import load_dependencies
-from dj_schema.names import Tier
+from dj_schema.names import Tier, job_table_name
 from dj_schema.table_info import TableInfo, TableName
 
 if TYPE_CHECKING:
@@ -28,75 +32,6 @@ if TYPE_CHECKING:
     from dj_schema.heading import Heading
 
 log = logging.getLogger("datajoint.table")
-
-
-class MakeScope:
-    """What one call of `make` may insert: rows of its own key, into its table and the parts."""
-
-    def __init__(self, master: Table, key: Mapping[str, Any]) -> None:
-        self.master = master.table_id
-        self.tables: set[TableName] = master.heading.memo("own_tables", lambda: _own_tables(master))
-        attributes = master.heading.by_name
-        self.raw_key = key
-        self.key = {
-            n: comparable(attributes[n], v) for n, v in key.items() if n in master.heading.primary_key
-        }
-        self.has_rows = False
-
-    def saw(self, table: TableName, fields: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
-        """Take note of rows that are about to be inserted.
-
-        Raises
-        ------
-        ForeignKeyOfMakeError
-            Where one belongs to another key.
-        """
-        if table not in self.tables:
-            return
-        for field, column in zip(fields, columns, strict=True):
-            if field in self.key and any(v != self.key[field] for v in column):
-                other = next(v for v in column if v != self.key[field])
-                raise ForeignKeyOfMakeError(
-                    f"make was called for {field}={self.key[field]!r} and inserts a row of {field}={other!r} "
-                    f"into {'.'.join(table)}; insert rows of the given key only, as in {{**key, ...}}."
-                )
-        self.has_rows = self.has_rows or table == self.master
-
-    def check_query(self, table: TableName, query: QueryExpression) -> None:
-        """See that a query, whose rows go in without being seen here, gives rows of the key only.
-
-        Raises
-        ------
-        ForeignKeyOfMakeError
-            Where it gives one of another key.
-        """
-        if table not in self.tables:
-            return
-        own = {n: v for n, v in self.raw_key.items() if n in query.heading.names}
-        for row in (query - own if own else query & False).to_dicts(limit=1):
-            raise ForeignKeyOfMakeError(
-                f"make was called for {own} and inserts a query with the row {row} into {'.'.join(table)}; "
-                "insert rows of the given key only: restrict the query by key."
-            )
-
-
-def _own_tables(master: Table) -> set[TableName]:
-    tables = master.connection.catalog.schema(master.database).tables.values()
-    return {master.table_id, *(i.full_name for i in tables if i.master == master.table_id)}
-
-
-_make_scope: ContextVar[MakeScope | None] = ContextVar("make_scope", default=None)
-
-
-@contextmanager
-def inserts_allowed(master: Table, key: Mapping[str, Any]) -> Iterator[MakeScope]:
-    """Let a `make` insert into its own table and its parts, in this context alone."""
-    scope = MakeScope(master, key)
-    token = _make_scope.set(scope)
-    try:
-        yield scope
-    finally:
-        _make_scope.reset(token)
 
 
 class Table(QueryExpression):
@@ -178,7 +113,7 @@ class Table(QueryExpression):
             skip_duplicates=skip_duplicates,
             ignore_extra_fields=ignore_extra_fields,
             chunk_size=chunk_size,
-            scope=_make_scope.get(),
+            scope=current_scope.get(),
         )
 
     def insert1(self, row: Any, **kwargs: Any) -> None:
@@ -190,7 +125,7 @@ class Table(QueryExpression):
         owner = self.connection.catalog.schema(self.database).tables.get(master[1]) if master else self.info
         if owner is None or owner.tier is None or not owner.tier.is_auto_populated or allow:
             return
-        scope = _make_scope.get()
+        scope = current_scope.get()
         if scope is None or self.table_id not in scope.tables:
             raise DataJointError(
                 f"{self.full_table_name} is filled by make(), through populate(). "
@@ -245,9 +180,9 @@ class Table(QueryExpression):
         ask = self.connection.config.safemode if prompt is None else prompt
         if not transaction and not self.connection.in_transaction and ask:
             raise DataJointError("delete(transaction=False) with a prompt needs an open transaction.")
-        with self.connection.atomic() if transaction else _no_context():
+        with self.connection.atomic() if transaction else nullcontext():
             cascade = cascade_of(self, part_integrity)
-            if ask and not _confirmed("About to delete", cascade.counts()):
+            if ask and not confirmed("About to delete", row_counts(cascade.counts())):
                 return 0
             deleted = cascade.delete()
         for name, n in deleted.items():
@@ -271,7 +206,7 @@ class Table(QueryExpression):
         doomed = graph.descendants(self.table_id)
         ask = self.connection.config.safemode if prompt is None else prompt
         counts = {t: _row_count(self.connection, t) for t in doomed} if ask else {}
-        if ask and not _confirmed("About to drop", counts):
+        if ask and not confirmed("About to drop", row_counts(counts)):
             return
         drop_tables(self.connection, [*_job_tables(self.connection, doomed), *reversed(doomed)])
 
@@ -288,25 +223,75 @@ class Table(QueryExpression):
             print(text)  # noqa: T201 - what was asked for
         return text
 
-    def parents(self, as_objects: bool = False) -> list[Any]:
-        """The tables that this one refers to."""
-        return self._related("parents", as_objects)
+    def alter(self, prompt: bool | None = None, context: Mapping[str, Any] | None = None) -> None:
+        """Change the declared table to what the class's definition says now; see docs/structure.md.
 
-    def children(self, as_objects: bool = False) -> list[Any]:
-        """The tables that refer to this one."""
-        return self._related("children", as_objects)
+        What changes is shown, and asked for; nothing is lost without a yes.
+
+        Parameters
+        ----------
+        prompt : bool
+            Ask; by default as the setting `safemode` says.
+        context : mapping, optional
+            Where foreign keys look for the classes that they name, before the caller's names.
+
+        Raises
+        ------
+        NotAlterableError
+            For a change of the primary key, of foreign keys or of indexes.
+        DataError, MissingAttributeError
+            Where rows do not fit the new definition.
+        """
+        raise DataJointError(
+            f"{self.full_table_name} has no class with a definition here; alter it through its class."
+        )
+
+    def parents(
+        self, primary: bool | None = None, as_objects: bool = False, foreign_key_info: bool = False
+    ) -> list[Any]:
+        """The tables that this one refers to.
+
+        Parameters
+        ----------
+        primary : bool, optional
+            True for references that are all in the primary key, False for the others.
+        as_objects : bool
+            Tables rather than their full names.
+        foreign_key_info : bool
+            A pair for each foreign key: the table, and a dict with `primary`, `multi`, `aliased`, `attr_map`.
+        """
+        return self._next("parents", primary, as_objects, foreign_key_info)
+
+    def children(
+        self, primary: bool | None = None, as_objects: bool = False, foreign_key_info: bool = False
+    ) -> list[Any]:
+        """The tables that refer to this one; takes the options of `parents`."""
+        return self._next("children", primary, as_objects, foreign_key_info)
+
+    def _next(
+        self,
+        direction: Literal["parents", "children"],
+        primary: bool | None,
+        as_objects: bool,
+        with_keys: bool,
+    ) -> list[Any]:
+        found = relations.references(self, direction, primary)
+        if not with_keys:
+            return self._named(dict.fromkeys(name for name, _ in found), as_objects)
+        tables = self._named([name for name, _ in found], as_objects)
+        return [(t, relations.foreign_key_info(self, fk)) for t, (_, fk) in zip(tables, found, strict=True)]
 
     def ancestors(self, as_objects: bool = False) -> list[Any]:
         """All that this table depends on, and itself, parents first."""
-        return self._related("ancestors", as_objects)
+        graph = load_dependencies(self.connection, [self.database])
+        return self._named(graph.ancestors(self.table_id), as_objects)
 
     def descendants(self, as_objects: bool = False) -> list[Any]:
         """This table and all that depend on it, parents first."""
-        return self._related("descendants", as_objects)
-
-    def _related(self, relation: str, as_objects: bool) -> list[Any]:
         graph = load_dependencies(self.connection, [self.database])
-        names = getattr(graph, relation)(self.table_id)
+        return self._named(graph.descendants(self.table_id), as_objects)
+
+    def _named(self, names: Iterable[TableName], as_objects: bool) -> list[Any]:
         tables = [FreeTable.at(self.connection, *name) for name in names]
         return tables if as_objects else [t.full_table_name for t in tables]
 
@@ -318,26 +303,12 @@ class Table(QueryExpression):
 
 
 def _job_tables(connection: Connection, tables: Iterable[TableName]) -> list[TableName]:
-    from dj_schema.names import job_table_name
-
     known = [(s, job_table_name(t)) for s, t in tables]
     return [(s, t) for s, t in known if t in connection.catalog.table_names(s)]
 
 
 def _row_count(connection: Connection, name: TableName) -> int:
     return len(FreeTable.at(connection, *name))
-
-
-@contextmanager
-def _no_context() -> Iterator[None]:
-    yield
-
-
-def _confirmed(verb: str, counts: dict[TableName, int]) -> bool:
-    print(f"{verb}:")  # noqa: T201 - a question to the user
-    for (schema, name), n in counts.items():
-        print(f"  {n} rows from {schema}.{name}")  # noqa: T201
-    return input("Proceed? [yes, No]: ").strip().lower() == "yes"
 
 
 class FreeTable(Table):
@@ -435,3 +406,13 @@ class UserTable(Table, metaclass=TableMeta):
     @property
     def heading(self) -> Heading:
         return self._heading
+
+    def alter(self, prompt: bool | None = None, context: Mapping[str, Any] | None = None) -> None:
+        from dj_query.alter import alter_class
+
+        frame = sys._getframe(1)
+        names = {**frame.f_globals, **frame.f_locals, **(context or {})}
+        self._info = alter_class(self, prompt, names)
+        self._heading, self._select = self._info.heading, base_select(self._info)
+
+    alter.__doc__ = Table.alter.__doc__

@@ -232,7 +232,7 @@ def declare_tables(
         except (QueryError, MissingTableError) as e:
             is_taken = isinstance(e, QueryError) and e.code in connection.dialect.ddl.EXISTS_CODES
             if attempt + 1 == _MAX_ATTEMPTS or not (is_taken or isinstance(e, DeadlockError)):
-                raise _explained(e, f"table {names} of schema {schema!r} was not declared") from e
+                raise explained(e, f"table {names} of schema {schema!r} was not declared") from e
             connection.catalog.forget(schema)
             missing = [i for i in infos if i.name not in connection.catalog.table_names(schema)]
     for info in missing:
@@ -249,7 +249,8 @@ def _no_expression(info: TableInfo, column: str) -> Sql:
     )
 
 
-def _explained(error: QueryError | MissingTableError, what: str) -> QueryError | MissingTableError:
+def explained(error: QueryError | MissingTableError, what: str) -> QueryError | MissingTableError:
+    """Return the same error with what it kept from happening."""
     if isinstance(error, MissingTableError):
         return MissingTableError(f"{what}: {error}")
     return type(error)(f"{what}: {error}", code=error.code, statement=error.statement)
@@ -290,7 +291,7 @@ def create_lineage_table(connection: Connection, schema: str) -> None:
         connection.script(connection.dialect.ddl.create_lineage_table(schema))
     except QueryError as e:
         if e.code not in connection.dialect.ddl.EXISTS_CODES:
-            raise _explained(e, f"schema {schema!r} cannot be written to") from e
+            raise explained(e, f"schema {schema!r} cannot be written to") from e
     connection.catalog.forget(schema)
 
 

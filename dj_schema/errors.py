@@ -5,6 +5,7 @@
     DataJointError
     ├── ConfigError                  a setting is unknown, of the wrong type, or missing
     ├── DefinitionError              a table definition does not parse or does not hold together
+    ├── NotAlterableError            a declared table cannot take a change of its definition
     ├── LostConnectionError          the server went away; what was open is rolled back
     ├── ConnectionRefusedByServerError   the server cannot be reached, or refuses us
     ├── QueryError
@@ -62,6 +63,10 @@ class DefinitionError(DataJointError):
         where = f"line {line_number}: {line.strip()!r}: " if line_number is not None else ""
         tail = f" Expected {expected}." if expected else ""
         super().__init__(f"{where}{message}{tail}")
+
+
+class NotAlterableError(DataJointError, NotImplementedError):
+    """A change of the definition is of a kind that a declared table cannot take."""
 
 
 class LostConnectionError(DataJointError):

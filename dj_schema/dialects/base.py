@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,6 +10,7 @@ from dj_schema.sql import Ident, Sql
 
 if TYPE_CHECKING:
     from dj_schema.catalog_rows import ColumnRow, ForeignKeyRow, IndexRow
+    from dj_schema.definition.diff import TableChanges
     from dj_schema.definition.spec import Default
     from dj_schema.heading import Attribute
     from dj_schema.table_info import TableInfo
@@ -87,6 +88,9 @@ IndexColumn = Callable[["TableInfo", str], Sql]
 class Types(Protocol):
     """`types.py`: how attributes are stored, and how their values come back."""
 
+    def column_type(self, type_: TypeSpec, enum_type: Sql | None) -> Sql:
+        """Return the type of a column in the server's words."""
+
     def decoder_of(self, type_: TypeSpec | None) -> Callable[[Any], Any] | None: ...
 
     def without_counting(self, text: str) -> str:
@@ -120,6 +124,18 @@ class Ddl(Protocol):
     def default_clause(self, default: Default | None, type_: TypeSpec | None) -> Sql: ...
 
     def add_column(self, schema: str, table: str, attribute: Attribute) -> list[Sql]: ...
+
+
+class Alter(Protocol):
+    """`alter.py`: changing a table that has rows."""
+
+    def lock_for_change(self, info: TableInfo) -> list[Sql]:
+        """Return what keeps others from a table until the transaction that changes it has ended."""
+
+    def alter_table(
+        self, changes: TableChanges, without_values: Collection[str], execute: Execute
+    ) -> list[Sql]:
+        """Return what changes a table; `without_values` are its attributes that are NULL in every row."""
 
 
 class CatalogReader(Protocol):
@@ -170,6 +186,7 @@ class Dialect:
     flags: Flags
     types: Types
     ddl: Ddl
+    alter: Alter
     catalog: CatalogReader
     rows: RowStatements
     jobs: Any

@@ -54,8 +54,8 @@ def create_lineage_table(schema: str) -> list[Sql]:
 
 def create_tables(infos: Sequence[TableInfo], execute: Execute, index_column: IndexColumn) -> list[list[Sql]]:
     """Return for each table the one statement that declares it with its indexes and comments."""
-    collations = _inherited_collations(infos, execute)
-    return [[_create_table(info, index_column, collations)] for info in infos]
+    inherited = _inherited_collations(infos, execute)
+    return [[_create_table(info, index_column, inherited)] for info in infos]
 
 
 def _inherited_collations(infos: Sequence[TableInfo], execute: Execute) -> dict[Column, str]:
@@ -71,20 +71,36 @@ def _inherited_collations(infos: Sequence[TableInfo], execute: Execute) -> dict[
                     parents.setdefault((*fk.child, child), (*fk.parent, parent))
     if not parents:
         return {}
-    rows = join(", ", (sql("({})", params(column)) for column in dict.fromkeys(parents.values())))
-    found = {row[:3]: str(row[3]) for row in execute(sql(_COLLATIONS, rows)).rows if row[3]}
-    for column, origin in parents.items():
+    found = collations(list(dict.fromkeys(parents.values())), execute)
+    for child_column, origin in parents.items():
         if origin in found:
-            found[column] = found[origin]
+            found[child_column] = found[origin]
     return found
 
 
-def _create_table(info: TableInfo, index_column: IndexColumn, collations: Mapping[Column, str]) -> Sql:
+def collations(columns: Sequence[Column], execute: Execute) -> dict[Column, str]:
+    """Return the collations of those columns that hold text."""
+    rows = join(", ", (sql("({})", params(c)) for c in columns))
+    return {row[:3]: str(row[3]) for row in execute(sql(_COLLATIONS, rows)).rows if row[3]}
+
+
+def table_comment(info: TableInfo) -> Sql:
+    """Return a table's comment as a constant.
+
+    Raises
+    ------
+    DefinitionError
+        Where the server has no room for it.
+    """
     if len(info.heading.comment) > _MAX_TABLE_COMMENT:
         raise DefinitionError(
             f"the comment of {info.name!r} is too long.", expected=f"at most {_MAX_TABLE_COMMENT} characters"
         )
-    lines = [_column(a, collations.get((*info.full_name, a.name), "")) for a in info.heading.all]
+    return literal(info.heading.comment)
+
+
+def _create_table(info: TableInfo, index_column: IndexColumn, inherited: Mapping[Column, str]) -> Sql:
+    lines = [column(a, inherited.get((*info.full_name, a.name), "")) for a in info.heading.all]
     key = info.heading.key_columns
     lines.append(sql("PRIMARY KEY ({})", idents(key)))
     # a column that counts by itself has to be the first of some index
@@ -93,7 +109,7 @@ def _create_table(info: TableInfo, index_column: IndexColumn, collations: Mappin
     ]
     lines += [foreign_key(fk, _constraint_name(info, n)) for n, fk in enumerate(info.foreign_keys, 1)]
     lines += [_index(info, index, index_column) for index in info.indexes]
-    comment = sql(" COMMENT={}", literal(info.heading.comment)) if info.heading.comment else EMPTY
+    comment = sql(" COMMENT={}", table_comment(info)) if info.heading.comment else EMPTY
     body = join(",\n  ", lines)
     return sql("CREATE TABLE {} (\n  {}\n) ENGINE=InnoDB{}", Ident(info.schema, info.name), body, comment)
 
@@ -128,7 +144,14 @@ def column_comment(attribute: Attribute) -> str:
     return comment
 
 
-def _column(a: Attribute, collation: str = "") -> Sql:
+def column(a: Attribute, collation: str = "") -> Sql:
+    """Return the line that declares an attribute.
+
+    Raises
+    ------
+    DefinitionError
+        Where its codec is not registered.
+    """
     type_ = a.storage
     if type_ is None:
         raise DefinitionError(
@@ -193,4 +216,4 @@ def _index(info: TableInfo, index: Index, index_column: IndexColumn) -> Sql:
 
 def add_column(schema: str, table: str, attribute: Attribute) -> list[Sql]:
     """Return the statements that add an attribute to a table that is there."""
-    return [sql("ALTER TABLE {} ADD COLUMN {}", Ident(schema, table), _column(attribute))]
+    return [sql("ALTER TABLE {} ADD COLUMN {}", Ident(schema, table), column(attribute))]

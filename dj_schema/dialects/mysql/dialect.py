@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dj_schema.dialects.base import Dialect, Flags, Session
-from dj_schema.dialects.mysql import catalog, ddl, driver, jobs, rows, types
+from dj_schema.dialects.mysql import alter, catalog, ddl, driver, jobs, rows, types
 
 if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
@@ -50,6 +50,7 @@ MYSQL = Dialect(
     ),
     types=types,
     ddl=ddl,
+    alter=alter,
     catalog=catalog,
     rows=rows,
     jobs=jobs,

@@ -75,7 +75,18 @@ def type_of_column(text: str) -> str:
     """Return the definition's word for a column that records no type: a native one, or a core one."""
     # MariaDB writes the width that a number is displayed with; tinyint(1) is a convention for bool.
     plain = re.sub(r"^((?:tiny|small|medium|big)?int)\((?!1\))\d+\)", r"\1", text)
-    return "year" if plain == "year(4)" else plain
+    plain = re.sub(r"^numeric\b", "decimal", re.sub(r"^integer\b", "int", plain))
+    return _SYNONYMS.get(plain, plain)
+
+
+_SYNONYMS = {
+    "year(4)": "year",
+    "real": "double",
+    "double precision": "double",
+    "boolean": "tinyint(1)",
+    "decimal": "decimal(10,0)",
+}
+"""Words that the server takes, and gives back as others."""
 
 
 def without_counting(text: str) -> str:

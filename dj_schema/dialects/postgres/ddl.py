@@ -51,12 +51,12 @@ def _create_table(
     info: TableInfo, enums: Mapping[tuple[str, ...], str], index_column: IndexColumn
 ) -> list[Sql]:
     table = Ident(info.schema, info.name)
-    lines = [_column(info.schema, a, enums) for a in info.heading.all]
+    lines = [column(info.schema, a, enums) for a in info.heading.all]
     if key := info.heading.key_columns:
         lines.append(sql("PRIMARY KEY ({})", idents(key)))
     lines += [foreign_key(fk) for fk in info.foreign_keys]
-    own = _label_sets(info.heading.all)
-    statements = [_enum_type(info.schema, enums[labels], labels) for labels in own]
+    own = label_sets(info.heading.all)
+    statements = [enum_type(info.schema, enums[labels], labels) for labels in own]
     statements.append(sql("CREATE TABLE {} (\n  {}\n)", table, join(",\n  ", lines)))
     if info.heading.comment:
         statements.append(sql("COMMENT ON TABLE {} IS {}", table, literal(info.heading.comment)))
@@ -74,7 +74,7 @@ def drop_table(schema: str, table: str) -> list[Sql]:
     return [sql("DROP TABLE {}", Ident(schema, table))]
 
 
-def _label_sets(attributes: Sequence[Attribute]) -> list[tuple[str, ...]]:
+def label_sets(attributes: Sequence[Attribute]) -> list[tuple[str, ...]]:
     found = (
         a.storage.labels for a in attributes if isinstance(a.storage, CoreType) and a.storage.name == "enum"
     )
@@ -87,7 +87,7 @@ def enum_names(schema: str, attributes: Sequence[Attribute], execute: Execute) -
     Tables of a schema share a type. Its name is the peer's, a hash that passes over the order of the
     labels; where that name stands for other labels already, ours has their order in it.
     """
-    wanted = _label_sets(attributes)
+    wanted = label_sets(attributes)
     if not wanted:
         return {}
     names = params(shared_enum_name(labels) for labels in wanted)
@@ -118,7 +118,7 @@ def _digest(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:8]
 
 
-def _enum_type(schema: str, name: str, labels: tuple[str, ...]) -> Sql:
+def enum_type(schema: str, name: str, labels: tuple[str, ...]) -> Sql:
     # CREATE TYPE has no IF NOT EXISTS; whoever is faster made the same type.
     create = sql("CREATE TYPE {} AS ENUM ({})", Ident(schema, name), join(", ", map(literal, labels)))
     quote = f"$dj_{_digest(name + repr(labels))}$"
@@ -137,7 +137,14 @@ def column_comment(attribute: Attribute) -> str:
     return f":{attribute.type}:{attribute.comment}"
 
 
-def _column(schema: str, a: Attribute, enums: Mapping[tuple[str, ...], str]) -> Sql:
+def stored_type(schema: str, a: Attribute, enums: Mapping[tuple[str, ...], str]) -> Sql:
+    """Return the type of an attribute's column.
+
+    Raises
+    ------
+    DefinitionError
+        Where its codec is not registered.
+    """
     type_ = a.storage
     if type_ is None:
         raise DefinitionError(
@@ -145,15 +152,19 @@ def _column(schema: str, a: Attribute, enums: Mapping[tuple[str, ...], str]) -> 
         )
     if isinstance(type_, CoreType) and type_.name == "enum":
         name = enums.get(type_.labels) or shared_enum_name(type_.labels)
-        text = column_type(type_, sql("{}", Ident(schema, name)))
-    elif isinstance(type_, NativeType) and not a.is_auto_increment:
-        text = column_type(NativeType(without_counting(type_.text)), None)
-    else:
-        text = column_type(type_, None)
+        return column_type(type_, sql("{}", Ident(schema, name)))
+    if isinstance(type_, NativeType) and not a.is_auto_increment:
+        return column_type(NativeType(without_counting(type_.text)), None)
+    return column_type(type_, None)
+
+
+def column(schema: str, a: Attribute, enums: Mapping[tuple[str, ...], str]) -> Sql:
+    """Return the line that declares an attribute."""
+    text = stored_type(schema, a, enums)
+    assert a.storage is not None
     null = EMPTY if a.is_nullable else sql(" NOT NULL")
-    return sql(
-        "{} {}{}{}{}", Ident(a.name), text, null, default_clause(a.default, type_), check_of(a.name, type_)
-    )
+    default, check = default_clause(a.default, a.storage), check_of(a.name, a.storage)
+    return sql("{} {}{}{}{}", Ident(a.name), text, null, default, check)
 
 
 def default_clause(default: Default | None, type_: TypeSpec | None) -> Sql:
@@ -217,6 +228,6 @@ def index_name(table: str, index: Index) -> str:
 def add_column(schema: str, table: str, attribute: Attribute) -> list[Sql]:
     """Return the statements that add an attribute to a table that is there."""
     name = Ident(schema, table)
-    add = sql("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", name, _column(schema, attribute, {}))
+    add = sql("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", name, column(schema, attribute, {}))
     comment = literal(column_comment(attribute))
     return [add, sql("COMMENT ON COLUMN {} IS {}", Ident(schema, table, attribute.name), comment)]

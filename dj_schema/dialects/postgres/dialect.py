@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dj_schema.dialects.base import Dialect, Flags, Session
-from dj_schema.dialects.postgres import catalog, ddl, driver, jobs, rows, types
+from dj_schema.dialects.postgres import alter, catalog, ddl, driver, jobs, rows, types
 
 if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
@@ -27,6 +27,7 @@ POSTGRES = Dialect(
     ),
     types=types,
     ddl=ddl,
+    alter=alter,
     catalog=catalog,
     rows=rows,
     jobs=jobs,

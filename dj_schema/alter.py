@@ -1,0 +1,172 @@
+"""Changing a declared table: what its rows allow, then one change of all or nothing."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from dj_schema.catalog import make_attribute, parsed_or_none
+from dj_schema.declare import JOB_METADATA, explained
+from dj_schema.definition.diff import AttributeChange, TableChanges, table_changes
+from dj_schema.errors import DataError, MissingAttributeError, MissingTableError, QueryError, TransactionError
+from dj_schema.heading import Attribute
+from dj_schema.sql import EMPTY, Ident, Sql, params, sql
+from dj_schema.table_info import TableInfo
+from dj_schema.types import CodecType, CoreType, NativeType, TypeSpec
+
+if TYPE_CHECKING:
+    from dj_schema.connection import Connection
+
+# A value of the first kind is the same value as the second; the server refuses one that does not fit.
+_SAME_VALUE = {
+    ("bool", "int"), ("bool", "decimal"), ("int", "decimal"), ("int", "float"), ("int", "string"),
+    ("decimal", "float"), ("decimal", "string"), ("date", "datetime"), ("date", "string"),
+}  # fmt: skip
+
+
+def changes_of(connection: Connection, old: TableInfo, new: TableInfo) -> TableChanges:
+    """Return what makes the declared table the wanted one.
+
+    Raises
+    ------
+    NotAlterableError
+        For a change that a declared table cannot take.
+    """
+    types = connection.dialect.types
+
+    def as_read(type_: TypeSpec) -> TypeSpec:
+        if not isinstance(type_, NativeType) or type_.is_auto_increment:
+            return type_
+        text = types.type_of_column(connection.render(types.column_type(type_, None)).text)
+        return parsed_or_none(text) or NativeType(text)
+
+    return table_changes(old, new, lambda a, b: a == b or as_read(a) == as_read(b))
+
+
+def alter_table(connection: Connection, changes: TableChanges) -> TableInfo:
+    """Carry out changes of one table: all of them or none. Return the table as it is then.
+
+    Raises
+    ------
+    TransactionError
+        Inside a transaction: servers commit or refuse it there.
+    MissingAttributeError
+        Where rows would lack a value for a new attribute.
+    DataError
+        Where a value would not survive.
+    """
+    old = changes.old
+    if connection.in_transaction:
+        raise TransactionError(
+            f"table {old.name!r} would be altered inside a transaction; do it before that starts"
+        )
+    dialect = connection.dialect
+    with connection.transaction if dialect.flags.has_transactional_ddl else nullcontext():
+        try:
+            for statement in dialect.alter.lock_for_change(old):
+                connection.execute(statement)
+            without_values = _check_rows(connection, changes)
+            connection.script(dialect.alter.alter_table(changes, without_values, connection.execute))
+        except (QueryError, MissingTableError) as e:
+            raise explained(e, f"table {old.schema}.{old.name} was not altered") from e
+    connection.catalog.forget(old.schema)
+    return connection.catalog.table(*old.full_name)
+
+
+def add_job_metadata(connection: Connection, info: TableInfo, *, dry_run: bool = False) -> list[str]:
+    """Add those hidden columns of an auto-populated table that it lacks; return their names."""
+    missing = [item for item in JOB_METADATA if item.name not in info.heading.by_name]
+    if missing and not dry_run:
+        names = [a.name for a in info.heading.all]
+        added: list[tuple[Attribute, str | None]] = []
+        for item in missing:
+            attribute = make_attribute(
+                item.name,
+                item.type,
+                is_nullable=item.is_nullable,
+                default=item.default,
+                comment=item.comment,
+            )
+            added.append((attribute, names[-1]))
+            names.append(item.name)
+        alter_table(connection, TableChanges(info, info, tuple(added), (), (), None))
+    return [item.name for item in missing]
+
+
+def _check_rows(connection: Connection, changes: TableChanges) -> frozenset[str]:
+    """See that each row can become one of the new table; return the attributes that hold no value at all."""
+    table = changes.old
+    title = f"{table.schema}.{table.name}"
+
+    def some_row(condition: Sql = EMPTY) -> bool:
+        where = sql(" WHERE {}", condition) if condition else EMPTY
+        found = sql("SELECT 1 FROM {}{} LIMIT 1", Ident(*table.full_name), where)
+        return bool(connection.execute(found, is_read=True).rows)
+
+    for attribute, _ in changes.added:
+        if attribute.is_required and some_row():
+            raise MissingAttributeError(
+                f"{title} has rows, and the new attribute {attribute.name!r} has no value for them. "
+                f"Give it a default, as in `{attribute.name} = null : {attribute.type}`."
+            )
+    without_values: set[str] = set()
+    for change in changes.changed:
+        column = Ident(change.old.name)
+        if change.old.is_nullable and not change.new.is_nullable and some_row(sql("{} IS NULL", column)):
+            raise DataError(
+                f"{title} has rows where {change.old.name!r} is NULL, which its new definition does not "
+                "allow. Give those rows a value first."
+            )
+        if not change.changes_type:
+            continue
+        if not some_row(sql("{} IS NOT NULL", column)):
+            without_values.add(change.old.name)
+            continue
+        condition = _lost_value(connection, change)
+        if condition is None:
+            raise DataError(
+                f"{title}: the values of {change.old.name!r} are {change.old.type} and cannot become "
+                f"{change.new.type}. Add an attribute of the new type, fill it, and drop this one."
+            )
+        if condition and some_row(condition):
+            raise DataError(
+                f"{title}: some values of {change.old.name!r} would not be the same as {change.new.type}. "
+                "Change them first, or choose a type that holds them."
+            )
+    return frozenset(without_values)
+
+
+def _lost_value(connection: Connection, change: AttributeChange) -> Sql | None:
+    """Return the condition for a value that the server would round or cut without an error.
+
+    Empty where it would not; None where values of the old type have no meaning as the new one.
+    """
+    old, new = change.old.storage, change.new.storage
+    is_other_codec = CodecType in (type(change.old.type), type(change.new.type))
+    if old is None or new is None or is_other_codec or isinstance(new, CodecType):
+        return None
+    column = Ident(change.old.name)
+    cast = _type_of_cast(new)
+    kinds = (change.old.kind, change.new.kind)
+    if kinds == ("string", "string"):
+        is_text = isinstance(new, CoreType) and not new.labels
+        is_cut = is_text and not (isinstance(old, CoreType) and old.labels)
+        return sql("CHAR_LENGTH({}) > {}", column, params([new.args[0]])) if is_cut else EMPTY  # type: ignore[union-attr]
+    if kinds in (("decimal", "decimal"), ("datetime", "datetime"), ("datetime", "date")):
+        if cast is None:
+            return None
+        type_text = connection.dialect.types.column_type(cast, None)
+        return sql("{} <> CAST({} AS {})", column, column, type_text)
+    if kinds in (("float", "int"), ("decimal", "int")):
+        return sql("{} <> FLOOR({})", column, column)
+    if kinds == ("int", "bool"):
+        return sql("{} NOT IN (0, 1)", column)
+    return EMPTY if kinds[0] == kinds[1] or kinds in _SAME_VALUE else None
+
+
+def _type_of_cast(type_: TypeSpec) -> CoreType | None:
+    """Return a type that every server can cast to; None for a native one whose digits are not known."""
+    if isinstance(type_, CoreType):
+        return type_
+    parsed = parsed_or_none(str(type_).replace("timestamp", "datetime").replace("numeric", "decimal"))
+    return parsed if isinstance(parsed, CoreType) else None
