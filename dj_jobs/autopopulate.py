@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dj_jobs import populate as populating
 from dj_jobs.events import Events
@@ -21,13 +21,15 @@ from dj_schema.names import Tier
 if TYPE_CHECKING:
     from dj_query.expression import QueryExpression
 
-_process_runner: populating.ProcessRunner | None = None
+INLINE = "inline"
+PROCESS = "process"
+CELERY = "celery"
+_pools: dict[str, populating.PoolRunner] = {}
 
 
-def set_process_runner(runner: populating.ProcessRunner) -> None:
-    """Say how ``populate(processes=n)`` starts processes; the packages above this one know."""
-    global _process_runner
-    _process_runner = runner
+def set_pool(name: str, runner: populating.PoolRunner) -> None:
+    """Say how ``populate(dispatch=name)`` computes elsewhere; the packages above this one know."""
+    _pools[name] = runner
 
 
 class AutoPopulate(UserTable):
@@ -67,7 +69,7 @@ class AutoPopulate(UserTable):
         if display:
             done = total - remaining
             share = f"{done / total:.0%}" if total else "nothing to do"
-            print(f"{type(self).__name__}: {done}/{total} ({share})")  # noqa: T201 - what was asked for  # noqa: T201 - what display asks for
+            print(f"{type(self).__name__}: {done}/{total} ({share})")  # noqa: T201 - what display asks for
         return remaining, total
 
     def populate(
@@ -83,6 +85,8 @@ class AutoPopulate(UserTable):
         priority: int | None = None,
         refresh: bool | None = None,
         limit: int | None = None,
+        dispatch: Literal["inline", "process", "celery"] | None = None,
+        wait: bool = True,
     ) -> dict[str, Any]:
         """Compute the rows that are missing.
 
@@ -109,6 +113,11 @@ class AutoPopulate(UserTable):
         refresh : bool
             With `reserve_jobs`, bring the jobs in line with the key source first; by default as the
             setting `jobs.auto_refresh` says.
+        dispatch : {"inline", "process", "celery"}
+            Where to compute: in this process, in others of this machine, or by Celery's workers. By default
+            here, or in processes where `processes` is more than one.
+        wait : bool
+            False sends the work to Celery's workers and returns at once.
 
         Returns
         -------
@@ -128,6 +137,7 @@ class AutoPopulate(UserTable):
             raise DataJointError(f"processes must be at least 1, not {processes}.")
         if (most := limit if max_calls is None else max_calls) is not None and most < 0:
             raise DataJointError(f"max_calls must be 0 or more, not {most}.")
+        pool = _pool_of(dispatch, processes, reserve_jobs=reserve_jobs, wait=wait)
         check_make(type(self), make_kwargs)
         options = Options(
             restrictions=restrictions,
@@ -137,14 +147,15 @@ class AutoPopulate(UserTable):
             refresh=refresh,
             suppress_errors=suppress_errors,
             reserve_jobs=reserve_jobs,
+            wait=wait,
         )
-        return self._populate(options, processes, display_progress).as_dict(return_exception_objects)
+        return self._populate(options, pool, processes, display_progress).as_dict(return_exception_objects)
 
-    def _populate(self, options: Options, processes: int, display_progress: bool) -> Summary:
+    def _populate(self, options: Options, pool: str, processes: int, display_progress: bool) -> Summary:
         summary = Summary()
         bar = _bar(self, options) if display_progress else None
         # closed here and now where it raises: what it holds must not wait for the traceback to be forgotten
-        outcomes = self._outcomes(options, processes)
+        outcomes = self._outcomes(options, pool, processes)
         try:
             for outcome in outcomes:
                 summary.add(outcome)
@@ -160,15 +171,29 @@ class AutoPopulate(UserTable):
                 bar.close()
         return summary
 
-    def _outcomes(self, options: Options, processes: int) -> Iterator[Outcome]:
+    def _outcomes(self, options: Options, pool: str, processes: int) -> Iterator[Outcome]:
         events = Events()
-        if processes > 1:
-            if _process_runner is None:
-                raise DataJointError("no process pool is set up; import datajoint rather than dj_jobs.")
-            return _process_runner(self, options, processes, events)
+        if pool != INLINE:
+            if pool not in _pools:
+                raise DataJointError(f"no {pool} pool is set up; import datajoint rather than dj_jobs.")
+            return _pools[pool](self, options, processes, events)
         if options.reserve_jobs:
             return populating.reserved(self, options, events)
         return populating.direct(self, options, events)
+
+
+def _pool_of(dispatch: str | None, processes: int, *, reserve_jobs: bool, wait: bool) -> str:
+    """Return where to compute, or raise where what was asked for does not go together."""
+    pool = dispatch or (PROCESS if processes > 1 else INLINE)
+    if pool not in (INLINE, PROCESS, CELERY):
+        raise DataJointError(f'dispatch is "inline", "process" or "celery", not {dispatch!r}.')
+    if pool != PROCESS and processes > 1:
+        raise DataJointError(f'processes={processes} needs dispatch="process", not {pool!r}.')
+    if pool == CELERY and not reserve_jobs:
+        raise DataJointError('dispatch="celery" shares the work by jobs; add reserve_jobs=True.')
+    if not wait and pool != CELERY:
+        raise DataJointError('wait=False needs dispatch="celery": nobody else would compute.')
+    return pool
 
 
 def _bar(table: AutoPopulate, options: Options) -> Any:

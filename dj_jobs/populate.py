@@ -45,9 +45,10 @@ class Options:
     refresh: bool | None = None
     suppress_errors: bool = False
     reserve_jobs: bool = False
+    wait: bool = True
 
 
-ProcessRunner = Callable[["Table", Options, int, Events], "Iterator[Outcome]"]
+PoolRunner = Callable[["Table", Options, int, Events], "Iterator[Outcome]"]
 
 
 @dataclass

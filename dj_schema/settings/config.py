@@ -18,6 +18,7 @@ from dj_schema.settings.sources import OVERRIDE, PROGRAM, Given, Layer, Source
 if TYPE_CHECKING:
     from dj_schema.settings.sections import (
         AwsSettings,
+        CelerySettings,
         DatabaseSettings,
         DisplaySettings,
         JobsSettings,
@@ -61,6 +62,7 @@ class Config:
         database: DatabaseSettings
         stores: Stores
         jobs: JobsSettings
+        celery: CelerySettings
         display: DisplaySettings
         aws: AwsSettings
         object_storage: ObjectStorage

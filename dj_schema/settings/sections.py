@@ -104,6 +104,36 @@ class JobsSettings(Section):
     attempts_kept: Whole = 10
 
 
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class CelerySettings(Section):
+    """How work is sent to Celery's workers, and how they take it."""
+
+    broker_url: SecretStr = Field(
+        default=SecretStr("redis://localhost:6379/0"), description="a Redis, for messages"
+    )
+    modules: Annotated[list[str], BeforeValidator(_split)] = Field(
+        default_factory=list, description="pipelines that a Celery worker imports, separated by commas"
+    )
+    queues: dict[str, str] = Field(
+        default_factory=dict, description="queues by table: schema.table, or a pattern such as lab.*"
+    )
+    queue_prefix: str = Field(default="dj.", description="before schema.table, where no queue is named")
+    queue_length: Positive = Field(default=16, description="messages that wait in a queue at most")
+    jobs_per_message: Positive = Field(default=100, description="keys that one message is good for")
+    seconds_per_message: Seconds = Field(
+        default=10.0, description="after so long a message claims no more, and its worker takes another"
+    )
+    dispatch_interval_s: Seconds = Field(
+        default=5.0, description="seconds between two looks of a dispatcher, where there is nothing to do"
+    )
+    visibility_timeout_s: Seconds = Field(
+        default=600.0, description="seconds after which the message of a silent worker goes to another"
+    )
+
+
 class DisplaySettings(Section):
     """How a query is printed."""
 
@@ -127,6 +157,7 @@ class Settings(Section):
     database: DatabaseSettings = Field(default_factory=lambda: DatabaseSettings())
     stores: Stores = Field(default_factory=Stores)
     jobs: JobsSettings = Field(default_factory=lambda: JobsSettings())
+    celery: CelerySettings = Field(default_factory=lambda: CelerySettings())
     display: DisplaySettings = Field(default_factory=lambda: DisplaySettings())
     aws: AwsSettings = Field(default_factory=lambda: AwsSettings())
     safemode: bool = Field(default=True, description="ask before rows or tables are removed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
+from dj_workers.pools.celery.errors import BrokerError
 
 
 class ExitCode(IntEnum):
@@ -17,6 +18,7 @@ class ExitCode(IntEnum):
     NO_MODULE = 4, "the module cannot be imported, or has no tables"
     REFUSED = 5, "the database or the job engine refused what was asked"
     AT_ONCE = 6, "stopped at once by a second signal; the running jobs were released"
+    NO_BROKER = 7, "the broker of Celery cannot be reached, or its URL is none"
 
     meaning: str
 
@@ -46,4 +48,6 @@ def code_of(error: Exception) -> ExitCode:
         return ExitCode.USAGE
     if isinstance(error, (ConnectionRefusedByServerError, LostConnectionError)):
         return ExitCode.NO_DATABASE
+    if isinstance(error, BrokerError):
+        return ExitCode.NO_BROKER
     return ExitCode.NO_MODULE if isinstance(error, ModuleError) else ExitCode.REFUSED

@@ -21,6 +21,8 @@ _COMMANDS = {
     "retry": ("dj_workers.cli.change", "retry", "Have failed jobs run again."),
     "ignore": ("dj_workers.cli.change", "ignore", "Have a key passed over from now on."),
     "unignore": ("dj_workers.cli.change", "unignore", "Have ignored keys run after all."),
+    "celery": ("dj_workers.cli.celery", "celery", "Run Celery: a worker, beat, or any other command."),
+    "dispatch": ("dj_workers.cli.celery", "dispatch", "Keep the queues of Celery filled by what is pending."),
     "demo": ("dj_workers.demo.command", "demo", "Watch a real pipeline being computed on this machine."),
 }
 

@@ -5,12 +5,14 @@ A pipe has one writer at each end and no lock, so that a child that is killed le
 
 from __future__ import annotations
 
+import builtins
 import pickle
 from dataclasses import dataclass, field
 from typing import Any
 
 from dj_jobs.events import Event
 from dj_jobs.job import Key, Outcome, Result
+from dj_schema import errors
 from dj_schema.errors import MakeError
 
 # -- to the child ----------------------------------------------------------------------------------
@@ -174,6 +176,36 @@ class PortableError:
         if traceback:
             error.__cause__ = TracebackOfWorker(traceback)
         return error
+
+
+def error_of_text(message: str, stack: str) -> BaseException:
+    """Return an exception for what a job table holds of one, with the worker's traceback as its cause.
+
+    Its class has the name that it had in the worker and, where that is one of Python's or of ours, is a
+    subclass of it.
+    """
+    name, _, text = message.partition(": ")
+    if not name.isidentifier():
+        name, text = "ErrorInWorker", message
+    error = _error_of_kind(_known_class(name), name, text)
+    if stack:
+        error.__cause__ = TracebackOfWorker(stack)
+    return error
+
+
+def _known_class(name: str) -> type[Exception] | None:
+    found = getattr(builtins, name, None) or getattr(errors, name, None)
+    return found if isinstance(found, type) and issubclass(found, Exception) else None
+
+
+def _error_of_kind(kind: type[Exception] | None, name: str, text: str) -> BaseException:
+    bases = (ErrorInWorker,) if kind is None or issubclass(ErrorInWorker, kind) else (ErrorInWorker, kind)
+    try:
+        cls = type(name, bases, {"__str__": lambda self: self.message, "__module__": __name__})
+        error: BaseException = cls(name, text)
+    except TypeError:  # a class that is made from other things than a text
+        return _error_of_kind(None, name, text)
+    return error
 
 
 # The pickling of an exception runs its author's code, which may raise anything.

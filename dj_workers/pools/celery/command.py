@@ -1,0 +1,92 @@
+"""What `dj-worker celery` and `dj-worker dispatch` do, apart from their options."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+import click
+from celery.exceptions import CeleryError
+
+from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
+from dj_schema.settings import Config
+from dj_workers.pools.celery.broker import Broker
+from dj_workers.pools.celery.dispatch import Dispatcher, Filled
+from dj_workers.pools.celery.errors import BrokerError
+from dj_workers.pools.celery.tables import load_tables
+from dj_workers.shutdown import StopRequests
+
+log = logging.getLogger("datajoint.workers")
+
+_SHORTEST_PAUSE_S = 0.25
+_LONGEST_PAUSE_WITHOUT_SERVER_S = 60.0
+
+
+def run_celery(
+    modules: Sequence[str], tables: Sequence[str], exclude: Sequence[str], arguments: Sequence[str]
+) -> int:
+    """Hand a command to Celery, with our application; return its exit code."""
+    from dj_workers.celery_app import app, worker
+
+    if "worker" in arguments and "--help" not in arguments:
+        worker.use(modules, tables, exclude)
+        _warn_without_broker(worker.broker)
+    try:
+        return int(app.start(list(arguments)) or 0)
+    except click.ClickException as e:
+        e.show()
+        return e.exit_code
+    except CeleryError as e:
+        click.echo(f"dj-worker: {e}", err=True)
+        return 1
+    except SystemExit as e:
+        return e.code if isinstance(e.code, int) else 1
+
+
+def _warn_without_broker(broker: Broker) -> None:
+    """A worker may start before its broker, and waits for it; but not without saying what is missing."""
+    try:
+        with broker:
+            broker.check()
+    except BrokerError as e:
+        log.warning("%s The worker waits for it.", e)
+
+
+def run_dispatcher(
+    modules: Sequence[str],
+    tables: Sequence[str],
+    exclude: Sequence[str],
+    interval_s: float | None,
+    is_once: bool,
+) -> None:
+    """Keep queues filled until told to stop.
+
+    Raises
+    ------
+    BrokerError, LostConnectionError, ConnectionRefusedByServerError
+        Where the broker or the database is away at the start or, with `is_once`, at any time.
+    """
+    config = Config.load()
+    found = load_tables(modules or config.celery.modules, tables, exclude)
+    longest_s = config.celery.dispatch_interval_s if interval_s is None else interval_s
+    with Broker(config) as broker, StopRequests() as requests:
+        broker.check()
+        dispatcher = Dispatcher(found, broker, config)
+        pause_s = _SHORTEST_PAUSE_S
+        while not requests:
+            try:
+                filled = dispatcher.fill()
+            except (BrokerError, LostConnectionError, ConnectionRefusedByServerError) as e:
+                if is_once:
+                    raise
+                log.warning("nothing can be dispatched now, it is tried again soon: %s", e)
+                filled, most_s = Filled(), _LONGEST_PAUSE_WITHOUT_SERVER_S
+            else:
+                most_s = longest_s
+            if filled.n_sent:
+                log.info("%d messages sent, for %d jobs or more", filled.n_sent, filled.n_due)
+            if is_once:
+                sys.exit(1 if filled.broken else 0)
+            pause_s = _SHORTEST_PAUSE_S if filled.n_sent else min(pause_s * 2, most_s)
+            requests.wait(min(pause_s, most_s))

@@ -1,0 +1,122 @@
+"""The dispatcher: keeps queues filled by what is pending. Any number of them may run at once.
+
+It looks at the database for what is due and at the broker for what waits, and remembers nothing: what a
+broker has lost is sent again, and two dispatchers find each other's messages waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any
+from uuid import uuid4
+
+from dj_jobs import claim as claims
+from dj_jobs.version import code_version
+from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
+from dj_schema.settings import Config
+from dj_workers.plan import TableClass, name_of, plan_of
+from dj_workers.pools.celery.broker import Broker
+from dj_workers.pools.celery.message import WakeUp
+from dj_workers.routes import message_priority, queue_of
+
+log = logging.getLogger("datajoint.workers")
+
+IS_DUE = "scheduled_time <= CURRENT_TIMESTAMP(3)"
+
+
+@dataclass
+class Filled:
+    """What one look found.
+
+    Attributes
+    ----------
+    n_due : int
+        Jobs that wait, counted no further than a queue is long, over all tables.
+    broken : dict
+        Tables that could not be looked at, with the reason.
+    """
+
+    n_due: int = 0
+    n_sent: int = 0
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+class Dispatcher:
+    """Fills the queues of tables.
+
+    Parameters
+    ----------
+    tables : iterable of table classes
+        In any order, on one server.
+    """
+
+    def __init__(self, tables: Iterable[TableClass], broker: Broker, config: Config) -> None:
+        self._tables = plan_of(tables).tables
+        self._broker = broker
+        self._config = config
+        self._by_queue: dict[str, list[TableClass]] = {}
+        for table in self._tables:
+            self._by_queue.setdefault(queue_of(table, config), []).append(table)
+
+    def fill(self) -> Filled:
+        """Look once at each table and each queue.
+
+        Raises
+        ------
+        BrokerError, LostConnectionError, ConnectionRefusedByServerError
+            Where the broker or the database is away.
+        """
+        filled = Filled()
+        for queue, tables in self._by_queue.items():
+            due = {table: self._due(table, filled) for table in tables}
+            filled.n_due += sum(map(len, due.values()))
+            if not any(due.values()):
+                continue
+            room = self._config.celery.queue_length - self._broker.n_waiting(queue)
+            for table, priority in list(_in_turn(due))[: max(0, room)]:
+                self._send(table, queue, priority)
+                filled.n_sent += 1
+        return filled
+
+    def _due(self, table: TableClass, filled: Filled) -> list[int]:
+        """Return the priorities of the most urgent jobs that are due, no more than a queue may hold."""
+        try:
+            return due_priorities(table(), self._config.celery.queue_length)
+        except (LostConnectionError, ConnectionRefusedByServerError):
+            raise
+        except DataJointError as e:
+            log.error("cannot dispatch %s: %s", name_of(table), e)
+            filled.broken[name_of(table)] = f"{type(e).__name__}: {e}"
+            return []
+
+    def _send(self, table: TableClass, queue: str, priority: int) -> None:
+        wake_up = WakeUp(
+            table=name_of(table),
+            n_jobs=self._config.celery.jobs_per_message,
+            version=code_version(table._schema.connection.config),
+        )
+        self._broker.send(wake_up, queue, message_priority(priority), str(uuid4()))
+
+
+def due_priorities(table: Any, limit: int) -> list[int]:
+    """Bring the jobs of a table in line, and return the priorities of the most urgent that are due."""
+    jobs = table.jobs
+    if table.connection.config.jobs.auto_refresh:
+        jobs.refresh()
+    else:
+        claims.rescue(jobs)
+    urgent = (jobs.pending & IS_DUE).proj("priority", "scheduled_time")
+    return [
+        int(row["priority"]) for row in urgent.to_dicts(order_by=["priority", "scheduled_time"], limit=limit)
+    ]
+
+
+def _in_turn(due: dict[TableClass, list[int]]) -> Iterator[tuple[TableClass, int]]:
+    """Yield one job of each table, then the second of each, so that none fills a queue alone."""
+    for layer in zip_longest(*due.values()):
+        for table, priority in zip(due, layer, strict=True):
+            if priority is not None:
+                yield table, priority
