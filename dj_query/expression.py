@@ -132,6 +132,12 @@ class QueryExpression(fetch.Fetching):
     def __mul__(self, other: Any) -> QueryExpression:
         return self.join(other)
 
+    def __rmul__(self, other: Any) -> Any:
+        raise DataJointError(
+            f"{other!r:.60} cannot be joined with a query. `*` comes before `&`, so a restriction that is to "
+            "come first stands in parentheses: (A & condition) * B."
+        )
+
     def extend(self, other: Any, semantic_check: bool = True) -> QueryExpression:
         """Add the attributes of another query that this one determines, keeping all rows."""
         return self.join(other, semantic_check=semantic_check, left=True)

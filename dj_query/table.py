@@ -361,6 +361,9 @@ class TableMeta(type):
     def __mul__(cls, other: Any) -> Any:
         return cls() * other
 
+    def __rmul__(cls, other: Any) -> Any:
+        return other * cls()
+
     def __add__(cls, other: Any) -> Any:
         return cls() + other
 

@@ -21,7 +21,7 @@ from dj_schema.errors import (
     TransactionError,
 )
 from dj_schema.heading import Attribute, Heading
-from dj_schema.lineage import forget_lineage, lineage_of, record_lineage
+from dj_schema.lineage import forget_lineage, lineage_of, record_lineage, warn_of_missing_origin
 from dj_schema.names import Tier
 from dj_schema.sql import Sql
 from dj_schema.table_info import ForeignKey, Index, TableInfo, TableName
@@ -120,6 +120,8 @@ class _Draft:
     def _inherit(
         self, item: ForeignKeySpec, origin: Attribute, name: str, in_key: bool, parent: TableInfo
     ) -> None:
+        if origin.lineage is None:
+            warn_of_missing_origin(parent.full_name, origin.name)
         lineage = origin.lineage or ".".join((*parent.full_name, origin.name))
         assert origin.type is not None
         known = self.attributes.get(name)

@@ -80,11 +80,19 @@ def _origin(
         return known.get((parent, attribute), own)
     recorded = connection.catalog.origin(parent, attribute)
     if recorded is None:
-        log.warning(
-            "the lineage of %s is not recorded in its schema; it counts as its own origin. "
-            "Rebuild the lineage of schema %r, then that of %r again.", own, parent[0], schema,
-        )  # fmt: skip
+        warn_of_missing_origin(parent, attribute)
     return recorded or own
+
+
+def warn_of_missing_origin(parent: TableName, attribute: str) -> None:
+    """Say that an attribute that is inherited has no origin on record, and what to do about it."""
+    log.warning(
+        "Lineage for `%s`.`%s`.`%s` not found (parent schema's ~lineage table may be missing or incomplete). "
+        "Using it as origin. Once the parent schema's lineage is rebuilt, run schema.rebuild_lineage() on "
+        "this schema to correct the lineage.",
+        *parent,
+        attribute,
+    )
 
 
 def rebuild_lineage(connection: Connection, schema: str) -> None:

@@ -17,6 +17,8 @@ def by_key(query: Any, *names: str) -> dict[Any, Any]:
     return {tuple(r[k] for k in key): tuple(r[n] for n in names) for r in rows}
 
 
+@pytest.mark.rule("primary-keys", "aggregation")
+@pytest.mark.rule("operators", "aggregation")
 @pytest.mark.rule("query-algebra", "5.2", "5.7")
 def test_rows_without_partner_are_kept_and_counted_by_their_key(lab: Lab) -> None:
     query = lab.Session.aggr(lab.Trial, n="count(trial)", stars="count(*)")
@@ -27,6 +29,7 @@ def test_rows_without_partner_are_kept_and_counted_by_their_key(lab: Lab) -> Non
     }  # fmt: skip
 
 
+@pytest.mark.rule("operators", "aggregation")
 @pytest.mark.rule("query-algebra", "5.2", "5.7")
 def test_rows_without_partner_can_be_left_out(lab: Lab) -> None:
     query = lab.Session.aggr(lab.Trial, n="count(trial)", exclude_nonmatching=True)
@@ -73,21 +76,24 @@ def test_restriction_by_an_aggregate_comes_after_it(lab: Lab) -> None:
     assert len(lab.Session.aggr(lab.Trial, n="count(trial)") - "n > 1") == 3
 
 
+@pytest.mark.rule("operators", "aggregates")
 @pytest.mark.rule("query-algebra", "5.4")
 def test_aggregates_of_the_pages(lab: Lab) -> None:
-    query = lab.Session.aggr(
-        lab.Trial, total="sum(rt)", mean="avg(rt)", best="min(rt)", worst="max(rt)", right="sum(correct)"
-    )
+    aggregates = {
+        "n": "count(*)", "known": "count(rt)", "total": "sum(rt)", "mean": "avg(rt)", "spread": "std(rt)",
+        "best": "min(rt)", "worst": "max(rt)", "right": "sum(correct)", "right_too": "sum(correct = 1)",
+        "wrong": "sum(NOT correct)", "times": "group_concat(rt ORDER BY rt)",
+    }  # fmt: skip
+    query = lab.Session.aggr(lab.Trial, **aggregates)
     row = (query & {"subject_id": 1, "session": 1}).fetch1()
-    assert (row["total"], float(row["mean"]), row["best"], row["worst"], row["right"]) == (
-        550,
-        275.0,
-        250,
-        300,
-        2,
-    )
+    numbers = {name: row[name] if name == "times" else float(row[name]) for name in aggregates}
+    assert numbers == {
+        "n": 3, "known": 2, "total": 550, "mean": 275, "spread": 25, "best": 250, "worst": 300, "right": 2,
+        "right_too": 2, "wrong": 1, "times": "250,300",
+    }  # fmt: skip
     empty = (query & {"subject_id": 2}).fetch1()
-    assert [empty[n] for n in ("total", "mean", "best", "worst")] == [None] * 4
+    assert (empty["n"], empty["known"]) == (1, 0)
+    assert {empty[name] for name in aggregates if name not in ("n", "known")} == {None}
 
 
 def test_aggregation_of_a_join_and_of_an_aggregation(lab: Lab) -> None:
@@ -105,6 +111,7 @@ def test_aggregation_by_a_query_that_is_ordered_or_computed(lab: Lab) -> None:
     assert by_key(query, "double", "n") == {(4,): (602.5, 0), (1,): (41.0, 2)}
 
 
+@pytest.mark.rule("primary-keys", "aggregation")
 @pytest.mark.rule("query-algebra", "5.3", "5.9")
 def test_grouped_query_needs_the_key_of_the_grouping_one(lab: Lab) -> None:
     with pytest.raises(dj.DataJointError, match=r"lacks \['trial'\]"):
@@ -130,6 +137,7 @@ def test_aggregate_with_the_name_of_a_kept_attribute_is_refused(lab: Lab) -> Non
 # -- dj.U ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("operators", "universal")
 @pytest.mark.rule("query-algebra", "8.2", "8.5")
 def test_distinct_values_become_a_key(lab: Lab) -> None:
     query = dj.U("species") & lab.Subject
@@ -140,12 +148,15 @@ def test_distinct_values_become_a_key(lab: Lab) -> None:
     assert len(dj.U("species", "sex") & lab.Subject) == 5
 
 
+@pytest.mark.rule("operators", "universal")
 @pytest.mark.rule("query-algebra", "8.2")
 def test_distinct_values_of_computed_attributes(lab: Lab) -> None:
     query = dj.U("year") & lab.Session.proj(year="YEAR(session_date)")
     assert sorted(query.to_arrays("year").tolist()) == [2025, 2026]
 
 
+@pytest.mark.rule("primary-keys", "universal-homology")
+@pytest.mark.rule("semantic-matching", "universal")
 @pytest.mark.rule("query-algebra", "8.2")
 def test_universal_set_keeps_the_origin_of_attributes(lab: Lab) -> None:
     query = dj.U("subject_id") & lab.Session
@@ -162,6 +173,7 @@ def test_distinct_of_nothing_is_one_row_or_none(lab: Lab) -> None:
     assert len(dj.U() & (lab.Subject & False)) == 0
 
 
+@pytest.mark.rule("operators", "universal")
 @pytest.mark.rule("query-algebra", "8.1", "8.3", "8.5")
 def test_summary_of_a_whole_query(lab: Lab) -> None:
     query = dj.U().aggr(lab.Subject, n="count(*)", known="count(weight)")
@@ -173,6 +185,7 @@ def test_summary_of_a_whole_query(lab: Lab) -> None:
     assert len(query & "n > 5") == 0
 
 
+@pytest.mark.rule("operators", "universal")
 @pytest.mark.rule("query-algebra", "8.4", "8.5")
 def test_summary_by_any_attributes(lab: Lab) -> None:
     query = dj.U("species").aggr(lab.Subject, n="count(*)")
@@ -191,6 +204,8 @@ def test_universal_set_of_unknown_attributes_is_refused(lab: Lab) -> None:
         dj.U("nothing").aggr(lab.Subject, n="count(*)")
 
 
+@pytest.mark.rule("primary-keys", "universal-invalid")
+@pytest.mark.rule("semantic-matching", "universal", "removed-universal-join")
 @pytest.mark.rule("query-algebra", "8.7")
 def test_what_a_universal_set_cannot_do(lab: Lab) -> None:
     for combine in (lambda: dj.U("sex") * lab.Subject, lambda: lab.Subject * dj.U("sex")):

@@ -10,6 +10,14 @@ import datajoint as dj
 from tests.support.lab import Lab
 
 
+@pytest.mark.rule(
+    "primary-keys",
+    "a-determines-b",
+    "b-determines-a",
+    "both-determine",
+    "neither-determines",
+    "attribute-order",
+)
 @pytest.mark.rule("query-algebra", "1.2", "4.1", "4.4", "4.5", "4.8")
 @pytest.mark.parametrize(
     ("left", "right", "key", "names"),
@@ -22,6 +30,9 @@ from tests.support.lab import Lab
         # each determines the other: the key of the first
         ("XYz", "YZx", "x y", "z"),
         ("YZx", "XYz", "y z", "x"),
+        # the first determines the second, and not the other way round
+        ("Session", "Experimenter", "subject_id session", "experimenter session_date duration full_name"),
+        ("Experimenter", "Session", "subject_id session", "experimenter session_date duration full_name"),
         # neither does: both keys
         ("XY", "Zx", "x y z", ""),
         ("Zx", "XY", "z x y", ""),
@@ -40,6 +51,7 @@ def test_primary_key_and_order_of_a_join(lab: Lab, left: str, right: str, key: s
     assert all(list(row) == query.heading.names for row in rows)
 
 
+@pytest.mark.rule("primary-keys", "non-commutative")
 @pytest.mark.rule("query-algebra", "4.8")
 def test_order_of_operands_changes_no_row(lab: Lab) -> None:
     ours = (lab.XY * lab.Zx).to_dicts(order_by="x, y, z")
@@ -47,6 +59,7 @@ def test_order_of_operands_changes_no_row(lab: Lab) -> None:
     assert ours == theirs
 
 
+@pytest.mark.rule("operators", "join")
 @pytest.mark.rule("query-algebra", "4.3")
 def test_rows_of_a_join_are_the_partners(lab: Lab) -> None:
     rows = (lab.Session * lab.Trial & "rt > 299").to_dicts(order_by="KEY")
@@ -74,6 +87,7 @@ def test_join_on_a_secondary_attribute_of_one_origin(lab: Lab) -> None:
     assert "y" in (lab.XZy * lab.XYz).heading.names
 
 
+@pytest.mark.rule("operators", "join")
 def test_joins_of_joins(lab: Lab) -> None:
     query = lab.Subject * (lab.Session * lab.Trial) * lab.Experimenter & "full_name LIKE 'Alice%'"
     assert query.primary_key == ["subject_id", "session", "trial"]
@@ -81,6 +95,8 @@ def test_joins_of_joins(lab: Lab) -> None:
     assert len(lab.Subject * lab.Session * (lab.Mouse * lab.Rat)) == 2
 
 
+@pytest.mark.rule("operators", "join")
+@pytest.mark.rule("query-data", "chain")
 def test_restricting_before_or_after_a_join_is_the_same(lab: Lab) -> None:
     before = (lab.Subject & "sex = 'F'") * (lab.Session & "duration > 20")
     after = lab.Subject * lab.Session & "sex = 'F'" & "duration > 20"
@@ -145,6 +161,8 @@ def test_left_join_keeps_rows_without_partner(lab: Lab) -> None:
     assert [r["full_name"] for r in names] == ["Alice A.", "Bob B.", None, "Alice A.", None]
 
 
+@pytest.mark.rule("primary-keys", "extension")
+@pytest.mark.rule("operators", "extension")
 @pytest.mark.rule("query-algebra", "6.1", "6.2", "6.4", "6.5")
 def test_extend_is_a_left_join(lab: Lab) -> None:
     extended = lab.Session.extend(lab.Experimenter)
@@ -158,6 +176,7 @@ def test_left_join_with_a_restricted_operand(lab: Lab) -> None:
     assert len(lab.Session.extend(lab.Experimenter) & "full_name IS NULL") == 2
 
 
+@pytest.mark.rule("primary-keys", "left-join")
 @pytest.mark.rule("query-algebra", "4.6", "4.9", "6.3", "6.6")
 @pytest.mark.parametrize("combine", ["join", "extend"])
 def test_left_join_needs_the_left_operand_to_determine_the_right(lab: Lab, combine: str) -> None:
@@ -168,6 +187,7 @@ def test_left_join_needs_the_left_operand_to_determine_the_right(lab: Lab, combi
         getattr(lab.XY, combine)(lab.XZy, **arguments)
 
 
+@pytest.mark.rule("primary-keys", "nullable-key")
 def test_left_join_with_a_nullable_key_has_both_keys(lab: Lab) -> None:
     query = lab.Session.join(lab.Trial, left=True, allow_nullable_pk=True)
     assert query.primary_key == ["subject_id", "session", "trial"]

@@ -80,3 +80,19 @@ def test_origin_of_attributes(lab: Lab) -> None:
     }
     assert lab.Session.heading["experimenter"].lineage == f"{schema}.experimenter.experimenter"
     assert lab.Session.proj(x="duration + 1").heading["x"].lineage is None
+
+
+@pytest.mark.rule("query-data", "chain")
+def test_operators_in_a_row(lab: Lab) -> None:
+    query = ((lab.Subject & "sex = 'M'") * lab.Session & "duration > 30").proj("species", "duration")
+    assert query.heading.names == ["subject_id", "session", "duration", "species"]
+    assert query.to_dicts() == [{"subject_id": 1, "session": 2, "duration": 45, "species": "mouse"}]
+    with pytest.raises(dj.DataJointError, match=r"parentheses: \(A & condition\) \* B"):
+        lab.Subject & "sex = 'M'" * lab.Session & "duration > 30"
+
+
+@pytest.mark.rule("query-data", "make_sql")
+def test_text_that_is_shown_is_the_text_that_is_sent(lab: Lab) -> None:
+    query = lab.Subject & "weight > 18.5" & {"sex": "M"}
+    rows = lab.connection.query(query.make_sql(), ("M",))
+    assert [row[0] for row in rows] == [1]

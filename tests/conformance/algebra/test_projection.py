@@ -11,6 +11,7 @@ from dj_schema.errors import UnknownAttributeError
 from tests.support.lab import Lab
 
 
+@pytest.mark.rule("operators", "projection")
 @pytest.mark.rule("query-algebra", "3.1", "3.2", "3.3", "3.5", "3.6", "3.7")
 @pytest.mark.parametrize(
     ("attributes", "named", "names"),
@@ -62,6 +63,7 @@ def test_renamed_attribute_keeps_its_origin_and_a_computed_one_has_none(lab: Lab
     assert heading["next_id"].lineage is None
 
 
+@pytest.mark.rule("operators", "projection")
 @pytest.mark.rule("query-algebra", "3.4")
 def test_computed_attributes_of_the_pages(lab: Lab) -> None:
     query = lab.Session.proj(year="YEAR(session_date)", long="duration > 40") & {

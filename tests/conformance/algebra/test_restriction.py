@@ -25,6 +25,7 @@ def name_of(value: Any) -> str:
     return f"set({sorted(map(repr, value))})" if isinstance(value, set) else repr(value)
 
 
+@pytest.mark.rule("operators", "restriction")
 @pytest.mark.rule("query-algebra", "2.1", "2.2", "2.3", "2.4", "2.6", "2.7")
 @pytest.mark.parametrize(
     ("condition", "expected"),
@@ -129,6 +130,7 @@ def test_restricting_leaves_the_operand_as_it_was(lab: Lab) -> None:
     assert len(everyone) == 5
 
 
+@pytest.mark.rule("operators", "restriction")
 @pytest.mark.rule("query-algebra", "2.8")
 def test_restrictions_in_a_row_must_all_hold(lab: Lab) -> None:
     assert subjects(lab.Subject & "weight > 1" & {"species": "mouse"} & "sex = 'F'") == {2}
@@ -141,6 +143,7 @@ def test_restriction_keeps_the_primary_key_and_all_attributes(lab: Lab) -> None:
     assert query.heading.names == lab.Subject.heading.names
 
 
+@pytest.mark.rule("operators", "restriction", "anti-restriction")
 @pytest.mark.rule("query-algebra", "2.5", "2.7")
 def test_query_restricts_to_rows_with_a_partner(lab: Lab) -> None:
     assert subjects(lab.Subject & lab.Session) == {1, 2, 3}

@@ -26,6 +26,8 @@ COMBINATIONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+@pytest.mark.rule("semantic-matching", "clash", "union")
+@pytest.mark.rule("operators", "semantic-matching")
 @pytest.mark.rule("query-algebra", "2.11", "4.9", "5.9", "9.3")
 @pytest.mark.parametrize("combine", COMBINATIONS.values(), ids=COMBINATIONS)
 def test_keys_of_one_name_and_different_origin_are_refused(lab: Lab, combine: Any) -> None:
@@ -35,6 +37,7 @@ def test_keys_of_one_name_and_different_origin_are_refused(lab: Lab, combine: An
         combine(lab.Subject, lab.Stray.proj())
 
 
+@pytest.mark.rule("semantic-matching", "clash")
 @pytest.mark.rule("query-algebra", "9.3")
 @pytest.mark.parametrize("name", ["join", "restrict", "anti-restrict"])
 def test_secondary_attributes_of_one_name_without_origin_are_refused(lab: Lab, name: str) -> None:
@@ -50,6 +53,7 @@ def test_a_table_restricts_itself_by_its_key(lab: Lab) -> None:
         lab.Subject & (lab.Subject & "sex = 'F'")
 
 
+@pytest.mark.rule("semantic-matching", "clash")
 def test_message_names_what_to_do(lab: Lab) -> None:
     with pytest.raises(dj.DataJointError) as caught:
         lab.Subject * lab.Stray.proj()
@@ -60,6 +64,7 @@ def test_message_names_what_to_do(lab: Lab) -> None:
     )
 
 
+@pytest.mark.rule("semantic-matching", "resolve", "join", "restrict")
 @pytest.mark.rule("query-algebra", "2.9", "4.2", "4.7", "6.1", "9.5")
 def test_without_the_check_all_namesakes_match(lab: Lab) -> None:
     stray = lab.Stray.proj()
@@ -71,21 +76,26 @@ def test_without_the_check_all_namesakes_match(lab: Lab) -> None:
     assert len(lab.Subject.join(lab.Stray, semantic_check=False)) == 0  # 1 is a mouse here and a cat there
 
 
+@pytest.mark.rule("semantic-matching", "resolve")
+@pytest.mark.rule("operators", "semantic-matching")
 @pytest.mark.rule("query-algebra", "9.4")
 def test_renaming_resolves_a_clash(lab: Lab) -> None:
     assert len(lab.Subject * lab.Stray.proj(stray_id="subject_id")) == 10
 
 
+@pytest.mark.rule("semantic-matching", "match", "renamed-foreign-key")
 @pytest.mark.rule("query-algebra", "9.2")
 def test_renamed_attributes_of_one_origin_match_under_one_name(lab: Lab) -> None:
     assert len(lab.Session.proj(animal="subject_id") * lab.Subject.proj(animal="subject_id")) == 5
 
 
+@pytest.mark.rule("semantic-matching", "clash")
 def test_computed_attribute_matches_nothing(lab: Lab) -> None:
     with pytest.raises(dj.DataJointError, match="different lineages"):
         lab.Subject * lab.Mouse.proj(weight="1 + 1")
 
 
+@pytest.mark.rule("semantic-matching", "removed-at", "removed-caret")
 def test_removed_operators_say_what_to_write(lab: Lab) -> None:
     with pytest.raises(
         dj.DataJointError, match=r"@ operator has been removed.*\.join\(other, semantic_check=False\)"
@@ -95,6 +105,7 @@ def test_removed_operators_say_what_to_write(lab: Lab) -> None:
         lab.Subject ^ lab.Session
 
 
+@pytest.mark.rule("semantic-matching", "no-lineage-table", "lineage-available")
 def test_without_lineage_names_match_after_a_warning(
     server: ServerUnderTest, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -112,6 +123,12 @@ def test_without_lineage_names_match_after_a_warning(
                 with caplog.at_level(logging.WARNING, "datajoint"):
                     rows = (first * second).to_dicts()
             assert rows == [{"id": 2, "a": 2, "b": 5}]
+            assert lab.First.heading.lineage_available
+            without = [
+                first, first & "a = 1", first.proj(x="a"), first * second, first.proj() + second.proj(),
+                first.aggr(second, n="count(b)"), dj.U("a") & first, first.extend(second.proj("b")),
+            ]  # fmt: skip
+            assert [query.heading.lineage_available for query in without] == [False] * len(without)
             assert "Semantic check disabled: ~lineage table not found" in caplog.text
             assert "schema.rebuild_lineage()" in caplog.text
         finally:
@@ -166,3 +183,99 @@ def test_condition_on_a_hidden_attribute_holds_in_a_join(computed: Lab) -> None:
     query = (computed.First & "_job_duration IS NULL") * (computed.Second & "_job_duration IS NULL")
     assert query.to_dicts() == [{"i": 2, "a": 20, "b": 30}]
     assert all(not name.startswith("_") for name in query.heading.by_name)
+
+
+# -- the rules of primary-keys.md that need an origin ----------------------------------------------------
+
+
+@pytest.mark.rule("primary-keys", "order-of-checks")
+def test_origins_are_checked_before_what_determines_what(lab: Lab) -> None:
+    with pytest.raises(dj.DataJointError, match="different lineages"):
+        lab.Stray.proj().join(lab.Session, left=True)
+    by_name = lab.Stray.proj().join(lab.Mouse, left=True, semantic_check=False)
+    assert by_name.primary_key == ["subject_id"]
+    assert len(by_name) == 2
+
+
+# -- references over several tables, and renamed ---------------------------------------------------------
+
+FAMILY = {
+    "Person": "person_id : int32\n---\nfull_name : varchar(20)",
+    "Marriage": "-> Person.proj(husband='person_id')\n-> Person.proj(wife='person_id')\n---\nmarried : date",
+    "Course": "course_id : int32\n---\ntitle : varchar(20)",
+    "Favorite": "student : int32\n---\n-> Course",
+    "Required": "major : int32\n---\n-> Course",
+}
+FAMILY_ROWS: dict[str, list[tuple[Any, ...]]] = {
+    "Person": [(1, "Ada"), (2, "Bo"), (3, "Cy")],
+    "Marriage": [(2, 1, "2020-05-05")],
+    "Course": [(1, "logic"), (2, "sets")],
+    "Favorite": [(10, 1), (11, 2)],
+    "Required": [(20, 2), (21, 2)],
+}
+
+
+@pytest.fixture(scope="module")
+def family(server: ServerUnderTest) -> Iterator[Lab]:
+    with connect(server) as connection:
+        lab = make_lab(connection, FAMILY)
+        for name, rows in FAMILY_ROWS.items():
+            getattr(lab, name).insert(rows)
+        yield lab
+        lab.schema.drop(prompt=False)
+
+
+@pytest.mark.rule("semantic-matching", "multi-hop", "match")
+def test_origin_passes_through_several_references(lab: Lab) -> None:
+    assert len(lab.Subject * lab.Trial) == 6
+    assert len(lab.Session * lab.Trial) == 6
+    assert len(lab.Subject & lab.Trial) == 2
+
+
+@pytest.mark.rule("semantic-matching", "secondary-foreign-key")
+def test_secondary_references_to_one_table_match(family: Lab) -> None:
+    both = family.Favorite * family.Required
+    assert both.primary_key == ["student", "major"]
+    assert both.keys(order_by="KEY") == [{"student": 11, "major": 20}, {"student": 11, "major": 21}]
+
+
+@pytest.mark.rule("semantic-matching", "renamed-foreign-key", "match")
+def test_renamed_references_have_one_origin_and_match_under_one_name(family: Lab) -> None:
+    heading = family.Marriage.heading
+    assert (
+        heading["husband"].lineage == heading["wife"].lineage == f"{family.schema.database}.person.person_id"
+    )
+    assert len(family.Marriage * family.Person) == 3  # no common name: every pair
+    wives = family.Marriage.proj(person_id="wife") * family.Person
+    assert wives.fetch1("full_name") == "Ada"
+
+
+@pytest.mark.rule("semantic-matching", "parent-without-lineage", "rebuild", "lineage-property")
+def test_parent_without_origin_is_the_origin_after_a_warning(
+    server: ServerUnderTest, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect(server) as connection:
+        parents = make_lab(connection, {"Root": "r : int32", "Parent": "-> Root\np : int32"})
+        name = parents.schema.database
+        quote = connection.dialect.quote
+        connection.query(f"DELETE FROM {quote}{name}{quote}.{quote}~lineage{quote}")
+        connection.catalog.forget()
+        children = dj.Schema(f"dj_test_lab_{uuid.uuid4().hex[:8]}", connection=connection)
+        try:
+            parent = dj.FreeTable(connection, f"{name}.parent")
+            child = type("Child", (dj.Manual,), {"definition": "-> parent\nc : int32"})
+            with caplog.at_level(logging.WARNING, "datajoint"):
+                children(child, context={"parent": parent})
+            assert (
+                f"Lineage for `{name}`.`parent`.`r` not found (parent schema's ~lineage table may be missing "
+                "or incomplete). Using it as origin. Once the parent schema's lineage is rebuilt, run "
+                "schema.rebuild_lineage() on this schema to correct the lineage."
+            ) in caplog.text
+            assert children.lineage[f"{children.database}.child.r"] == f"{name}.parent.r"
+            parents.schema.rebuild_lineage()
+            children.rebuild_lineage()
+            assert children.lineage[f"{children.database}.child.r"] == f"{name}.root.r"
+            assert children.lineage[f"{children.database}.child.p"] == f"{name}.parent.p"
+        finally:
+            children.drop(prompt=False)
+            parents.schema.drop(prompt=False)

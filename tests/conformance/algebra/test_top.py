@@ -16,6 +16,7 @@ def ids(query: Any) -> list[int]:
     return values
 
 
+@pytest.mark.rule("operators", "top")
 @pytest.mark.rule("query-algebra", "12.1", "12.2", "12.3", "12.7")
 @pytest.mark.parametrize(
     ("top", "expected"),
@@ -45,6 +46,7 @@ def test_rows_in_order(lab: Lab, top: dj.Top, expected: list[int]) -> None:
     assert query.primary_key == ["subject_id"]
 
 
+@pytest.mark.rule("operators", "top")
 @pytest.mark.rule("query-algebra", "12.5")
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
@@ -111,6 +113,7 @@ def test_top_among_other_conditions_is_refused(lab: Lab, restriction: Any) -> No
         lab.Subject & restriction
 
 
+@pytest.mark.rule("operators", "top")
 def test_top_after_a_minus_is_refused(lab: Lab) -> None:
     with pytest.raises(dj.DataJointError, match=r"dj\.Top"):
         lab.Subject - dj.Top(1)

@@ -8,6 +8,7 @@ import datajoint as dj
 from tests.support.lab import Lab
 
 
+@pytest.mark.rule("operators", "union")
 @pytest.mark.rule("query-algebra", "7.1", "7.3", "7.4")
 def test_union_pads_with_null_and_merges_common_keys(lab: Lab) -> None:
     query = lab.Mouse + lab.Rat
@@ -78,6 +79,7 @@ def test_union_with_a_secondary_attribute_of_both_is_refused(lab: Lab) -> None:
         lab.Mouse + lab.Mouse
 
 
+@pytest.mark.rule("semantic-matching", "union")
 @pytest.mark.rule("query-algebra", "7.7")
 def test_union_of_keys_of_different_origin_is_refused(lab: Lab) -> None:
     with pytest.raises(dj.DataJointError, match="different lineages"):

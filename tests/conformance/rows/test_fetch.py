@@ -126,6 +126,7 @@ def test_null_is_nan_among_floats_and_none_elsewhere(few: Any) -> None:
     assert v.dtype == np.int64
 
 
+@pytest.mark.rule("fetch-results", "arrays")
 @pytest.mark.rule("fetch-api", "to_arrays")
 def test_to_arrays_gives_one_array_or_several(few: Any) -> None:
     k, name = few.to_arrays("k", "name", order_by="KEY", limit=3)
@@ -141,15 +142,16 @@ def test_to_arrays_gives_one_array_or_several(few: Any) -> None:
     assert same.tolist() == again.tolist()
 
 
+@pytest.mark.rule("fetch-results", "pages", "all-methods")
 @pytest.mark.rule("fetch-api", "order_by", "limit-offset", "to_dicts", "proj")
-@pytest.mark.parametrize("method", ["to_dicts", "to_arrays", "to_pandas", "to_arrow", "keys"])
+@pytest.mark.parametrize("method", ["to_dicts", "to_arrays", "to_pandas", "to_arrow", "to_polars", "keys"])
 def test_order_limit_and_offset(few: Any, method: str) -> None:
     def ks(**window: Any) -> list[int]:
         found = getattr(few & "side = 'left'", method)(**window)
         if method == "to_pandas":
             return list(found.reset_index()["k"])
-        if method == "to_arrow":
-            return list(found["k"].to_pylist())
+        if method in ("to_arrow", "to_polars"):
+            return list(found["k"].to_pylist() if method == "to_arrow" else found["k"])
         return [int(row["k"]) for row in found]
 
     assert ks(order_by="KEY") == [0, 1, 2, 3, 4, 5]
@@ -200,6 +202,7 @@ def test_keys_head_and_tail(few: Any) -> None:
     assert few.tail(1)[0]["side"] == "right"
 
 
+@pytest.mark.rule("fetch-results", "to_pandas")
 @pytest.mark.rule("fetch-api", "to_pandas")
 def test_to_pandas_has_the_key_as_index(wide: Any) -> None:
     for is_filled in (False, True):
@@ -266,7 +269,6 @@ def test_to_polars_without_the_library_says_what_to_install(
 
 @pytest.mark.rule("fetch-api", "to_polars")
 def test_to_polars(few: Any) -> None:
-    pytest.importorskip("polars")
     frame = few.to_polars(order_by="KEY", limit=3)
     assert frame["k"].to_list() == [0, 0, 1]
     assert frame["v"].to_list() == [0, 0, 10]
@@ -301,6 +303,7 @@ def test_fetch_is_deprecated_once_and_works(few: Any, monkeypatch: pytest.Monkey
         assert few.fetch(format="array").shape == (12,)
 
 
+@pytest.mark.rule("query-data", "len")
 def test_len_bool_and_in(few: Any) -> None:
     assert len(few()) == len(few) == 12
     assert len(few & "k < 0") == 0

@@ -86,6 +86,7 @@ def test_describe_gives_a_definition_of_an_equal_table(
         assert set(again.indexes) == set(info.indexes)
 
 
+@pytest.mark.rule("semantic-matching", "lineage-property", "lineage-table", "rebuild", "lineage-available")
 def test_lineage_is_recorded_as_other_programs_read_it(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
