@@ -56,7 +56,7 @@ _PLACES = {
     "DataJointError": "dj_schema.errors",
     "logger": "datajoint.default",
 }
-_MODULES = ("errors", "codecs", "blob", "migrate", "settings")
+_MODULES = ("errors", "codecs", "blob", "hash", "migrate", "settings")
 
 __all__ = [
     "AndList",

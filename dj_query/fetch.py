@@ -98,7 +98,7 @@ class Fetching:
         """
         query = self._query()
         if attrs == ("KEY",):
-            _deprecated("fetch1('KEY')", "keys()[0], or a dict of the attributes that you need")
+            deprecated("fetch1('KEY')", "keys()[0], or a dict of the attributes that you need")
             attrs_wanted: tuple[str, ...] | None = tuple(query.primary_key)
         else:
             attrs_wanted = _known(query, attrs) if attrs else None
@@ -211,17 +211,17 @@ class Fetching:
         query = self._query()
         window: dict[str, Any] = {"order_by": order_by, "limit": limit, "offset": offset}
         if attrs == ("KEY",):
-            _deprecated("fetch('KEY')", "keys()")
+            deprecated("fetch('KEY')", "keys()")
             return self.keys(**window)
         if as_dict:
-            _deprecated("fetch(as_dict=True)", "to_dicts(), after proj() to choose attributes")
+            deprecated("fetch(as_dict=True)", "to_dicts(), after proj() to choose attributes")
             wanted = _known(query, attrs) if attrs else None
             plan, rows = run(_windowed(query, **window), wanted)
             return [dict(zip(plan.decoding.names, row, strict=True)) for row in rows]
         if format == "frame":
-            _deprecated("fetch(format='frame')", "to_pandas()")
+            deprecated("fetch(format='frame')", "to_pandas()")
             return self.to_pandas(squeeze=squeeze, **window)
-        _deprecated("fetch()", "to_dicts(), to_arrays(), to_pandas() or keys()")
+        deprecated("fetch()", "to_dicts(), to_arrays(), to_pandas() or keys()")
         if "KEY" in attrs:
             names = tuple(a for a in attrs if a != "KEY")
             keys, *arrays = self.to_arrays(*names, include_key=True, squeeze=squeeze, **window)
@@ -238,7 +238,8 @@ def _known(query: QueryExpression, attrs: Sequence[str]) -> tuple[str, ...]:
     return tuple(attrs)
 
 
-def _deprecated(what: str, instead: str) -> None:
+def deprecated(what: str, instead: str) -> None:
+    """Warn once of what has another name now."""
     if what not in _warned:
         _warned.add(what)
         import warnings

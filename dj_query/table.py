@@ -12,6 +12,7 @@ from dj_query import relations
 from dj_query.confirm import confirmed, row_counts
 from dj_query.describe import describe
 from dj_query.expression import QueryExpression
+from dj_query.fetch import deprecated
 from dj_query.make_scope import MakeScope as MakeScope
 from dj_query.make_scope import current_scope
 from dj_query.make_scope import inserts_allowed as inserts_allowed
@@ -120,6 +121,26 @@ class Table(QueryExpression):
         """Insert one row; takes the options of `insert`."""
         self.insert([row], **kwargs)
 
+    def insert_dataframe(self, df: Any, index_as_pk: bool | None = None, **insert_kwargs: Any) -> None:
+        """Insert a pandas DataFrame, as `to_pandas` gives it or with a plain index.
+
+        Parameters
+        ----------
+        index_as_pk : bool, optional
+            True takes the index as the primary key, False leaves it out; by default it is the key where
+            it has its names.
+        **insert_kwargs
+            The options of `insert`.
+
+        Raises
+        ------
+        DataJointError
+            Where the index has not the names of the primary key, and should be it.
+        """
+        from dj_query.write.dataframe import frame_of_rows
+
+        self.insert(frame_of_rows(df, self.heading.primary_key, index_as_pk), **insert_kwargs)
+
     def _check_direct_insert(self, allow: bool | None) -> None:
         master = self.info.master
         owner = self.connection.catalog.schema(self.database).tables.get(master[1]) if master else self.info
@@ -151,6 +172,8 @@ class Table(QueryExpression):
         transaction: bool = True,
         prompt: bool | None = None,
         part_integrity: PartIntegrity = "enforce",
+        *,
+        safemode: bool | None = None,
     ) -> int:
         """Delete these rows and all that depend on them.
 
@@ -162,6 +185,8 @@ class Table(QueryExpression):
             Show what goes and ask; by default as the setting `safemode` says.
         part_integrity : {"enforce", "ignore", "cascade"}
             What to do where parts would go without their master.
+        safemode : bool
+            The name that `prompt` had in earlier releases; deprecated.
 
         Returns
         -------
@@ -177,6 +202,9 @@ class Table(QueryExpression):
                 "Cannot delete from a Part directly. Delete from the master instead, or use "
                 "part_integrity='ignore' to break integrity, or 'cascade' to delete the master too."
             )
+        if safemode is not None:
+            deprecated("delete(safemode=...)", "delete(prompt=...)")
+            prompt = safemode if prompt is None else prompt
         ask = self.connection.config.safemode if prompt is None else prompt
         if not transaction and not self.connection.in_transaction and ask:
             raise DataJointError("delete(transaction=False) with a prompt needs an open transaction.")

@@ -24,6 +24,7 @@ from dj_schema.errors import (
     QueryError,
     TransactionError,
 )
+from dj_schema.rows import Rows
 from dj_schema.sql import Sql, Statement, render
 from dj_schema.transaction import TransactionState, transaction
 from dj_schema.turn import Turn
@@ -94,14 +95,19 @@ class Connection(AbstractContextManager["Connection"]):
         assert self._dialect is not None
         return self._dialect
 
-    def session(self) -> Session:
+    def session(self, reconnect: bool | None = None) -> Session:
         """Return the live session of this process, opening one where there is none.
+
+        Parameters
+        ----------
+        reconnect : bool, optional
+            Whether one that broke is replaced; by default as the setting `database.reconnect` says.
 
         Raises
         ------
         LostConnectionError
             Where the session broke inside a transaction, which is gone with it; where the connection was
-            closed; and where it broke and `database.reconnect` is off.
+            closed; and where it broke and may not be replaced.
         """
         self._see_fork()
         session = self._session
@@ -109,12 +115,12 @@ class Connection(AbstractContextManager["Connection"]):
             return session
         taken = self._turn.take()
         try:
-            return self._new_session()
+            return self._new_session(self.settings.reconnect if reconnect is None else reconnect)
         finally:
             if taken:
                 self._turn.end()
 
-    def _new_session(self) -> Session:
+    def _new_session(self, reconnect: bool) -> Session:
         if self._session is not None and self._session.is_open():
             return self._session  # another thread was faster
         if self._closed:
@@ -122,7 +128,7 @@ class Connection(AbstractContextManager["Connection"]):
         if self.transaction_state.is_open:
             self._lose_session()
             raise LostConnectionError(f"the connection was lost. {_IN_TRANSACTION}")
-        if self._session is not None and not self.settings.reconnect:
+        if self._session is not None and not reconnect:
             raise LostConnectionError(
                 "the connection was lost, and database.reconnect is off; connect() opens it again"
             )
@@ -235,9 +241,16 @@ class Connection(AbstractContextManager["Connection"]):
         text, params = self.render(statement)
         return self.run(text, params, is_read=is_read)
 
-    def run(self, text: str, params: Sequence[Any] | None = None, *, is_read: bool = False) -> Result:
+    def run(
+        self,
+        text: str,
+        params: Sequence[Any] | None = None,
+        *,
+        is_read: bool = False,
+        reconnect: bool | None = None,
+    ) -> Result:
         """Send a text whose identifiers are quoted already; values are bound by the driver."""
-        return self._exchange(lambda session: session.execute(text, params), is_read)
+        return self._exchange(lambda session: session.execute(text, params), is_read, reconnect)
 
     def script(self, statements: Sequence[Sql]) -> None:
         """Send statements without values, in one go where the server takes several: declarations.
@@ -259,23 +272,24 @@ class Connection(AbstractContextManager["Connection"]):
         """Send what a transaction needs for itself, where it costs no wait of its own."""
         self._exchange(lambda session: session.defer(text), False)
 
-    def _exchange(self, call: Callable[[Session], T], is_read: bool) -> T:
+    def _exchange(self, call: Callable[[Session], T], is_read: bool, reconnect: bool | None = None) -> T:
         """Let a session do something, in our turn; again on a new one where that is safe."""
         self._see_fork()
         taken = self._turn.take()
         try:
             if self._broken_blocks and threading.get_ident() in self._broken_blocks:
                 raise LostConnectionError(f"the connection was lost in this transaction. {_IN_TRANSACTION}")
-            session = self._ready_session(is_read)
+            session = self._ready_session(is_read, reconnect)
             self.n_statements += 1
             try:
                 return call(session)
             except LostConnectionError as e:
                 was_open = self.transaction_state.is_open
                 self._lose_session()
-                if was_open or not is_read or not self.settings.reconnect:
+                may_repeat = self.settings.reconnect if reconnect is None else reconnect
+                if was_open or not is_read or not may_repeat:
                     raise LostConnectionError(f"{e}. {_IN_TRANSACTION if was_open else _OUTSIDE}") from e
-                return call(self.session())
+                return call(self.session(reconnect))
             except DeadlockError:
                 state = self.transaction_state
                 state.is_doomed = state.is_open and self.dialect.flags.deadlock_ends_transaction
@@ -284,8 +298,8 @@ class Connection(AbstractContextManager["Connection"]):
             if taken and self._turn.is_mine:
                 self._turn.end()
 
-    def _ready_session(self, is_read: bool) -> Session:
-        session = self.session()
+    def _ready_session(self, is_read: bool, reconnect: bool | None) -> Session:
+        session = self.session(reconnect)
         state = self.transaction_state
         if state.is_doomed and state.is_open:
             raise TransactionError(_DOOMED)
@@ -295,7 +309,7 @@ class Connection(AbstractContextManager["Connection"]):
                 session.execute("SELECT 1", None)
             except LostConnectionError:
                 self._lose_session()
-                session = self.session()
+                session = self.session(reconnect)
         self._last_use = now
         return session
 
@@ -310,13 +324,26 @@ class Connection(AbstractContextManager["Connection"]):
                 self._broken_blocks.add(state.thread_id)
             self._forget_transaction()
 
-    def query(self, query: str, args: Sequence[Any] | None = None, *, as_dict: bool = False) -> Any:
+    def query(
+        self,
+        query: str,
+        args: Sequence[Any] | None = None,
+        *,
+        as_dict: bool = False,
+        reconnect: bool | None = None,
+    ) -> Any:
         """Send SQL of your own, in the server's dialect; values for ``%s`` go into `args`.
+
+        Parameters
+        ----------
+        reconnect : bool, optional
+            Whether a connection that was lost is opened again; by default as `database.reconnect` says.
+            Only a statement that reads is sent again.
 
         Returns
         -------
-        list of tuple, or list of dict with `as_dict`
-            The rows; an empty list for a statement that returns none.
+        Rows
+            A list of tuples, or of dicts with `as_dict`; empty for a statement that returns none.
         """
         verb, kind = first_words(query)
         is_guarded = self.in_transaction and self.transaction_state.is_guarded
@@ -325,15 +352,15 @@ class Connection(AbstractContextManager["Connection"]):
                 f"{verb} is not for a make: its transaction ends when it returns or raises. For a part that "
                 "may be undone by itself, use `with connection.transaction:`."
             )
-        result = self.run(query, args, is_read=verb in ("SELECT", "SHOW"))
+        result = self.run(query, args, is_read=verb in ("SELECT", "SHOW"), reconnect=reconnect)
         if is_guarded and not self.session().in_transaction:
             self._lose_session()  # nothing more may run in what is left of this block
             raise TransactionError(
                 f"{verb} ended the transaction of the make that it ran in; remove it from make"
             )
         if as_dict:
-            return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
-        return result.rows
+            return Rows(dict(zip(result.columns, row, strict=True)) for row in result.rows)
+        return Rows(result.rows)
 
     def stream_text(self, text: str, params: Sequence[Any], batch_rows: int = 10_000) -> Iterator[list[Row]]:
         """Yield the rows of a SELECT in batches, with constant memory here.

@@ -119,6 +119,23 @@ def test_without_reconnect_a_lost_connection_stays_lost(
         assert strict.query("SELECT 1") == [(1,)]
 
 
+def test_a_query_says_itself_whether_it_reconnects(
+    connection: Connection, other: Connection, config: Config
+) -> None:
+    from dataclasses import replace
+
+    with Connection(replace(connection.settings, reconnect=False), config) as strict:
+        strict.ping()
+        kill(strict, other)
+        assert strict.query("SELECT 1", reconnect=True).fetchall() == [(1,)]
+    connection.ping()
+    kill(connection, other)
+    for _ in range(2):
+        with pytest.raises(LostConnectionError):
+            connection.query("SELECT 1", reconnect=False)
+    assert connection.query("SELECT 1").fetchone() == (1,)
+
+
 def test_a_transaction_is_lost_as_a_whole(connection: Connection, other: Connection, table: Any) -> None:
     def lose_it() -> None:
         with connection.transaction:
