@@ -40,13 +40,14 @@ def condition_of(expression: QueryExpression, restriction: Any, semantic_check: 
     UnknownAttributeError
         Where SQL names an attribute that is not there.
     """
-    from dj_query.expression import QueryExpression
-    from dj_query.universal import U
-
     if isinstance(restriction, Mapping):
         return _mapping(expression, restriction)
     if isinstance(restriction, str):
         return UserCondition(expression.compile_condition(restriction))
+
+    from dj_query.expression import QueryExpression
+    from dj_query.universal import U
+
     if isinstance(restriction, Not):
         return negated(condition_of(expression, restriction.restriction, semantic_check))
     if isinstance(restriction, (bool, np.bool_)):

@@ -110,6 +110,9 @@ class Connection(AbstractContextManager["Connection"]):
             closed; and where it broke and may not be replaced.
         """
         self._see_fork()
+        return self._live_session(reconnect)
+
+    def _live_session(self, reconnect: bool | None) -> Session:
         session = self._session
         if session is not None and session.is_open():
             return session
@@ -299,7 +302,7 @@ class Connection(AbstractContextManager["Connection"]):
                 self._turn.end()
 
     def _ready_session(self, is_read: bool, reconnect: bool | None) -> Session:
-        session = self.session(reconnect)
+        session = self._live_session(reconnect)
         state = self.transaction_state
         if state.is_doomed and state.is_open:
             raise TransactionError(_DOOMED)

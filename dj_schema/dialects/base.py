@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dj_schema.sql import Ident, Sql
 
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 Row = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What one statement gave back."""
+class Result(NamedTuple):
+    """What one statement gave back; the names of its columns only when they are asked for."""
 
-    rows: list[Row] = field(default_factory=list)
-    n_rows: int = 0
-    columns: tuple[str, ...] = ()
+    rows: list[Row]
+    n_rows: int
+    names: Callable[[], tuple[str, ...]] = tuple
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.names()
 
 
 class Session(Protocol):

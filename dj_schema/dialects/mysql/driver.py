@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -139,9 +140,9 @@ class MysqlSession:
                 self._make_room()
             cursor.execute(text, params)
             if cursor.description is None:
-                return Result(n_rows=max(cursor.rowcount, 0))
+                return Result([], max(cursor.rowcount, 0))
             rows: list[Row] = list(cursor.fetchall())
-            return Result(rows, len(rows), tuple(c[0] for c in cursor.description))
+            return Result(rows, len(rows), partial(_names, cursor.description))
         except (pymysql.err.MySQLError, OSError) as e:
             raise _translate(e, text) from e
 
@@ -219,6 +220,10 @@ class MysqlSession:
 
     def abandon(self) -> None:
         _abandoned.append(self._connection)  # closing it would speak on the parent's socket
+
+
+def _names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
+    return tuple([str(column[0]) for column in description])
 
 
 def _forget_rest(cursor: Any) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import pq
+from psycopg import generators, pq
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import error_from_result
 from psycopg.types.string import TextBinaryLoader
 
 from dj_schema.dialects.base import Result, Row
 from dj_schema.dialects.postgres import bulk
 from dj_schema.dialects.postgres.errors import from_sqlstate
+from dj_schema.dialects.postgres.repeated import RepeatedText, RepeatedTexts
 from dj_schema.errors import (
     ConnectionRefusedByServerError,
     DataError,
@@ -23,9 +27,17 @@ from dj_schema.errors import (
 )
 
 if TYPE_CHECKING:
+    from psycopg.pq.abc import PGresult
+
     from dj_schema.server_address import ConnectionSettings
 
 _INVALID_OID = 0
+_TUPLES_OK = pq.ExecStatus.TUPLES_OK
+_COMMAND_OK = pq.ExecStatus.COMMAND_OK
+_BINARY = pq.Format.BINARY
+_BROKEN = pq.ConnStatus.BAD
+_ENDS_CURSORS = ("COMMIT", "ROLLBACK")
+_CHANGES_TABLES = ("ALTER", "DROP", "DEALLOCATE", "DISCARD")
 _abandoned: list[psycopg.Connection[Any]] = []
 _cursor_numbers = itertools.count(1)
 
@@ -81,6 +93,10 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
+def _names(result: PGresult) -> tuple[str, ...]:
+    return tuple([(result.fname(i) or b"").decode() for i in range(result.nfields)])
+
+
 class PostgresSession:
     """A psycopg connection in autocommit; transactions are begun by statement."""
 
@@ -88,8 +104,10 @@ class PostgresSession:
         self._connection = connection
         self._on_close = on_close
         connection.adapters.register_loader(_INVALID_OID, TextBinaryLoader)  # enums come as their labels
-        connection.prepare_threshold = 3
-        connection.prepared_max = 500
+        connection.prepare_threshold = None
+        self._libpq = connection.pgconn
+        self._transformer = Transformer(connection)
+        self._repeated = RepeatedTexts()
         self._cursor = connection.cursor(binary=True)
         self._deferred: list[str] = []
         self._deferred_cursor = connection.cursor()
@@ -107,22 +125,66 @@ class PostgresSession:
             if self._deferred:
                 self._send_deferred(text, params)
             else:
+                result = None if params is None else self._execute_prepared(text, params)
+                if result is not None:
+                    return result
                 cursor.execute(text, params)
             found = cursor.pgresult
-            if text.startswith(("COMMIT", "ROLLBACK")):
+            if text.startswith(_ENDS_CURSORS):
                 self._n_ended += 1
+            elif text.startswith(_CHANGES_TABLES):
+                self._repeated.forget()
             # `cursor.description` makes an object a column, for each statement
-            if found is None or found.status != pq.ExecStatus.TUPLES_OK:
+            if found is None or found.status != _TUPLES_OK:
                 if text == "COMMIT" and cursor.statusmessage == "ROLLBACK":
                     raise TransactionError(
                         "nothing was committed: a statement of this transaction had failed, and PostgreSQL "
                         "rolls back all of it; put what may fail into `with connection.transaction:`"
                     )
-                return Result(n_rows=max(cursor.rowcount, 0))
-            names = tuple([(found.fname(i) or b"").decode() for i in range(found.nfields)])
-            return Result(cursor.fetchall(), cursor.rowcount, names)
+                return Result([], max(cursor.rowcount, 0))
+            return Result(cursor.fetchall(), cursor.rowcount, partial(_names, found))
         except psycopg.Error as e:
             raise self._translate(e, text) from e
+
+    def _execute_prepared(self, text: str, params: Sequence[Any]) -> Result | None:
+        """Run a statement that came often by its name on the server; None for any other.
+
+        psycopg's cursor prepares statements too, but its bookkeeping takes longer than all the rest of a
+        short one. Values, waiting, Ctrl-C while waiting and errors are psycopg's here as well.
+        """
+        repeated = self._repeated.worth_preparing(text, params)
+        if repeated is None:
+            return None
+        transformer = self._transformer
+        values = transformer.dump_sequence(params, [PyFormat.AUTO] * repeated.n_places)
+        types = transformer.types or ()
+        name = repeated.names.get(types) or self._prepare(repeated, types)
+        self._libpq.send_query_prepared(name, values, transformer.formats, _BINARY)
+        result = self._connection.wait(generators.execute(self._libpq))[-1]
+        if result.status == _TUPLES_OK:
+            transformer.set_pgresult(result)
+            n_rows = result.ntuples
+            return Result(transformer.load_rows(0, n_rows, tuple), n_rows, partial(_names, result))
+        if result.status == _COMMAND_OK:
+            return Result([], result.command_tuples or 0)
+        error = error_from_result(result, "utf-8")
+        if error.diag.source_function == "RevalidateCachedQuery":
+            self._repeated.forget()  # a table has other columns now
+            if not self.in_transaction:
+                return None
+        raise error
+
+    def _prepare(self, repeated: RepeatedText, types: tuple[int, ...]) -> bytes:
+        if self._repeated.has_stale_names:
+            self._connection.execute("DEALLOCATE ALL")
+            self._repeated.has_stale_names = False
+        name = self._repeated.new_name()
+        self._libpq.send_prepare(name, repeated.numbered, types)
+        result = self._connection.wait(generators.execute(self._libpq))[-1]
+        if result.status != _COMMAND_OK:
+            raise error_from_result(result, "utf-8")
+        repeated.names[types] = name
+        return name
 
     def defer(self, text: str) -> None:
         """Send a statement that returns nothing together with the next one, to wait once for both."""
@@ -136,6 +198,8 @@ class PostgresSession:
             self._cursor.execute(text, params)
 
     def script(self, texts: Sequence[str]) -> None:
+        if texts:
+            self._repeated.forget()
         texts, self._deferred = [*self._deferred, *texts], []
         try:
             # a text cursor without values speaks the simple protocol, which takes several statements
@@ -181,7 +245,7 @@ class PostgresSession:
             raise self._translate(e, text) from e
 
     def is_open(self) -> bool:
-        return not self._connection.closed
+        return self._libpq.status != _BROKEN
 
     def close(self) -> None:
         self._connection.close()

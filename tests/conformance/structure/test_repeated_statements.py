@@ -1,0 +1,94 @@
+"""Statements that come again and again: parsed by the server once where it can, and right all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from dj_query.schema import Schema
+from dj_schema.connection import Connection
+from dj_schema.errors import DuplicateError, QueryError
+from tests.conformance.structure.tables import table_class
+
+NewSchema = Callable[..., Schema]
+
+
+@pytest.fixture
+def other(connection: Connection) -> Iterator[Connection]:
+    with connection.clone() as clone:
+        yield clone
+
+
+@pytest.fixture
+def item(new_schema: NewSchema, dj: ModuleType) -> Any:
+    table = new_schema()(table_class(dj, "Item", "k : int64\n---\nx = null : int32"))
+    table.insert([{"k": k, "x": k} for k in range(10)])
+    return table
+
+
+def retype(connection: Connection, table: Any) -> None:
+    """Give a column another type, as someone else on the server does."""
+    verb = "ALTER COLUMN x TYPE" if connection.dialect.name == "postgresql" else "MODIFY x"
+    connection.query(f"ALTER TABLE {table().full_table_name} {verb} double precision")
+
+
+def test_a_text_that_repeats_is_prepared_once(connection: Connection, item: Any) -> None:
+    assert [(item & {"k": k % 10}).fetch1("x") for k in range(20)] == [k % 10 for k in range(20)]
+    if connection.dialect.name == "postgresql":
+        found = connection.query(
+            "SELECT statement FROM pg_prepared_statements WHERE statement LIKE %s", ("%x%",)
+        )
+        assert len(found) == 1
+        assert "$1" in found[0][0]
+
+
+def test_values_of_other_types_may_follow_in_the_same_text(connection: Connection, item: Any) -> None:
+    values = [1, 2, 3, 4, 40_000, 2**40, -1]
+    assert [connection.query("SELECT %s + 0", (v,))[0][0] for v in values] == values
+    item.update1({"k": 1, "x": None})
+    assert [(item & {"k": k}).fetch1("x") for k in (0, 1, 0, 1, 0, 1)] == [0, None, 0, None, 0, None]
+
+
+def test_percent_signs_of_a_repeated_text_stay(connection: Connection) -> None:
+    for n in range(6):
+        assert connection.query("SELECT '100%%s', %s", (n,)) == [("100%s", n)]
+
+
+def test_names_of_columns_are_those_of_a_repeated_statement(connection: Connection, item: Any) -> None:
+    for n in range(6):
+        found = connection.query("SELECT %s AS number", (n,), as_dict=True)
+        assert found == [{"number": n}]
+
+
+def test_an_error_of_a_repeated_statement_is_ours(connection: Connection, item: Any) -> None:
+    for n in range(10, 16):
+        item.insert1({"k": n, "x": 0})
+    with pytest.raises(DuplicateError):
+        item.insert1({"k": 10, "x": 0})
+    item.insert1({"k": 16, "x": 0})
+    assert len(item()) == 17
+
+
+def test_a_repeated_statement_takes_a_table_that_someone_else_changed(
+    connection: Connection, other: Connection, item: Any
+) -> None:
+    assert [(item & {"k": 3}).fetch1("x") for _ in range(6)] == [3] * 6
+    retype(other, item)
+    assert [(item & {"k": 3}).fetch1("x") for _ in range(6)] == [3] * 6
+
+
+def test_in_a_transaction_such_a_change_fails_once_and_is_forgotten(
+    connection: Connection, other: Connection, item: Any
+) -> None:
+    assert [(item & {"k": 3}).fetch1("x") for _ in range(6)] == [3] * 6
+    retype(other, item)
+    try:
+        with connection.transaction:
+            assert (item & {"k": 3}).fetch1("x") == 3
+    except QueryError:
+        assert connection.dialect.name == "postgresql"
+    with connection.transaction:
+        assert [(item & {"k": 3}).fetch1("x") for _ in range(6)] == [3] * 6
