@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dj_jobs.autopopulate import Computed, Imported
     from dj_jobs.retry import Retry
     from dj_query.conditions import AndList, Not, Top
+    from dj_query.diagram import Diagram
     from dj_query.tiers import Lookup, Manual, Part
     from dj_query.universal import U
     from dj_schema.codecs import Codec, get_codec, list_codecs
@@ -42,6 +43,7 @@ _PLACES = {
     "Computed": "datajoint.default",
     "Imported": "datajoint.default",
     "Retry": "dj_jobs.retry",
+    "Diagram": "dj_query.diagram",
     "AndList": "dj_query.conditions",
     "Not": "dj_query.conditions",
     "Top": "dj_query.conditions",
@@ -64,6 +66,7 @@ __all__ = [
     "Computed",
     "Connection",
     "DataJointError",
+    "Diagram",
     "FreeTable",
     "Imported",
     "Lookup",

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.launch import Unavailable
+from tests.support.launch import Unavailable, install
 from tests.support.rules import RuleReporter
 from tests.support.servers import SERVER_NAMES, RunFolder, Servers, ServerUnderTest
 
@@ -197,6 +198,22 @@ def skip_without(pytestconfig: pytest.Config) -> Callable[..., None]:
             pytest.skip(f"{part}: {reason}")
 
     return check
+
+
+@pytest.fixture(scope="session")
+def dot_program(pytestconfig: pytest.Config) -> str:
+    """Return the path of Graphviz's program, installed from Debian where it is not here."""
+    run = pytestconfig.stash[_RUN]
+    try:
+        if shutil.which("dot") is None:
+            install(["graphviz"], run.path)
+    except Unavailable as error:
+        run.note_missing("graphviz", str(error))
+    found = shutil.which("dot")
+    if found is None:
+        run.note_missing("graphviz", "no program `dot` on the PATH; not root on Debian to install it")
+        pytest.skip("graphviz is not installed")
+    return found
 
 
 # Connections and schemas on top of the servers: below this line.

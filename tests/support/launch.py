@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def launch(recipe: Recipe, name: str, run_dir: Path) -> Address:
         Neither a program, nor Debian, nor Docker gives one, or the one that there is does not start.
     """
     program = recipe.find()
-    if program is None and _install(recipe, run_dir):
+    if program is None and install(recipe.debian_packages, run_dir):
         program = recipe.find()
     if program is not None:
         return _attempt(lambda: _start_program(recipe, program, name, run_dir))
@@ -173,12 +173,12 @@ def _tail(log: Path) -> str:
     return " | ".join((telling or lines)[-3:])
 
 
-def _install(recipe: Recipe, run_dir: Path) -> bool:
-    """Install the server from Debian without starting its service; False where that is not ours to do."""
-    if os.geteuid() != 0 or not recipe.debian_packages or shutil.which("apt-get") is None:
+def install(packages: Sequence[str], run_dir: Path) -> bool:
+    """Install programs from Debian without starting their services; False where that is not ours to do."""
+    if os.geteuid() != 0 or not packages or shutil.which("apt-get") is None:
         return False
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *recipe.debian_packages]
+    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
     with locked(run_dir / "apt.lock"), _no_service_starts(), open(run_dir / "apt.log", "ab") as log:
         for command in (["apt-get", "update", "-q"], install):
             done = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
