@@ -21,7 +21,7 @@ INSTALLED_DEMO := $(VENV)/.installed-demo
 INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALLED_PEER := $(BENCH)/peer/.installed
 
-.PHONY: help demo test lint format conformance bench clean
+.PHONY: help demo test chaos lint format conformance bench clean
 
 help:  ## List every target
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +31,9 @@ demo: $(INSTALLED_DEMO)  ## Compute a real pipeline with several worker processe
 
 test: lint  ## Check the code and run every test; DJ_TEST_REQUIRE=all fails where a server is missing
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+chaos: $(INSTALLED_DEV)  ## Kill, stop and cut off workers and servers for minutes, and judge what became of the jobs (ARGS="--seed 7")
+	@$(BIN)/python -m tests.chaos.run $(ARGS)
 
 lint: $(INSTALLED_DEV)  ## Check style, types and the layers
 	@$(BIN)/ruff check .

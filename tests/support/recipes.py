@@ -108,6 +108,7 @@ class _MySQLFamily(Recipe):
             "--no-defaults",
             f"--datadir={folder / 'data'}",
             f"--socket={folder / 's'}",
+            f"--tmpdir={folder}",  # at its start a server removes what others have in a common one
             f"--pid-file={folder / 'pid'}",
             f"--init-file={folder / 'init.sql'}",
             f"--bind-address={LOOPBACK}",
