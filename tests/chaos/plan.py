@@ -99,6 +99,7 @@ class Size:
     breaks: Mapping[str, int]
     slots: tuple[Slot, ...]
     lease_s: float = 2.0
+    max_rescues: int = 3
 
     @property
     def n_jobs(self) -> int:
@@ -151,13 +152,13 @@ _WORKER = Slot("worker", "dj-worker", 1, True)
 _WORKER_2 = Slot("worker-2", "dj-worker", 2, False)
 
 SHORT = Size(
-    n_inputs=150,
+    n_inputs=120,
     deeds={"raise": 3, "raise_once": 3, "die": 1, "die_once": 1, "once": 1, "slow": 1, "change_once": 4,
            "change": 1, "empty": 3},
-    breaks={"kill": 2, "stop": 1, "terminate": 3, "cut": 1, "cut commit": 3, "interrupt": 1, "restart": 1,
-            "crash": 1},
+    breaks={"kill": 1, "stop": 1, "terminate": 2, "cut": 1, "cut commit": 3, "crash": 1},
     slots=(_POPULATE, _WORKER_2),
     lease_s=1.5,
+    max_rescues=2,
 )  # fmt: skip
 LONG = Size(
     n_inputs=10_000,

@@ -30,7 +30,6 @@ from tests.chaos.report import Report, ends_of, write_evidence
 from tests.chaos.servers import ROOT, OwnServer
 from tests.support.servers import ServerUnderTest
 
-MAX_RESCUES = 3
 MAX_FAULTS = 5
 ATTEMPTS = 2
 _POLL_S = 0.05
@@ -122,7 +121,7 @@ class Run:
             "DJ_PASS": settings["password"],
             "DJ_DATABASE_NAME": settings["database_name"],
             "DJ_JOBS_LEASE_TIMEOUT": self.plan.size.lease_s,
-            "DJ_JOBS_MAX_RESCUES": MAX_RESCUES,
+            "DJ_JOBS_MAX_RESCUES": self.plan.size.max_rescues,
             "DJ_JOBS_MAX_INFRASTRUCTURE_RETRIES": MAX_FAULTS,
             "DJ_JOBS_KEEP_COMPLETED": str(self.plan.keeps_completed).lower(),
             "CHAOS_SCHEMA": self._schema,
@@ -208,7 +207,7 @@ class Run:
                 notes.get(f"__{name.lower()}", []),
                 faults,
                 Rules(
-                    max_rescues=MAX_RESCUES,
+                    max_rescues=self.plan.size.max_rescues,
                     max_faults=MAX_FAULTS,
                     attempts=ATTEMPTS,
                     endings=endings,
