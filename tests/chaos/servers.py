@@ -189,7 +189,7 @@ class OwnMariaDB(_Supervised):
         super().__init__(run, "mariadb")
         self._recipe: Recipe = MariaDB()
         program = self._recipe.find()
-        if program is None and launch._install(self._recipe, run):
+        if program is None and launch.install(self._recipe.debian_packages, run):
             program = self._recipe.find()
         if program is None:
             raise Unavailable("no MariaDB on the PATH, and none can be installed")
