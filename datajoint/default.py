@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from typing import Any, Literal
 
-from dj_jobs.autopopulate import CELERY, PROCESS, Computed, Imported, set_pool
+from dj_jobs.autopopulate import CELERY, INLINE, PROCESS, Computed, Imported, set_pool
 from dj_query.schema import Schema as _Schema
 from dj_query.schema import VirtualModule as _VirtualModule
 from dj_query.table import FreeTable as _FreeTable
@@ -64,12 +64,19 @@ def _set_up_child(default: _Connection, _: _Connection) -> None:
     _connection = default
 
 
+def _populate_inline(table: Any, options: Any, processes: int, events: Any) -> Any:
+    from dj_workers.pools.inline import populate_inline
+
+    return populate_inline(table, options, processes, events)
+
+
 def _populate_by_celery(table: Any, options: Any, _: int, events: Any) -> Any:
     from dj_workers.pools.celery.populate import populate_by_celery
 
     return populate_by_celery(table, options, events)
 
 
+set_pool(INLINE, _populate_inline)
 set_pool(PROCESS, _populate_in_processes)
 set_pool(CELERY, _populate_by_celery)
 

@@ -36,6 +36,7 @@ class AutoPopulate(UserTable):
     """A table whose rows `make` computes, one key at a time."""
 
     retry: ClassVar[Retry | None] = None
+    timeout_s: ClassVar[float | None] = None
 
     @property
     def key_source(self) -> QueryExpression:
@@ -87,6 +88,7 @@ class AutoPopulate(UserTable):
         limit: int | None = None,
         dispatch: Literal["inline", "process", "celery"] | None = None,
         wait: bool = True,
+        timeout_s: float | None = None,
     ) -> dict[str, Any]:
         """Compute the rows that are missing.
 
@@ -118,6 +120,9 @@ class AutoPopulate(UserTable):
             here, or in processes where `processes` is more than one.
         wait : bool
             False sends the work to Celery's workers and returns at once.
+        timeout_s : float
+            How long one `make` may take, in seconds; by default as `timeout_s` of the class says. A key
+            that takes longer fails with `JobTimeoutError`. In a process pool its process is killed.
 
         Returns
         -------
@@ -138,6 +143,8 @@ class AutoPopulate(UserTable):
         if (most := limit if max_calls is None else max_calls) is not None and most < 0:
             raise DataJointError(f"max_calls must be 0 or more, not {most}.")
         pool = _pool_of(dispatch, processes, reserve_jobs=reserve_jobs, wait=wait)
+        if timeout_s is not None and not timeout_s > 0:
+            raise DataJointError(f"timeout_s must be above 0 seconds, not {timeout_s}.")
         check_make(type(self), make_kwargs)
         options = Options(
             restrictions=restrictions,
@@ -148,6 +155,7 @@ class AutoPopulate(UserTable):
             suppress_errors=suppress_errors,
             reserve_jobs=reserve_jobs,
             wait=wait,
+            timeout_s=timeout_s,
         )
         return self._populate(options, pool, processes, display_progress).as_dict(return_exception_objects)
 
@@ -173,10 +181,10 @@ class AutoPopulate(UserTable):
 
     def _outcomes(self, options: Options, pool: str, processes: int) -> Iterator[Outcome]:
         events = Events()
-        if pool != INLINE:
-            if pool not in _pools:
-                raise DataJointError(f"no {pool} pool is set up; import datajoint rather than dj_jobs.")
+        if pool in _pools:
             return _pools[pool](self, options, processes, events)
+        if pool != INLINE:
+            raise DataJointError(f"no {pool} pool is set up; import datajoint rather than dj_jobs.")
         if options.reserve_jobs:
             return populating.reserved(self, options, events)
         return populating.direct(self, options, events)

@@ -1,4 +1,4 @@
-"""Claiming: many keys for one worker in one go, each for one worker only; and rescue of those left behind."""
+"""Claiming: many keys for one worker in one go, each for one worker only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from dj_jobs.job import Claim, Worker
+from dj_jobs import clock
+from dj_jobs.job import Claim, Key, Worker
 from dj_jobs.states import Status
 from dj_jobs.version import code_version
 from dj_query.compile import where_clause
@@ -21,11 +22,10 @@ from dj_schema.transaction import transaction
 
 if TYPE_CHECKING:
     from dj_jobs.table import JobTable
+    from dj_schema.connection import Connection
 
-_BACK = ("priority", "scheduled_time", "_attempts", "_faults")
+_BACK = ("priority", "scheduled_time", "_attempts", "_faults", "_rescues")
 _MOST_DEADLOCKS = 5
-_RESCUE_BATCH = 1000
-_NULL = sql("NULL")
 
 
 def claim(
@@ -50,14 +50,14 @@ def claim(
 
 
 def _claim_rows(jobs: JobTable, worker: Worker, n: int, priority: int | None, token: UUID) -> list[Row]:
-    due = sql("{} <= {}", Ident("scheduled_time"), jobs.connection.dialect.jobs.NOW)
+    due = sql("{} <= {}", Ident("scheduled_time"), clock.now(jobs.connection))
     urgent = EMPTY if priority is None else sql(" AND {} <= {}", Ident("priority"), Param(priority))
     status = sql("{} = {}", Ident("status"), Param(Status.PENDING.value))
     wanted = sql("{} AND {}{}{}", status, due, urgent, _also(jobs))
-    return _take(jobs, wanted, n, _reserving(jobs, worker, token), _BACK)
+    return take(jobs, wanted, n, _reserving(jobs, worker, token), _BACK)
 
 
-def _take(jobs: JobTable, wanted: Sql, n: int, sets: Sql, back: Sequence[str]) -> list[Row]:
+def take(jobs: JobTable, wanted: Sql, n: int, sets: Sql, back: Sequence[str]) -> list[Row]:
     """Change up to `n` of the wanted rows, the most urgent first, passing over those that others hold."""
     connection = jobs.connection
     dialect = connection.dialect.jobs
@@ -91,27 +91,32 @@ def _also(jobs: JobTable) -> Sql:
 
 def _reserving(jobs: JobTable, worker: Worker, token: UUID, *, with_lease: bool = True) -> Sql:
     connection = jobs.connection
-    dialect = connection.dialect.jobs
     lease_s = connection.config.jobs.lease_timeout
     values: dict[str, Sql | Param] = {
         "status": Param(Status.RESERVED.value),
-        "reserved_time": dialect.NOW,
+        "reserved_time": clock.now(connection),
         "completed_time": sql("NULL"),
         "_token": Param(token),
-        "_lease_until": dialect.after(Param(float(lease_s))) if with_lease else _NULL,
+        "_lease_until": clock.after(connection, lease_s) if with_lease else sql("NULL"),
+        "_lease_session": Param(0),
         "_worker": Param(worker.name[:255]),
         "_attempts": sql("{} + 1", Ident("_attempts")),
-        "user": Param((connection.user or _local_user())[:255]),
+        "user": Param(user_of(connection)),
         "host": Param(worker.host[:255]),
         "pid": Param(worker.pid),
         "connection_id": Param(connection.connection_id),
         "version": Param(code_version(connection.config)),
     }
-    return _assignments(values)
+    return assignments(values)
 
 
-def _assignments(values: Mapping[str, Sql | Param]) -> Sql:
+def assignments(values: Mapping[str, Sql | Param]) -> Sql:
     return join(", ", (sql("{} = {}", Ident(name), value) for name, value in values.items()))
+
+
+def user_of(connection: Connection) -> str:
+    """Return whom the jobs of a connection are recorded as held by."""
+    return (connection.user or _local_user())[:255]
 
 
 @lru_cache(maxsize=1)
@@ -149,6 +154,7 @@ def _claims(jobs: JobTable, rows: Sequence[Row], token: UUID, n_attempts_before:
             scheduled_time=row[n_key + 1],
             attempt=row[n_key + 2] + 1 + n_attempts_before,
             n_faults=row[n_key + 3],
+            n_rescues=row[n_key + 4],
         )
         for row in decoding.rows(list(rows))
     ]
@@ -163,6 +169,21 @@ def _decoding(jobs: JobTable) -> Any:
     return decoding_of([jobs.heading.by_name[n] for n in names], jobs.connection.dialect)
 
 
+def keys_where(jobs: JobTable, condition: Sql, connection: Connection) -> list[Key]:
+    """Return the keys of the jobs that meet a condition, as another connection sees them."""
+    from dj_query.plan import decoding_of
+
+    key = jobs.heading.primary_key
+    statement = sql(
+        "SELECT {} FROM {} WHERE {}", idents(key) if key else sql("1"), Ident(*jobs.table_id), condition
+    )
+    rows = connection.execute(statement, is_read=True).rows
+    if not key:
+        return [{} for _ in rows]
+    decoding = decoding_of([jobs.heading.by_name[n] for n in key], connection.dialect)
+    return [dict(zip(key, row, strict=True)) for row in decoding.rows(list(rows))]
+
+
 def reserve(jobs: JobTable, key: dict[str, Any]) -> bool:
     """Claim one job by its key, whatever its schedule.
 
@@ -175,76 +196,13 @@ def reserve(jobs: JobTable, key: dict[str, Any]) -> bool:
     return connection.execute(sql("UPDATE {} SET {}{}", Ident(*jobs.table_id), sets, where)).n_rows == 1
 
 
-def rescue(jobs: JobTable) -> int:
-    """Return jobs of dead workers to pending; one that has cost too many workers becomes an error.
-
-    A worker is dead where its lease has ended, or where the server no longer knows the session of one
-    that connects as the same user (a session of another user may be hidden from us).
-    """
-    most = jobs.connection.config.jobs.max_rescues
-    dead = _dead(jobs)
-    table = Ident(*jobs.table_id)
-    # a look that locks nothing, because mostly nobody is dead
-    look = sql("SELECT count(*), max({}) FROM {} WHERE {}", Ident("_rescues"), table, dead)
-    n_dead, most_rescued = jobs.connection.execute(look, is_read=True).rows[0]
-    if not n_dead:
-        return 0
-    n = 0
-    if most_rescued >= most:
-        worn_out = sql("{} AND {} >= {}", dead, Ident("_rescues"), Param(most))
-        n += len(_take(jobs, worn_out, _RESCUE_BATCH, _giving_up(jobs, most + 1), ()))
-    fresh = sql("{} AND {} < {}", dead, Ident("_rescues"), Param(most))
-    return n + len(_take(jobs, fresh, _RESCUE_BATCH, _returning(), ()))
-
-
-def _dead(jobs: JobTable) -> Sql:
-    connection = jobs.connection
-    return sql(
-        "{} = {} AND {} IS NOT NULL AND ({} < {} OR ({} = {} AND {} NOT IN ({})))",
-        Ident("status"),
-        Param(Status.RESERVED.value),
-        Ident("_token"),  # else another program holds it, and only orphan_timeout tells
-        Ident("_lease_until"),
-        connection.dialect.jobs.NOW,
-        Ident("user"),
-        Param((connection.user or _local_user())[:255]),
-        Ident("connection_id"),
-        connection.dialect.jobs.LIVE_SESSIONS,
-    )
-
-
-def _giving_up(jobs: JobTable, n_deaths: int) -> Sql:
-    why = f"WorkerLost: the worker of this key died {n_deaths} times; see whether it runs out of memory"
-    return _assignments(
-        {
-            "status": Param(Status.ERROR.value),
-            "completed_time": jobs.connection.dialect.jobs.NOW,
-            "error_message": Param(why),
-            "error_stack": _NULL,
-            "_token": _NULL,
-            "_lease_until": _NULL,
-        }
-    )
-
-
-def _returning() -> Sql:
-    return _assignments(
-        {
-            "status": Param(Status.PENDING.value),
-            "_token": _NULL,
-            "_lease_until": _NULL,
-            "_rescues": sql("{} + 1", Ident("_rescues")),
-        }
-    )
-
-
 def seconds_until_due(jobs: JobTable, priority: int | None = None) -> float | None:
     """Return in how many seconds the next pending job is due, by the server's clock; None without any."""
     connection = jobs.connection
     urgent = EMPTY if priority is None else sql(" AND {} <= {}", Ident("priority"), Param(priority))
     statement = sql(
         "SELECT {}, min({}) FROM {} WHERE {} = {}{}{}",
-        connection.dialect.jobs.NOW,
+        clock.now(connection),
         Ident("scheduled_time"),
         Ident(*jobs.table_id),
         Ident("status"),

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dj_jobs import attempts, clock
+from dj_jobs.claim import assignments, user_of
 from dj_jobs.job import Claim, Worker
 from dj_jobs.states import Status, sources_of, target_of
 from dj_query.compile import where_clause
@@ -38,10 +40,9 @@ def _leave_reserved(jobs: JobTable, claim: Claim, edge: str, **sets: Sql | Param
         Ident("status"),
         Param(Status.RESERVED.value),
     )
-    assignments = join(
-        ", ", (sql("{} = {}", Ident(n), v) for n, v in {"status": Param(target.value), **sets}.items())
-    )
-    statement = sql("UPDATE {} SET {} WHERE {}", Ident(*jobs.table_id), assignments, ours)
+    # the history comes first, because MySQL reads what stands before an assignment as it is after it
+    moved = assignments({**sets, "status": Param(target.value)})
+    statement = sql("UPDATE {} SET {} WHERE {}", Ident(*jobs.table_id), moved, ours)
     return jobs.connection.execute(statement).n_rows == 1
 
 
@@ -73,7 +74,7 @@ def complete(jobs: JobTable, claim: Claim, duration_s: float, *, has_rows: bool,
             jobs,
             claim,
             "complete",
-            completed_time=jobs.connection.dialect.jobs.NOW,
+            completed_time=clock.now(jobs.connection),
             duration=Param(duration_s),
             error_message=Param(""),  # of an attempt before this one
             error_stack=_NULL,
@@ -96,7 +97,8 @@ def fail(jobs: JobTable, claim: Claim, message: str, stack: str, duration_s: flo
         jobs,
         claim,
         "fail",
-        completed_time=jobs.connection.dialect.jobs.NOW,
+        _history=attempts.appended(jobs, "error", message, stack),
+        completed_time=clock.now(jobs.connection),
         duration=Param(duration_s),
         error_message=Param(message),
         error_stack=Param(chain_of("<blob>").encode(stack)),
@@ -113,7 +115,8 @@ def retry_later(
         jobs,
         claim,
         "retry_later",
-        scheduled_time=jobs.connection.dialect.jobs.after(Param(float(wait_s))),
+        _history=attempts.appended(jobs, "retried", message, stack),
+        scheduled_time=clock.after(jobs.connection, wait_s),
         error_message=Param(message),
         error_stack=Param(chain_of("<blob>").encode(stack)),
         _token=_NULL,
@@ -147,6 +150,10 @@ def release_all(jobs: JobTable, claims: Sequence[Claim], connection: Connection 
     if names:
         keys = join(", ", (sql("({})", join(", ", (Param(c.key[n]) for n in names))) for c in claims))
         ours = sql("{} AND ({}) IN ({})", ours, idents(names), keys)
+    return _release(jobs, ours, connection)
+
+
+def _release(jobs: JobTable, these: Sql, connection: Connection) -> int:
     statement = sql(
         "UPDATE {} SET {} = {}, {} = NULL, {} = NULL, {} = {} - 1 WHERE {}",
         Ident(*jobs.table_id),
@@ -156,7 +163,7 @@ def release_all(jobs: JobTable, claims: Sequence[Claim], connection: Connection 
         Ident("_lease_until"),
         Ident("_attempts"),
         Ident("_attempts"),
-        ours,
+        these,
     )
     return connection.execute(statement).n_rows
 
@@ -174,19 +181,16 @@ def _move(jobs: JobTable, edge: str, sets: Mapping[str, Sql | Param]) -> int:
     target = target_of(edge)
     assert target is not None
     states = jobs & [{"status": s.value} for s in sources_of(edge)]
-    sets = {"status": Param(target.value), **sets}
-    assignments = join(", ", (sql("{} = {}", Ident(n), v) for n, v in sets.items()))
+    moved = assignments({**sets, "status": Param(target.value)})
     where = where_clause(states.select, jobs.connection.dialect)
-    return jobs.connection.execute(
-        sql("UPDATE {} SET {}{}", Ident(*jobs.table_id), assignments, where)
-    ).n_rows
+    return jobs.connection.execute(sql("UPDATE {} SET {}{}", Ident(*jobs.table_id), moved, where)).n_rows
 
 
 def fresh(jobs: JobTable) -> dict[str, Sql | Param]:
     """Return what a job is set to that is to be run as if for the first time."""
     return {
         "status": Param(Status.PENDING.value),
-        "scheduled_time": jobs.connection.dialect.jobs.NOW,
+        "scheduled_time": clock.now(jobs.connection),
         "reserved_time": _NULL,
         "completed_time": _NULL,
         "duration": _NULL,
@@ -204,6 +208,30 @@ def fresh(jobs: JobTable) -> dict[str, Sql | Param]:
 def retry(jobs: JobTable) -> int:
     """Make failed jobs pending."""
     return _move(jobs, "retry", fresh(jobs))
+
+
+def cancel(jobs: JobTable) -> int:
+    """Have jobs passed over, also those that run: their workers find no claim any more, and write nothing."""
+    why = f"JobCancelledError: cancelled by {user_of(jobs.connection)}"
+    sets: dict[str, Sql | Param] = {
+        "completed_time": clock.now(jobs.connection),
+        "error_message": Param(why),
+        "_token": _NULL,
+        "_lease_until": _NULL,
+    }
+    return _move(jobs, "cancel", sets)
+
+
+def release_worker(jobs: JobTable, worker: str) -> int:
+    """Give back all that a worker holds; it finds no claim any more, and writes nothing."""
+    held = sql(
+        "{} = {} AND {} = {}",
+        Ident("status"),
+        Param(Status.RESERVED.value),
+        Ident("_worker"),
+        Param(worker[:255]),
+    )
+    return _release(jobs, held, jobs.connection)
 
 
 def unignore(jobs: JobTable) -> int:
@@ -228,7 +256,7 @@ def complete_reserved(jobs: JobTable, key: dict[str, Any], duration_s: float | N
     target = jobs & key & _of_this_process()
     if keep:
         sets: dict[str, Sql | Param] = {
-            "completed_time": jobs.connection.dialect.jobs.NOW,
+            "completed_time": clock.now(jobs.connection),
             "duration": Param(duration_s),
             "_lease_until": _NULL,
         }
@@ -241,7 +269,7 @@ def complete_reserved(jobs: JobTable, key: dict[str, Any], duration_s: float | N
 def fail_reserved(jobs: JobTable, key: dict[str, Any], message: str, stack: str | None) -> None:
     """Record the failure of a job that `reserve` claimed."""
     sets: dict[str, Sql | Param] = {
-        "completed_time": jobs.connection.dialect.jobs.NOW,
+        "completed_time": clock.now(jobs.connection),
         "error_message": Param(message if len(message) <= 2047 else message[:2035] + "...truncated"),
         "error_stack": Param(chain_of("<blob>").encode(stack)) if stack is not None else _NULL,
         "_token": _NULL,

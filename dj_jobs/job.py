@@ -41,12 +41,15 @@ class Claim:
         One for the first time that the key is tried.
     n_faults : int
         How often infrastructure failed it: deadlocks, lost connections, changed inputs.
+    n_rescues : int
+        How many workers held it when they died.
     """
 
     key: Key = field(hash=False)
     token: UUID
     attempt: int
     n_faults: int
+    n_rescues: int
     priority: int
     scheduled_time: datetime
 
@@ -60,7 +63,20 @@ class Result(StrEnum):
     RETRY = "retry"
     SKIP = "skip"
     LOST = "lost"
+    CANCELLED = "cancelled"
     RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """How long the parts of a make took, in seconds; a plain `make` is all `compute_s`."""
+
+    fetch_s: float = 0.0
+    compute_s: float = 0.0
+    insert_s: float = 0.0
+
+
+_NO_PHASES = Phases()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +88,7 @@ class Outcome:
     duration_s: float
     error: BaseException | None = None
     traceback: str = ""
+    phases: Phases = _NO_PHASES
 
     @property
     def message(self) -> str:

@@ -1,21 +1,29 @@
-"""Keeping claims alive: a thread renews the leases of what this process holds, on a connection of its own."""
+"""Keeping claims alive: a thread renews the leases of what this process holds, on a connection of its own.
+
+While the interpreter lock keeps the thread from running, another process does it (`heartbeat.py`).
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from dj_jobs import finish
+from dj_jobs import clock, finish
+from dj_jobs.claim import keys_where
+from dj_jobs.heartbeat import Heartbeat
 from dj_jobs.job import Claim, Key
 from dj_jobs.states import Status
+from dj_jobs.watch import Watch
 from dj_schema.connection import Connection
-from dj_schema.errors import DataJointError
-from dj_schema.sql import Ident, Param, idents, join, sql
+from dj_schema.errors import ClaimLostError, DataJointError, JobCancelledError
+from dj_schema.sql import Ident, Param, Sql, idents, join, sql
 
 if TYPE_CHECKING:
     from dj_jobs.table import JobTable
@@ -23,22 +31,44 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("datajoint.lease")
 
+Place = tuple["TableName", UUID]
+Values = tuple[Any, ...]
+
+
+@dataclass
+class _Hold:
+    """The keys that one claim made ours.
+
+    Attributes
+    ----------
+    valid_until : float
+        By the monotonic clock, from before the server set it: past it, another worker may have them.
+    """
+
+    jobs: JobTable
+    keys: list[Key]
+    valid_until: float
+    lost: dict[Values, ClaimLostError] = field(default_factory=dict)
+
 
 class LeaseKeeper:
     """Renews leases at a third of their length, from the first that lasts that long.
 
-    The session that renews is the one that the job names from then on, so that a broken main
-    connection during hours of computing does not look like a dead worker.
+    The job names the session that renews beside that of the worker, so that a broken main connection
+    during hours of computing does not look like a dead worker.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._lease_s = float(connection.config.jobs.lease_timeout)
+        self._main = connection
         self._connection = connection.clone()
-        self._held: dict[tuple[TableName, UUID], list[Key]] = {}
+        self._held: dict[Place, _Hold] = {}
         self._waiting: list[tuple[JobTable, Claim, float]] = []  # claimed, and not begun
+        self._running: tuple[Claim, Watch] | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="datajoint-lease", daemon=True)
+        self._heartbeat = Heartbeat.of(connection, self._lease_s)
 
     def __enter__(self) -> LeaseKeeper:
         self._thread.start()
@@ -49,22 +79,34 @@ class LeaseKeeper:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        self._heartbeat.tell([])
         self._connection.close()
 
-    def hold(self, jobs: JobTable, claims: Iterable[Claim]) -> None:
-        """Keep these claims alive from now on."""
+    def hold(self, jobs: JobTable, claims: Iterable[Claim], since: float | None = None) -> None:
+        """Keep these claims alive from now on.
+
+        Parameters
+        ----------
+        since : float, optional
+            When they were asked for, by the monotonic clock.
+        """
+        now = time.monotonic()
+        until = (now if since is None else since) + self._lease_s
         with self._lock:
             for claim in claims:
-                self._held.setdefault((jobs.table_id, claim.token), []).append(claim.key)
-                self._waiting.append((jobs, claim, time.monotonic()))
+                place = (jobs.table_id, claim.token)
+                self._held.setdefault(place, _Hold(jobs, [], until)).keys.append(claim.key)
+                self._waiting.append((jobs, claim, now))
+            held = list(self._held)
+        self._heartbeat.tell(held)
 
     def start(self, jobs: JobTable, claim: Claim) -> bool:
-        """Say that a claim is being computed from now on; False where it went back to other workers."""
+        """Say that a claim is being computed from now on; False where it is not ours any more."""
         with self._lock:
             for i, (_, waiting, _) in enumerate(self._waiting):
                 if waiting is claim:
                     del self._waiting[i]
-                    return True
+                    return self._error_of(jobs.table_id, claim) is None
         return False
 
     def drop(self, jobs: JobTable, claim: Claim) -> None:
@@ -74,23 +116,61 @@ class LeaseKeeper:
 
     def _drop(self, table: TableName, claim: Claim) -> None:
         self._waiting = [w for w in self._waiting if w[1] is not claim]
-        keys = self._held.get((table, claim.token), [])
-        if claim.key in keys:
-            keys.remove(claim.key)
-        if not keys:
+        hold = self._held.get((table, claim.token))
+        if hold is not None and claim.key in hold.keys:
+            hold.keys.remove(claim.key)
+        if hold is None or not hold.keys:
             self._held.pop((table, claim.token), None)
+
+    # -- for the runner ----------------------------------------------------------------------------
+
+    @contextmanager
+    def watched(self, claim: Claim, watch: Watch) -> Iterator[None]:
+        """Have a make interrupted where its claim is lost."""
+        with self._lock:
+            self._running = (claim, watch)
+        try:
+            yield
+        finally:
+            self._running = None  # without the lock: an interruption may be on its way
+
+    def confirm(self, jobs: JobTable, claim: Claim) -> None:
+        """See that the claim is ours, by the server's word where its lease may have ended meanwhile.
+
+        Raises
+        ------
+        ClaimLostError
+            Where it is not.
+        """
+        with self._lock:
+            if error := self._error_of(jobs.table_id, claim):
+                raise error
+            hold = self._held.get((jobs.table_id, claim.token))
+            if hold is not None and time.monotonic() < hold.valid_until:
+                return
+        statement = _renewal(jobs.connection, jobs.table_id, claim.token, [claim.key], self._lease_s)
+        if jobs.connection.execute(statement).n_rows != 1:
+            raise _lost(jobs.target.full_table_name, claim.key)
+
+    def _error_of(self, table: TableName, claim: Claim) -> ClaimLostError | None:
+        hold = self._held.get((table, claim.token))
+        return hold.lost.get(tuple(claim.key.values())) if hold is not None and hold.lost else None
+
+    # -- in the thread -----------------------------------------------------------------------------
 
     def _run(self) -> None:
         while not self._stop.wait(self._lease_s / 3):
+            self._heartbeat.beat()
             self._give_back()
             with self._lock:
-                held = {where: list(keys) for where, keys in self._held.items()}
-            for (table, token), keys in held.items():
+                held = {place: (hold.jobs, list(hold.keys)) for place, hold in self._held.items()}
+            for place, (jobs, keys) in held.items():
                 try:
-                    self._renew(table, token, keys)
+                    self._renew(place, jobs, keys)
                 except DataJointError as e:
                     # the fence in the database keeps a late result out; trying again is all there is to do
-                    log.warning("cannot renew the lease on %d jobs of %s: %s", len(keys), ".".join(table), e)
+                    table = ".".join(place[0])
+                    log.warning("cannot renew the lease on %d jobs of %s: %s", len(keys), table, e)
 
     def _give_back(self) -> None:
         """Give back what waits behind a job that takes long, so that other workers can have it."""
@@ -106,20 +186,87 @@ class LeaseKeeper:
         except DataJointError as e:
             log.warning("%d jobs that wait behind a long one are left to be rescued: %s", len(waiting), e)
 
-    def _renew(self, table: TableName, token: UUID, keys: list[Key]) -> None:
-        connection = self._connection
-        names = list(keys[0])
-        rows = join(", ", (sql("({})", join(", ", (Param(k[n]) for n in names))) for k in keys))
-        these = sql("({}) IN ({})", idents(names), rows) if names else sql("TRUE")
-        statement = sql(
-            "UPDATE {} SET {} = {}, {} = {} WHERE {} AND {} = {} AND {} = {}",
-            Ident(*table),
-            Ident("_lease_until"), connection.dialect.jobs.after(Param(self._lease_s)),
-            Ident("connection_id"), Param(connection.connection_id),
-            these,
-            Ident("_token"), Param(token),
-            Ident("status"), Param(Status.RESERVED.value),
-        )  # fmt: skip
-        n_renewed = connection.execute(statement).n_rows
-        if n_renewed < len(keys):
-            log.warning("%d of %d leases of %s are lost", len(keys) - n_renewed, len(keys), ".".join(table))
+    def _renew(self, place: Place, jobs: JobTable, keys: list[Key]) -> None:
+        table, token = place
+        asked = time.monotonic()
+        statement = _renewal(self._connection, table, token, keys, self._lease_s, main=self._main.session_id)
+        n_renewed = self._connection.execute(statement).n_rows
+        lost = self._lost(jobs, token, keys) if n_renewed < len(keys) else {}
+        with self._lock:
+            hold = self._held.get(place)
+            if hold is None:
+                return
+            hold.valid_until = asked + self._lease_s
+            hold.lost.update(lost)
+            running = self._running
+        if running is None or running[0].token != token:
+            return
+        error = lost.get(tuple(running[0].key.values()))
+        if error is not None and running[1].interrupt(error):
+            log.warning("%s", error)
+
+    def _lost(self, jobs: JobTable, token: UUID, keys: list[Key]) -> dict[Values, ClaimLostError]:
+        """Return those of the keys that are not ours any more, with what became of them."""
+        held = keys_where(jobs, _held_with(token), self._connection)
+        gone = [key for key in keys if key not in held]
+        if not gone:
+            return {}
+        ignored = sql("{} AND {} = {}", _these(gone), Ident("status"), Param(Status.IGNORE.value))
+        cancelled = keys_where(jobs, ignored, self._connection)
+        table = jobs.target.full_table_name
+        return {tuple(k.values()): _cancelled(table, k) if k in cancelled else _lost(table, k) for k in gone}
+
+
+def _these(keys: list[Key]) -> Sql:
+    names = list(keys[0])
+    if not names:
+        return sql("TRUE")
+    rows = join(", ", (sql("({})", join(", ", (Param(k[n]) for n in names))) for k in keys))
+    return sql("({}) IN ({})", idents(names), rows)
+
+
+def _renewal(
+    connection: Connection, table: TableName, token: UUID, keys: list[Key], lease_s: float, main: int = 0
+) -> Sql:
+    """Return what renews the leases of these keys, where they are still held with this token."""
+    own = connection.connection_id
+    return sql(
+        "UPDATE {} SET {} = {}, {} = {}, {} = {} WHERE {} AND {}",
+        Ident(*table),
+        Ident("_lease_until"), clock.after(connection, lease_s),
+        Ident("_lease_session"), Param(own),
+        Ident("connection_id"), Param(main or own),
+        _these(keys), _held_with(token),
+    )  # fmt: skip
+
+
+def renew_all(connection: Connection, table: TableName, token: UUID, lease_s: float) -> int:
+    """Renew all that a claim holds; for a process that knows no more of it than its token."""
+    statement = sql(
+        "UPDATE {} SET {} = {}, {} = {} WHERE {}",
+        Ident(*table),
+        Ident("_lease_until"),
+        clock.after(connection, lease_s),
+        Ident("_lease_session"),
+        Param(connection.connection_id),
+        _held_with(token),
+    )
+    return connection.execute(statement).n_rows
+
+
+def _held_with(token: UUID) -> Sql:
+    is_reserved = sql("{} = {}", Ident("status"), Param(Status.RESERVED.value))
+    return sql("{} = {} AND {}", Ident("_token"), Param(token), is_reserved)
+
+
+def _lost(table: str, key: Key) -> ClaimLostError:
+    return ClaimLostError(
+        f"the claim on {key} of {table} was lost while it was computed: the lease ran out, or the "
+        "job was taken back. Nothing was written; whoever holds the key now computes it."
+    )
+
+
+def _cancelled(table: str, key: Key) -> JobCancelledError:
+    return JobCancelledError(
+        f"the job {key} of {table} was cancelled while it was computed; nothing was written."
+    )

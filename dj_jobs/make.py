@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from enum import Enum
 from functools import lru_cache
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dj_jobs.fingerprint import fingerprint
+from dj_jobs.job import Phases
 from dj_jobs.retry import INFRASTRUCTURE
-from dj_query.table import MakeScope, inserts_allowed
+from dj_query.table import inserts_allowed
 from dj_schema.errors import InputChangedError, MakeError
 from dj_schema.transaction import transaction
 
@@ -32,39 +35,149 @@ class Form(Enum):
     NONE = "none"
 
 
-def make_once(table: Table, key: Mapping[str, Any], make_kwargs: Mapping[str, Any], finish: Finish) -> bool:
-    """Run the `make` of a table for one key, and commit what it inserted together with the end of its job.
+class Making:
+    """One call of the make of a table for one key.
 
-    Parameters
+    `prepare` fetches and computes with no transaction open, and does nothing for a plain make;
+    `insert` does the rest in one transaction, together with the end of the job.
+
+    Attributes
     ----------
-    finish : callable
-        Called inside the transaction, after the rows, with whether there are any.
-
-    Returns
-    -------
-    bool
-        Whether rows were inserted.
-
-    Raises
-    ------
-    InputChangedError
-        Where what was fetched is no longer what the database holds; nothing was inserted.
+    can_insert_again : bool
+        Whether `insert` may be called again after a fault, with what was computed.
     """
-    kind: Any = type(table)
-    form = form_of(kind)
-    if form is Form.THREE_PARTS:
-        return _three_part(table, dict(key), dict(make_kwargs), finish)
-    if form is Form.GENERATOR:
-        return _generator(table, dict(key), dict(make_kwargs), finish)
-    with _insertion(table, key, finish) as scope:
-        returned = table.make(dict(key), **make_kwargs)  # type: ignore[attr-defined]
+
+    def __init__(self, table: Table, key: Mapping[str, Any], make_kwargs: Mapping[str, Any]) -> None:
+        self._table: Any = table
+        self._key = dict(key)
+        self._kwargs = dict(make_kwargs)
+        kind: Any = type(table)
+        self._form = form_of(kind)
+        self._fetch: Callable[[], Any] = self._nothing
+        self._insert: Callable[[], None] = self._make
+        self._before: bytes | None = None
+        self._steps: Generator[Any, None, None] | None = None
+        self._started = time.perf_counter()
+        self._times = [0.0, 0.0, 0.0]  # of fetch, compute, insert
+        self.can_insert_again = self._form is Form.THREE_PARTS
+
+    def __enter__(self) -> Making:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._steps is not None:
+            self._steps.close()
+
+    @property
+    def phases(self) -> Phases:
+        """How long each part took, up to now."""
+        if self._form in (Form.THREE_PARTS, Form.GENERATOR):
+            return Phases(*self._times)
+        return Phases(compute_s=time.perf_counter() - self._started)
+
+    def prepare(self) -> None:
+        """Fetch and compute."""
+        if self._form is Form.THREE_PARTS:
+            self._prepare_parts()
+        elif self._form is Form.GENERATOR:
+            self._prepare_generator()
+
+    def insert(self, finish: Finish, confirm: Callable[[], None] = lambda: None) -> bool:
+        """Insert in one transaction, and end the job in it.
+
+        Parameters
+        ----------
+        finish : callable
+            Called after the rows, with whether there are any.
+        confirm : callable
+            Called first; raises where the rows are not ours to write any more.
+
+        Returns
+        -------
+        bool
+            Whether rows were inserted.
+
+        Raises
+        ------
+        InputChangedError
+            Where what was fetched is no longer what the database holds; nothing was inserted.
+        """
+        started = time.perf_counter()
+        table = self._table
+        try:
+            with transaction(table.connection, guarded=True), inserts_allowed(table, self._key) as scope:
+                confirm()
+                if self._before is not None:
+                    _verify(table, self._key, self._before, self._fetch)
+                self._insert()
+                finish(scope.has_rows)
+        finally:
+            self._times[2] += time.perf_counter() - started
+        return scope.has_rows
+
+    # -- in one part -------------------------------------------------------------------------------
+
+    @staticmethod
+    def _nothing() -> None:
+        return None
+
+    def _make(self) -> None:
+        returned = self._table.make(dict(self._key), **self._kwargs)
         if returned is not None and (inspect.isgenerator(returned) or inspect.iscoroutine(returned)):
             returned.close()
             raise MakeError(
-                f"the make of {type(table).__name__} returned a {type(returned).__name__}, which never ran; "
-                "where a decorator hides a make that yields, let it use functools.wraps."
+                f"the make of {type(self._table).__name__} returned a {type(returned).__name__}, which never "
+                "ran; where a decorator hides a make that yields, let it use functools.wraps."
             )
-    return scope.has_rows
+
+    # -- in three parts ----------------------------------------------------------------------------
+
+    def _prepare_parts(self) -> None:
+        table, key, kwargs = self._table, self._key, self._kwargs
+        compute, insert = table.make_compute, table.make_insert
+        self._fetch = lambda: _as_tuple(table.make_fetch(dict(key), **kwargs))
+        with self._timed(0):
+            fetched = self._fetch()
+            self._before = fingerprint(fetched)
+        inputs = (fetched,) if _last_names(compute, kwargs)[-1:] == ["fetched"] else fetched
+        with self._timed(1):
+            computed = _as_tuple(compute(dict(key), *inputs, **_named(compute, kwargs)))
+        results = _results(_last_names(insert, kwargs), fetched, computed)
+        self._insert = lambda: insert(dict(key), *results, **_named(insert, kwargs))
+
+    # -- as a generator ----------------------------------------------------------------------------
+
+    def _prepare_generator(self) -> None:
+        table, key, kwargs = self._table, self._key, self._kwargs
+
+        def fetch() -> Any:
+            with closing(table.make(dict(key), **kwargs)) as steps:
+                return next(steps)
+
+        steps = self._steps = table.make(dict(key), **kwargs)
+        with self._timed(0):
+            fetched = _next(table, steps)
+            self._before = None if fetched is None else fingerprint(fetched)
+        del fetched  # it may be large, and the generator has it
+        with self._timed(1):
+            _next(table, steps)
+        self._fetch = fetch
+        self._insert = self._end_generator
+
+    def _end_generator(self) -> None:
+        assert self._steps is not None
+        if next(self._steps, _NOTHING) is not _NOTHING:
+            raise MakeError(_two_yields(self._table))
+
+    @contextmanager
+    def _timed(self, part: int) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._times[part] += time.perf_counter() - started
 
 
 @lru_cache(maxsize=1024)
@@ -119,31 +232,11 @@ def _function(method: Any) -> Any:
     return method.__func__ if isinstance(method, (staticmethod, classmethod)) else method
 
 
-@contextmanager
-def _insertion(table: Table, key: Mapping[str, Any], finish: Finish) -> Iterator[MakeScope]:
-    """The one transaction in which rows are inserted and the job ends."""
-    with transaction(table.connection, guarded=True), inserts_allowed(table, key) as scope:
-        yield scope
-        finish(scope.has_rows)
-
-
-# -- in three parts --------------------------------------------------------------------------------
+# -- what the parts are given, and what they give ---------------------------------------------------
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
-
-
-def _three_part(table: Any, key: dict[str, Any], kwargs: dict[str, Any], finish: Finish) -> bool:
-    fetch, compute, insert = table.make_fetch, table.make_compute, table.make_insert
-    fetched = _as_tuple(fetch(dict(key), **kwargs))
-    before = fingerprint(fetched)
-    inputs = (fetched,) if _last_names(compute, kwargs)[-1:] == ["fetched"] else fetched
-    computed = _as_tuple(compute(dict(key), *inputs, **_named(compute, kwargs)))
-    with _insertion(table, key, finish) as scope:
-        _verify(table, key, before, lambda: _as_tuple(fetch(dict(key), **kwargs)))
-        insert(dict(key), *_results(_last_names(insert, kwargs), fetched, computed), **_named(insert, kwargs))
-    return scope.has_rows
 
 
 def _results(names: list[str], fetched: tuple[Any, ...], computed: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -189,30 +282,6 @@ def _verify(table: Any, key: Mapping[str, Any], before: bytes, fetch: Callable[[
         f"the inputs of {table.full_table_name} for {dict(key)} changed while it was computed; "
         "nothing was inserted, and the key is to be computed again."
     ) from cause
-
-
-# -- as a generator --------------------------------------------------------------------------------
-
-
-def _generator(table: Any, key: dict[str, Any], kwargs: dict[str, Any], finish: Finish) -> bool:
-    def start() -> closing[Generator[Any, None, None]]:
-        return closing(table.make(dict(key), **kwargs))
-
-    def fetch() -> Any:
-        with start() as steps:
-            return next(steps)
-
-    with start() as steps:
-        fetched = _next(table, steps)
-        before = None if fetched is None else fingerprint(fetched)
-        del fetched  # it may be large, and the generator has it
-        _next(table, steps)
-        with _insertion(table, key, finish) as scope:
-            if before is not None:
-                _verify(table, key, before, fetch)
-            if next(steps, _NOTHING) is not _NOTHING:
-                raise MakeError(_two_yields(table))
-    return scope.has_rows
 
 
 def _next(table: Any, steps: Iterator[Any]) -> Any:

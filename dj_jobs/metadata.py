@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dj_jobs import clock
 from dj_jobs.version import code_version
 from dj_query.compile import where_clause
 from dj_schema.sql import Ident, Param, sql
@@ -27,7 +28,7 @@ def record(table: Table, key: Mapping[str, Any], duration_s: float) -> None:
             "UPDATE {} SET {} = {}, {} = {}, {} = {}{}",
             Ident(*table.table_id),
             Ident("_job_start_time"),
-            connection.dialect.jobs.after(Param(-float(duration_s))),
+            clock.after(connection, -duration_s),
             Ident("_job_duration"),
             Param(float(duration_s)),
             Ident("_job_version"),

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from dj_jobs import claim as claims
 from dj_jobs import finish
-from dj_jobs.events import Event, Events
+from dj_jobs.events import Events
 from dj_jobs.group import Group
 from dj_jobs.job import Claim, Outcome, Result, Worker, error_message
 from dj_jobs.keys import key_source_of
 from dj_jobs.keys import missing_keys as missing_keys
 from dj_jobs.lease import LeaseKeeper
 from dj_jobs.make import is_one_part
+from dj_jobs.refresh import refresh_once
+from dj_jobs.rescue import rescue
 from dj_jobs.run import Runner
 from dj_query.select import Exists
 from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
@@ -46,6 +48,7 @@ class Options:
     suppress_errors: bool = False
     reserve_jobs: bool = False
     wait: bool = True
+    timeout_s: float | None = None
 
 
 PoolRunner = Callable[["Table", Options, int, Events], "Iterator[Outcome]"]
@@ -79,18 +82,26 @@ class Summary:
         }
 
 
-def direct(table: Table, options: Options, events: Events) -> Iterator[Outcome]:
+def direct(
+    table: Table, options: Options, events: Events, *, should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[Outcome]:
     """Compute the missing keys one after the other, without jobs."""
     keys = missing_keys(table, options.restrictions).keys(order_by="KEY", limit=options.max_calls)
-    yield from run_keys(table, keys, options, events)
+    yield from run_keys(table, keys, options, events, should_stop)
 
 
 def run_keys(
-    table: Table, keys: Sequence[Mapping[str, Any]], options: Options, events: Events
+    table: Table,
+    keys: Sequence[Mapping[str, Any]],
+    options: Options,
+    events: Events,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Outcome]:
     """Compute these keys one after the other, without jobs."""
-    runner = Runner(table, Worker.of_this_process(), events, options.make_kwargs)
+    runner = Runner(table, Worker.of_this_process(), events, options.make_kwargs, options.timeout_s)
     for key in keys:
+        if should_stop():
+            return
         outcome = runner.run_key(key)
         yield outcome
         if outcome.result is Result.ERROR and not options.suppress_errors:
@@ -113,9 +124,9 @@ def reserved(
     jobs: JobTable = table.jobs
     wants_refresh = table.connection.config.jobs.auto_refresh if options.refresh is None else options.refresh
     if wants_refresh:
-        jobs.refresh(*options.restrictions, priority=None)
+        refresh_once(jobs, options.restrictions)
     claimable = restricted_jobs(jobs, options.restrictions)
-    runner = Runner(table, worker, events, options.make_kwargs)
+    runner = Runner(table, worker, events, options.make_kwargs, options.timeout_s)
     loop = _Loop(claimable, runner, options, should_stop)
     with LeaseKeeper(table.connection) as keeper:
         yield from loop.run(keeper)
@@ -131,6 +142,16 @@ def restricted_jobs(jobs: JobTable, restrictions: Sequence[Any]) -> JobTable:
         return jobs
     source = key_source_of(jobs.target, restrictions)
     return jobs._where(Exists(source.select, tuple(jobs.heading.primary_key)))
+
+
+def _apart(claimed: list[Claim]) -> tuple[list[Claim], list[Claim]]:
+    """Return what to run of a claim, and what to give back: a key whose worker died is run by itself.
+
+    So only that key is to blame where its worker dies again.
+    """
+    suspect = next((i for i, claim in enumerate(claimed) if claim.n_rescues), len(claimed))
+    n = max(1, suspect)
+    return claimed[:n], claimed[n:]
 
 
 @dataclass
@@ -154,6 +175,7 @@ class _Loop:
             if time.monotonic() >= next_rescue:
                 self._rescue()
                 next_rescue = time.monotonic() + self._rescue_interval_s()
+            asked = time.monotonic()
             claimed = claims.claim(
                 self.jobs, self.runner.worker, self._batch_size(), priority=self.options.priority
             )
@@ -161,10 +183,13 @@ class _Loop:
                 if self._rescue() or self._waited_for_retry():
                     continue
                 return
-            table = ".".join(self.runner.table.table_id)
-            self.runner.events.emit(Event("claimed", table, n=len(claimed), worker=self.runner.worker.name))
-            keeper.hold(self.jobs, claimed)
+            self.runner.tell_claimed(claimed)
+            claimed, others = _apart(claimed)
+            keeper.hold(self.jobs, claimed, asked)
+            self._give_back(others)
             yield from self._run_batch(keeper, claimed)
+            if claimed[0].n_rescues:
+                self.batch = 1
 
     def _run_batch(self, keeper: LeaseKeeper, claimed: list[Claim]) -> Iterator[Outcome]:
         started = time.perf_counter()
@@ -178,7 +203,7 @@ class _Loop:
                 group.open()
                 self.n_calls += 1
                 try:
-                    outcome = self.runner.run_claim(self.jobs, claim, group.is_cut_off)
+                    outcome = self.runner.run_claim(self.jobs, claim, group.is_cut_off, keeper)
                 finally:
                     keeper.drop(self.jobs, claim)
                 group.add(claim, outcome)
@@ -225,7 +250,7 @@ class _Loop:
     def _told(self, claim: Claim, outcome: Outcome) -> Outcome:
         if outcome.result is Result.RETRY:
             self.retry_at.append(time.monotonic())
-        self.runner.tell(outcome, claim.attempt)
+        self.runner.tell(outcome, claim.attempt, claim.token)
         return outcome
 
     def _group_commit_s(self) -> float:
@@ -247,10 +272,10 @@ class _Loop:
         return float(self.jobs.connection.config.jobs.lease_timeout) / 3
 
     def _rescue(self) -> int:
-        n = claims.rescue(self.jobs)
+        n = rescue(self.jobs)
         if n:
             log.warning("%d jobs of %s were left by dead workers", n, self.runner.table.full_table_name)
-            self.runner.events.emit(Event("rescued", ".".join(self.runner.table.table_id), n=n))
+            self.runner.tell_rescued(n)
         return n
 
     def _waited_for_retry(self) -> bool:

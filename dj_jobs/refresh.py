@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from dj_jobs import finish
-from dj_jobs.claim import rescue
+from dj_jobs import clock, control, finish
 from dj_jobs.keys import key_source_of
+from dj_jobs.rescue import rescue
 from dj_jobs.states import Status
 from dj_query.compile import select_text, where_clause
 from dj_query.select import Condition, Exists, Negated, Select
@@ -36,24 +37,73 @@ def refresh(
 ) -> dict[str, int]:
     """Add, remove and return jobs; the documentation is at `JobTable.refresh`."""
     settings = jobs.connection.config.jobs
-    priority = settings.default_priority if priority is None else priority
-    if not 0 <= priority <= 127:
+    wish = _Wish(
+        settings.default_priority if priority is None else priority,
+        delay_s,
+        settings.stale_timeout if stale_timeout_s is None else stale_timeout_s,
+        settings.orphan_timeout if orphan_timeout_s is None else orphan_timeout_s,
+        retry_empty,
+    )
+    if not 0 <= wish.priority <= 127:
         raise DataJointError(f"the priority of a job is from 0, the most urgent, to 127, not {priority}.")
-    stale_s = settings.stale_timeout if stale_timeout_s is None else stale_timeout_s
-    orphan_s = settings.orphan_timeout if orphan_timeout_s is None else orphan_timeout_s
+    with one_at_a_time(jobs):
+        return _refresh(jobs, restrictions, wish)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    priority: int
+    delay_s: float
+    stale_s: float
+    orphan_s: float | None
+    retry_empty: bool
+
+
+def _refresh(jobs: JobTable, restrictions: Sequence[Any], wish: _Wish) -> dict[str, int]:
     source = key_source_of(jobs.target, ())
     wanted = key_source_of(jobs.target, restrictions) if restrictions else source
-    with one_at_a_time(jobs):
-        orphaned = rescue(jobs)
-        if orphan_s is not None:
-            orphaned += _return_orphans(jobs, orphan_s)
-        removed = _remove_stale(jobs, source, stale_s)
-        repended = _repeat(jobs, source, retry_empty)
-        added = _add(jobs, wanted, priority, delay_s)
+    orphaned = rescue(jobs)
+    if wish.orphan_s is not None:
+        orphaned += _return_orphans(jobs, wish.orphan_s)
+    removed = repended = 0
+    has_pending, has_done = _present(jobs, wish.retry_empty)
+    if has_pending:
+        removed = _remove_stale(jobs, source, wish.stale_s)
+    if has_done:
+        repended = _repeat(jobs, source, wish.retry_empty)
+    default = jobs.connection.config.jobs.default_priority
+    is_plain = not restrictions and not wish.delay_s and wish.priority == default
+    note = control.note_refresh if is_plain else None
+    added = _add(jobs, wanted, wish.priority, wish.delay_s, note)
     return {"added": added, "removed": removed, "orphaned": orphaned, "re_pended": repended}
 
 
-def _change(jobs: JobTable, statement: Sql) -> int:
+def refresh_once(jobs: JobTable, restrictions: Sequence[Any]) -> None:
+    """Refresh, unless another worker has done so since we began to wait for our turn.
+
+    So a hundred workers that start together refresh once, and once more for those that came meanwhile.
+    """
+    settings = jobs.connection.config.jobs
+    wish = _Wish(settings.default_priority, 0, settings.stale_timeout, settings.orphan_timeout, False)
+    with one_at_a_time(jobs) as since:
+        if not control.was_refreshed_since(jobs, since):
+            _refresh(jobs, restrictions, wish)
+
+
+def _present(jobs: JobTable, retry_empty: bool) -> tuple[bool, bool]:
+    """Whether there are jobs that wait, and jobs that are done and might be run again."""
+    table = Ident(*jobs.table_id)
+    status = Ident("status")
+    full = EMPTY if retry_empty else sql(" AND NOT {}", Ident("_is_empty"))
+    statement = sql(
+        "SELECT EXISTS (SELECT 1 FROM {} WHERE {} = {}), EXISTS (SELECT 1 FROM {} WHERE {} = {}{})",
+        table, status, Param(Status.PENDING.value), table, status, Param(Status.SUCCESS.value), full,
+    )  # fmt: skip
+    has_pending, has_done = jobs.connection.execute(statement, is_read=True).rows[0]
+    return bool(has_pending), bool(has_done)
+
+
+def _change(jobs: JobTable, statement: Sql, before: Callable[[JobTable], None] | None = None) -> int:
     """Run one statement on many rows, again where other workers and it were in each other's way.
 
     Where the server would lock what the statement only reads, it runs at a level that does not.
@@ -62,7 +112,9 @@ def _change(jobs: JobTable, statement: Sql) -> int:
     isolation = connection.dialect.jobs.CLAIM_ISOLATION
     for n_left in reversed(range(_MOST_DEADLOCKS)):
         try:
-            with transaction(connection, isolation=isolation) if isolation else nullcontext():
+            with transaction(connection, isolation=isolation) if isolation or before else nullcontext():
+                if before is not None:
+                    before(jobs)
                 return connection.execute(statement).n_rows
         except (DeadlockError, LockTimeoutError):
             if not n_left or connection.in_transaction:
@@ -71,14 +123,20 @@ def _change(jobs: JobTable, statement: Sql) -> int:
 
 
 @contextmanager
-def one_at_a_time(jobs: JobTable) -> Iterator[None]:
-    """Keep other sessions from refreshing the same jobs meanwhile; the server lets go where this one dies."""
+def one_at_a_time(jobs: JobTable) -> Iterator[datetime]:
+    """Keep other sessions from refreshing the same jobs meanwhile; the server lets go where this one dies.
+
+    Yields
+    ------
+    datetime
+        When we began to wait, by the server's clock.
+    """
     connection = jobs.connection
     name = ".".join(jobs.table_id)
     lock, unlock = connection.dialect.jobs.lock(name)
-    connection.execute(lock)
+    since, _ = connection.execute(lock).rows[0]
     try:
-        yield
+        yield since + timedelta(seconds=connection.clock_offset_s)
     finally:
         # a session that was lost has given the lock back, and the new one has nothing to give
         connection.execute(unlock, is_read=True)
@@ -94,7 +152,6 @@ def _exists(query: QueryExpression | JobTable, jobs: JobTable) -> Exists:
 
 
 def _return_orphans(jobs: JobTable, timeout_s: float) -> int:
-    dialect = jobs.connection.dialect.jobs
     return _change(
         jobs,
         sql(
@@ -107,7 +164,7 @@ def _return_orphans(jobs: JobTable, timeout_s: float) -> int:
             Ident("status"),
             Param(Status.RESERVED.value),
             Ident("reserved_time"),
-            dialect.after(Param(-float(timeout_s))),
+            clock.after(jobs.connection, -timeout_s),
         ),
     )
 
@@ -117,9 +174,7 @@ def _remove_stale(jobs: JobTable, source: QueryExpression, stale_s: float) -> in
     pending = (jobs & {"status": Status.PENDING.value}).select.where[-1]
     table = Ident(*jobs.table_id)
     done = _change(jobs, sql("DELETE FROM {}{}", table, _where(jobs, pending, _exists(jobs.target, jobs))))
-    old = sql(
-        " AND {} < {}", Ident("created_time"), jobs.connection.dialect.jobs.after(Param(-float(stale_s)))
-    )
+    old = sql(" AND {} < {}", Ident("created_time"), clock.after(jobs.connection, -stale_s))
     gone = _where(jobs, pending, Negated(_exists(source, jobs)))
     return done + _change(jobs, sql("DELETE FROM {}{}{}", table, gone, old))
 
@@ -133,14 +188,20 @@ def _repeat(jobs: JobTable, source: QueryExpression, retry_empty: bool) -> int:
     return _change(jobs, sql("UPDATE {} SET {}{}{}", Ident(*jobs.table_id), again, missing, full))
 
 
-def _add(jobs: JobTable, source: QueryExpression, priority: int, delay_s: float) -> int:
+def _add(
+    jobs: JobTable,
+    source: QueryExpression,
+    priority: int,
+    delay_s: float,
+    before: Callable[[JobTable], None] | None,
+) -> int:
     key = jobs.heading.primary_key
     known: Select = jobs.select
     names = tuple(key)
     missing = source._where(Negated(Exists(jobs.target.select, names)))._where(Negated(Exists(known, names)))
     dialect = jobs.connection.dialect
-    now = dialect.jobs.NOW
-    due = now if not delay_s else sql("{}", dialect.jobs.after(Param(float(delay_s))))
+    now = clock.now(jobs.connection)
+    due = clock.after(jobs.connection, delay_s) if delay_s else now
     statement = sql(
         "INSERT INTO {} ({}) SELECT {} FROM ({}) AS {}",
         Ident(*jobs.table_id),
@@ -151,7 +212,8 @@ def _add(jobs: JobTable, source: QueryExpression, priority: int, delay_s: float)
         select_text(missing.select, dialect),
         Ident("missing"),
     )
-    return _change(jobs, statement + dialect.rows.on_duplicate(jobs.table_id, jobs.heading.key_columns, None))
+    skipping = dialect.rows.on_duplicate(jobs.table_id, jobs.heading.key_columns, None)
+    return _change(jobs, statement + skipping, before)
 
 
 def _literal(status: Status) -> Sql:

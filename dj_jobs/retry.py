@@ -14,13 +14,11 @@ from dj_schema.errors import (
     LostConnectionError,
 )
 
-INFRASTRUCTURE = (
-    DeadlockError,
-    LockTimeoutError,
-    LostConnectionError,
-    ConnectionRefusedByServerError,
-    InputChangedError,
-)
+AWAY = (LostConnectionError, ConnectionRefusedByServerError)
+"""The server is not there, and may come back."""
+CONFLICTS = (DeadlockError, LockTimeoutError)
+"""Another transaction was in the way."""
+INFRASTRUCTURE = (*AWAY, *CONFLICTS, InputChangedError)
 """Faults that are not the key's: they have a budget of their own and are no error at the first try."""
 
 

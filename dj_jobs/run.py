@@ -5,45 +5,99 @@ In one process, in many or behind a queue, this is what runs.
 
 from __future__ import annotations
 
+import itertools
+import logging
 import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dj_jobs import finish, metadata
-from dj_jobs.events import Event, Events
-from dj_jobs.job import Claim, Outcome, Result, Worker, error_message, error_stack
+from dj_jobs.events import Event, Events, Kind
+from dj_jobs.job import Claim, Outcome, Phases, Result, Worker, error_message, error_stack
 from dj_jobs.keys import is_wanted
-from dj_jobs.make import make_once
-from dj_jobs.retry import INFRASTRUCTURE, Retry, verdict
+from dj_jobs.make import Making
+from dj_jobs.retry import AWAY, CONFLICTS, INFRASTRUCTURE, Retry, verdict
+from dj_jobs.watch import InterruptedMakeError, Watch
 from dj_query.compile import where_clause
-from dj_schema.errors import ClaimLostError, DuplicateError, InputChangedError, LostConnectionError
+from dj_schema.errors import (
+    ClaimLostError,
+    DuplicateError,
+    InputChangedError,
+    JobCancelledError,
+    JobTimeoutError,
+    LostConnectionError,
+)
 from dj_schema.sql import Ident, sql
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from dj_jobs.table import JobTable
     from dj_query.table import Table
 
 
+log = logging.getLogger("datajoint.jobs")
+
+_LONGEST_HOLD_S = 600.0  # that a computed result waits for a server which is away
+_LONGEST_PAUSE_S = 5.0
+
+
+class Held(Protocol):
+    """What the runner asks of whoever keeps a claim alive."""
+
+    def watched(self, claim: Claim, watch: Watch) -> AbstractContextManager[object]:
+        """Have a make interrupted where its claim is lost."""
+
+    def confirm(self, jobs: JobTable, claim: Claim) -> None:
+        """Raise ClaimLostError where the claim may have passed to another worker."""
+
+
+class Unkept:
+    """A claim that nobody keeps alive: the fence alone decides."""
+
+    def watched(self, claim: Claim, watch: Watch) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def confirm(self, jobs: JobTable, claim: Claim) -> None:
+        return
+
+
+_UNKEPT = Unkept()
+
+
 @dataclass(frozen=True)
 class Runner:
-    """What all jobs of one run share."""
+    """What all jobs of one run share.
+
+    Attributes
+    ----------
+    timeout_s : float or None
+        How long one make may take; by default as `timeout_s` of the table's class says.
+    """
 
     table: Table
     worker: Worker
     events: Events
     make_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    timeout_s: float | None = None
     chance: Callable[[], float] = random.random
 
     # -- with a claim ------------------------------------------------------------------------------
 
     def run_claim(
-        self, jobs: JobTable, claim: Claim, is_cut_off: Callable[[], bool] = lambda: False
+        self,
+        jobs: JobTable,
+        claim: Claim,
+        is_cut_off: Callable[[], bool] = lambda: False,
+        held: Held = _UNKEPT,
     ) -> Outcome:
         """Compute one claimed key; every way in which that can end leaves the job in a state of its own.
 
-        Nobody is told: the caller does that, by `tell`, once the outcome is committed.
+        Nobody is told how it ended: the caller does that, by `tell`, once the outcome is committed.
 
         Parameters
         ----------
@@ -52,32 +106,76 @@ class Runner:
         """
         started = time.perf_counter()
         keep = jobs.connection.config.jobs.keep_completed
+        making = Making(self.table, claim.key, self.make_kwargs)
+        watch = Watch(_timeout_of(self))
+        self._tell_started(claim.key, claim.attempt, claim.token, watch.timeout_s)
 
         def end(has_rows: bool) -> None:
+            watch.finish()
             duration_s = time.perf_counter() - started
             if has_rows:
                 metadata.record(self.table, claim.key, duration_s)
             finish.complete(jobs, claim, duration_s, has_rows=has_rows, keep=keep)
 
         try:
-            has_rows = make_once(self.table, claim.key, self.make_kwargs, end)
+            with making, watch, held.watched(claim, watch):
+                making.prepare()
+                has_rows = self._insert(
+                    jobs, claim, making, lambda: making.insert(end, lambda: held.confirm(jobs, claim)), watch
+                )
             result = Result.SUCCESS if has_rows else Result.EMPTY
-            outcome = Outcome(claim.key, result, time.perf_counter() - started)
-        except Exception as e:  # noqa: BLE001 - of the user's make
+            outcome = Outcome(claim.key, result, time.perf_counter() - started, phases=making.phases)
+        except (Exception, InterruptedMakeError) as e:  # noqa: BLE001 - of the user's make
+            error = _cause(e, watch)
             duration_s = time.perf_counter() - started
             if is_cut_off():
-                return Outcome(claim.key, Result.RETRY, duration_s, e)
-            outcome = self._after_error(jobs, claim, e, duration_s)
+                return Outcome(claim.key, Result.RETRY, duration_s, error)
+            outcome = replace(self._after_error(jobs, claim, error, duration_s), phases=making.phases)
         except BaseException:
             finish.release(jobs, claim)
-            self._emit("released", claim.key, claim.attempt)
+            self._emit(Kind.RELEASED, claim.key, claim.attempt, token=claim.token)
             raise
         return outcome
+
+    def _insert(
+        self, jobs: JobTable, claim: Claim, making: Making, insert: Callable[[], bool], watch: Watch
+    ) -> bool:
+        """Insert what was computed, again after a fault: it may have taken hours, and is not thrown away."""
+        settings = jobs.connection.config.jobs
+        give_up = time.monotonic() + _LONGEST_HOLD_S
+        for n_faults in itertools.count(claim.n_faults):
+            try:
+                return insert()
+            except AWAY as e:
+                if not making.can_insert_again or time.monotonic() > give_up:
+                    raise
+                self._wait(n_faults, watch)
+                if self._is_ended(jobs, claim):
+                    raise  # the caller finds out how
+                log.warning("the result of %s is inserted again: %s", claim.key, e)
+            except CONFLICTS as e:
+                if not making.can_insert_again or n_faults >= settings.max_infrastructure_retries:
+                    raise
+                self._wait(n_faults, watch)
+                log.warning("the result of %s is inserted again: %s", claim.key, e)
+        raise AssertionError("it ends by a return or an error")
+
+    def _wait(self, n_faults: int, watch: Watch) -> None:
+        if watch.error is not None:
+            raise watch.error
+        time.sleep(Retry(backoff=0.1, longest_s=_LONGEST_PAUSE_S).wait_s(n_faults + 1, self.chance()))
+
+    def _is_ended(self, jobs: JobTable, claim: Claim) -> bool:
+        try:
+            return self.resolved(jobs, claim) is not None
+        except AWAY:
+            return False
 
     def _after_error(self, jobs: JobTable, claim: Claim, error: Exception, duration_s: float) -> Outcome:
         stack = error_stack(error)
         if isinstance(error, ClaimLostError):
-            return Outcome(claim.key, Result.LOST, duration_s, error, stack)
+            lost = Result.CANCELLED if isinstance(error, JobCancelledError) else Result.LOST
+            return Outcome(claim.key, lost, duration_s, error, stack)
         if isinstance(error, LostConnectionError) and (known := self.resolved(jobs, claim)) is not None:
             return Outcome(claim.key, known, duration_s, error if known is Result.LOST else None)
         if isinstance(error, DuplicateError) and self._is_there(claim.key):
@@ -111,6 +209,28 @@ class Runner:
             result = known or Result.LOST
         return Outcome(claim.key, result, duration_s, error, stack)
 
+    def run_out(self, started: Event) -> Outcome:
+        """Record that a job took too long, for a process that was killed for it.
+
+        Parameters
+        ----------
+        started : Event
+            Of the kind `started`.
+        """
+        key = dict(started.key or {})
+        timeout_s = started.timeout_s or 0.0
+        error = JobTimeoutError(
+            f"the make took longer than its timeout_s of {timeout_s:g} seconds and could not be interrupted; "
+            "its process was killed, and nothing was written"
+        )
+        outcome = Outcome(key, Result.ERROR, timeout_s, error)
+        if started.token is not None:
+            jobs: JobTable = self.table.jobs  # type: ignore[attr-defined]
+            claim = Claim(key, started.token, started.attempt, 0, 0, 0, datetime.min)
+            outcome = self._after_error(jobs, claim, error, timeout_s)
+        self.tell(outcome, started.attempt, started.token)
+        return outcome
+
     def _is_there(self, key: Mapping[str, Any]) -> bool:
         """Whether the row of a key is there, also where this transaction's snapshot is older than the row."""
         connection = self.table.connection
@@ -139,32 +259,35 @@ class Runner:
 
     def run_key(self, key: Mapping[str, Any]) -> Outcome:
         """Compute one key without a job; what infrastructure fails is tried again at once."""
-        started = time.perf_counter()
-
-        def end(has_rows: bool) -> None:
-            if has_rows:
-                metadata.record(self.table, key, time.perf_counter() - started)
-
         most = self.table.connection.config.jobs.max_infrastructure_retries
         n_faults = 0
         while True:
+            started = time.perf_counter()
+            making = Making(self.table, key, self.make_kwargs)
+            watch = Watch(_timeout_of(self))
+            self._tell_started(key, 1 + n_faults, None, watch.timeout_s)
+
+            def end(has_rows: bool, started: float = started, watch: Watch = watch) -> None:
+                watch.finish()
+                if has_rows:
+                    metadata.record(self.table, key, time.perf_counter() - started)
+
             try:
-                has_rows = make_once(self.table, key, self.make_kwargs, end)
+                with making, watch:
+                    making.prepare()
+                    has_rows = making.insert(end)
                 result = Result.SUCCESS if has_rows else Result.EMPTY
                 outcome = Outcome(dict(key), result, time.perf_counter() - started)
-                break
-            except INFRASTRUCTURE as e:
-                n_faults += 1
-                ended = self._known_end(key, e, started)
-                if ended is None and n_faults <= most:
+            except (Exception, InterruptedMakeError) as e:  # noqa: BLE001 - of the user's make
+                error = _cause(e, watch)
+                ended = self._known_end(key, error, started)
+                if ended is None and isinstance(error, INFRASTRUCTURE) and n_faults < most:
+                    n_faults += 1
                     continue
-                outcome = ended or self._failed(key, e, started)
-                break
-            except Exception as e:  # noqa: BLE001 - of the user's make
-                outcome = self._known_end(key, e, started) or self._failed(key, e, started)
-                break
-        self.tell(outcome, 1 + n_faults)
-        return outcome
+                outcome = ended or self._failed(key, error, started)
+            outcome = replace(outcome, phases=making.phases)
+            self.tell(outcome, 1 + n_faults)
+            return outcome
 
     def _known_end(self, key: Mapping[str, Any], error: Exception, started: float) -> Outcome | None:
         """Return what became of a key that an error need not mean a failure of; None where it does."""
@@ -183,31 +306,111 @@ class Runner:
 
     # -- telling -----------------------------------------------------------------------------------
 
-    def tell(self, outcome: Outcome, attempt: int) -> None:
-        """Tell the subscribers what became of a key."""
-        self._emit(_KINDS[outcome.result], outcome.key, attempt, outcome.duration_s, outcome.error)
+    def tell(self, outcome: Outcome, attempt: int, token: UUID | None = None) -> None:
+        """Tell the log and the subscribers what became of a key."""
+        kind = _KINDS[outcome.result]
+        log.log(
+            _LEVELS.get(kind, logging.DEBUG),
+            "%s %s: %s in %.3f s%s",
+            self._name,
+            outcome.key,
+            kind,
+            outcome.duration_s,
+            f": {outcome.message}" if outcome.error is not None else "",
+            extra=fields(self._name, outcome.key, attempt, self.worker.name, outcome.duration_s),
+        )
+        if self.events:
+            self._emit(
+                kind, outcome.key, attempt, outcome.duration_s, outcome.error, token, phases=outcome.phases
+            )
+
+    def tell_claimed(self, claims: Sequence[Claim]) -> None:
+        """Tell the subscribers that keys became ours."""
+        if self.events and claims:
+            self.events.emit(
+                Event(Kind.CLAIMED, self._name, n=len(claims), worker=self.worker.name, token=claims[0].token)
+            )
+
+    def tell_rescued(self, n: int) -> None:
+        """Tell the subscribers that keys of dead workers are pending again."""
+        self.events.emit(Event(Kind.RESCUED, self._name, n=n, worker=self.worker.name))
+
+    def _tell_started(
+        self, key: Mapping[str, Any], attempt: int, token: UUID | None, timeout_s: float | None
+    ) -> None:
+        if self.events:
+            self._emit(Kind.STARTED, key, attempt, token=token, timeout_s=timeout_s)
+
+    @property
+    def _name(self) -> str:
+        return ".".join(self.table.table_id)
 
     def _emit(
         self,
-        kind: str,
+        kind: Kind,
         key: Mapping[str, Any],
         attempt: int,
         duration_s: float = 0.0,
         error: BaseException | None = None,
+        token: UUID | None = None,
+        timeout_s: float | None = None,
+        phases: Phases | None = None,
     ) -> None:
-        table = ".".join(self.table.table_id)
-        self.events.emit(Event(kind, table, dict(key), 1, attempt, self.worker.name, duration_s, error))
+        p = phases or Phases()
+        event = Event(
+            kind, self._name, dict(key), 1, attempt, self.worker.name, duration_s, error,
+            p.fetch_s, p.compute_s, p.insert_s, token, timeout_s,
+        )  # fmt: skip
+        self.events.emit(event)
 
 
 _KINDS = {
-    Result.SUCCESS: "succeeded",
-    Result.EMPTY: "empty",
-    Result.ERROR: "failed",
-    Result.RETRY: "retried",
-    Result.SKIP: "skipped",
-    Result.LOST: "fenced",
-    Result.RELEASED: "released",
+    Result.SUCCESS: Kind.SUCCEEDED,
+    Result.EMPTY: Kind.EMPTY,
+    Result.ERROR: Kind.FAILED,
+    Result.RETRY: Kind.RETRIED,
+    Result.SKIP: Kind.SKIPPED,
+    Result.LOST: Kind.FENCED,
+    Result.CANCELLED: Kind.CANCELLED,
+    Result.RELEASED: Kind.RELEASED,
 }
+_LEVELS = {
+    Kind.FAILED: logging.WARNING,
+    Kind.RETRIED: logging.WARNING,
+    Kind.FENCED: logging.WARNING,
+    Kind.CANCELLED: logging.INFO,
+}
+
+
+def fields(
+    table: str, key: Mapping[str, Any] | None, attempt: int, worker: str, duration_s: float
+) -> dict[str, Any]:
+    """Return the fields that a log record about a job carries."""
+    return {
+        "job_table": table,
+        "job_key": key,
+        "job_attempt": attempt,
+        "job_worker": worker,
+        "job_duration_s": duration_s,
+    }
+
+
+def _cause(error: BaseException, watch: Watch) -> Exception:
+    """Return what a make ended with; where it was interrupted, what for."""
+    if watch.error is not None:
+        if error is not watch.error:
+            watch.error.__cause__ = None if isinstance(error, InterruptedMakeError) else error
+            return watch.error.with_traceback(error.__traceback__)
+        return watch.error
+    assert isinstance(error, Exception)
+    return error
+
+
+def _timeout_of(runner: Runner) -> float | None:
+    if runner.timeout_s is not None:
+        return runner.timeout_s
+    own = getattr(type(runner.table), "timeout_s", None)
+    return float(own) if own is not None else None
 
 
 def retry_of(table: Table) -> Retry:

@@ -5,9 +5,9 @@
             refresh                claim
     (none) ────────▶ pending ─────────────────▶ reserved
        ▲                ▲  ▲                     │ │ │ │
-       │ delete         │  └──── release, ───────┘ │ │ └── complete ──▶ success, or (none)
-       │                │        rescue, retry     │ │
-       └── any state    └──── retry ── error ◀─────┘ └──── ignore ──▶ ignore
+       │ delete         │  └─ release, rescue, ──┘ │ │ └── complete ──▶ success, or (none)
+       │                │     retry_later          │ │
+       └── any state    └──── retry ── error ◀─────┘ └──── cancel ──▶ ignore
 
 Each edge is one statement that names the state and, from `reserved`, the token that it leaves; where
 no row changes, the job was no longer there.
@@ -40,6 +40,7 @@ EDGES: dict[str, tuple[frozenset[Status | None], Status | None]] = {
     "rescue": (frozenset({Status.RESERVED}), Status.PENDING),
     "give_up": (frozenset({Status.RESERVED}), Status.ERROR),
     "retry": (frozenset({Status.ERROR}), Status.PENDING),
+    "cancel": (frozenset({Status.PENDING, Status.RESERVED}), Status.IGNORE),
     "ignore": (frozenset({None, Status.PENDING, Status.ERROR, Status.IGNORE}), Status.IGNORE),
     "unignore": (frozenset({Status.IGNORE}), Status.PENDING),
     "repeat": (frozenset({Status.SUCCESS}), Status.PENDING),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dj_jobs import claim, finish, progress, refresh
+from dj_jobs.attempts import HISTORY, Attempt, attempts_of
 from dj_jobs.states import Status
 from dj_query.table import FreeTable, Table
 from dj_schema.catalog import LINEAGE
@@ -60,11 +61,13 @@ VISIBLE = (
 HIDDEN = (
     _nullable("_token", CoreType("uuid")),  # the fence: who may write the result
     _nullable("_lease_until", _FINE_TIME),
+    AttributeSpec("_lease_session", CoreType("int64"), Literal(0)),  # that renews it, beside connection_id
     _text("_worker", 255),
     _count("_attempts"),
     _count("_rescues"),
     _count("_faults"),
     AttributeSpec("_is_empty", CoreType("bool"), Literal(False)),  # make ended without a row (ruling 28)
+    _nullable(HISTORY, CoreType("json")),  # the last attempts
 )
 
 
@@ -214,6 +217,30 @@ class JobTable(FreeTable):
             Where a worker holds the key, or it is done.
         """
         finish.ignore(self, self._own_key(key))
+
+    def cancel(self, *restrictions: Any) -> int:
+        """Have jobs passed over from now on, also those that run; return how many.
+
+        A worker that computes one of them learns of it when it next renews its lease, at a third of
+        `jobs.lease_timeout`, and stops; whatever it does meanwhile, it writes nothing. `unignore` brings
+        the jobs back.
+        """
+        return finish.cancel(self._restricted(restrictions))
+
+    def release(self, worker: str) -> int:
+        """Give back all that a worker holds, by its name (`_worker`); return how many.
+
+        For a worker that will not come back, or that is to do something else. If it is alive after all, it
+        writes nothing of these keys.
+        """
+        return finish.release_worker(self, worker)
+
+    def attempts(self, key: Mapping[str, Any]) -> list[Attempt]:
+        """Return how often a key was tried, and how each ended, the oldest first.
+
+        The last `jobs.attempts_kept` failures are kept, for as long as the job has a row.
+        """
+        return attempts_of(self, self._own_key(key))
 
     def unignore(self, *restrictions: Any) -> int:
         """Make ignored jobs pending again; return how many."""

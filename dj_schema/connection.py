@@ -85,6 +85,7 @@ class Connection(AbstractContextManager["Connection"]):
         self.transaction_state = TransactionState()
         self.catalog = Catalog(self)
         self.n_statements = 0
+        self.clock_offset_s = 0.0  # of the clock of jobs, for tests that move it
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -177,7 +178,9 @@ class Connection(AbstractContextManager["Connection"]):
 
     def clone(self) -> Connection:
         """Return another connection to the same server, with a session of its own."""
-        return Connection(self.settings, self.config)
+        other = Connection(self.settings, self.config)
+        other.clock_offset_s = self.clock_offset_s
+        return other
 
     # What a child process is given: where the server is, never the socket.
     def __reduce__(self) -> tuple[Any, ...]:
@@ -199,6 +202,12 @@ class Connection(AbstractContextManager["Connection"]):
     def connection_id(self) -> int:
         """The server's number of this session; another one after a reconnect or a fork."""
         return self.session().id
+
+    @property
+    def session_id(self) -> int:
+        """The number of the session that is open now, in any thread's hands; 0 where none is."""
+        session = self._session
+        return session.id if session is not None and self._pid == os.getpid() else 0
 
     @property
     def is_connected(self) -> bool:
@@ -296,6 +305,11 @@ class Connection(AbstractContextManager["Connection"]):
             except DeadlockError:
                 state = self.transaction_state
                 state.is_doomed = state.is_open and self.dialect.flags.deadlock_ends_transaction
+                raise
+            except Exception:
+                raise
+            except BaseException:
+                self._lose_session()  # interrupted in the middle of an exchange: nobody knows where it is
                 raise
         finally:
             if taken and self._turn.is_mine:

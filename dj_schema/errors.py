@@ -24,7 +24,9 @@
     │   ├── ForeignKeyOfMakeError    it inserted a row of another key
     │   └── InputChangedError        what it fetched changed before it inserted
     ├── JobError                     a job cannot make this move
-    │   └── ClaimLostError           another worker holds the key now
+    │   ├── ClaimLostError           another worker holds the key now
+    │   │   └── JobCancelledError    an operator has cancelled it
+    │   └── JobTimeoutError          it took longer than it may
     ├── EmbeddedServerError          the embedded PostgreSQL cannot start
     ├── MissingExternalFile
     └── BucketInaccessible
@@ -156,6 +158,14 @@ class JobError(DataJointError):
 
 class ClaimLostError(JobError):
     """The claim is no longer ours; nothing was written."""
+
+
+class JobCancelledError(ClaimLostError):
+    """The job was cancelled while it ran; nothing was written."""
+
+
+class JobTimeoutError(JobError, TimeoutError):
+    """A `make` took longer than its `timeout_s`; nothing was written."""
 
 
 class EmbeddedServerError(DataJointError):

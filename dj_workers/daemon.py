@@ -178,7 +178,8 @@ class Worker:
         """
         if self.processes > 1:
             return self._run_in_processes()
-        with StopRequests(interrupts=True) as self._requests:
+        shutdown_s = self.plan.tables[0]._schema.connection.config.jobs.shutdown_timeout
+        with StopRequests(interrupts=True, shutdown_timeout_s=shutdown_s) as self._requests:
             try:
                 self._loop(self._requests)
             except StoppedAtOnceError:

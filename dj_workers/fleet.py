@@ -74,7 +74,8 @@ class Fleet(Supervisor):
         broken: Callable[[str, str], None],
         setup: ChildSetup | None = None,
     ) -> None:
-        super().__init__(n, events, requests)
+        settings = plan.tables[0]._schema.connection.config.jobs
+        super().__init__(n, events, requests, settings.shutdown_timeout)
         self.plan = plan
         self.work = work
         self._broken = broken
@@ -99,6 +100,9 @@ class Fleet(Supervisor):
             child = handle.spawn(Start(list(sys.argv), main_path, payload), "dj-worker")
         child.grant = _Watch(set(self.plan.names))
         return child
+
+    def table(self, name: str) -> Any:
+        return next(cls() for cls in self.plan.tables if name_of(cls) == name)
 
     def became_idle(self, child: Child) -> None:
         watch: _Watch = child.grant

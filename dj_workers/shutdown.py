@@ -35,14 +35,17 @@ class StopRequests(AbstractContextManager["StopRequests"]):
     ----------
     interrupts : bool
         Whether the second request raises `StoppedAtOnceError` in the main thread.
+    shutdown_timeout_s : float, optional
+        So long after SIGTERM, the second request comes by itself.
     """
 
-    def __init__(self, *, interrupts: bool = False) -> None:
+    def __init__(self, *, interrupts: bool = False, shutdown_timeout_s: float | None = None) -> None:
         self.n = 0
         self._pid = os.getpid()
         self._lock = threading.Lock()  # never taken by a handler
         self.first: signal.Signals | None = None
         self._interrupts = interrupts
+        self._shutdown_timeout_s = shutdown_timeout_s
         self._before: dict[signal.Signals, Any] = {}
         self._read_fd = self._write_fd = -1
         self._wakeup_fd_before: int | None = None
@@ -62,6 +65,8 @@ class StopRequests(AbstractContextManager["StopRequests"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if signal.SIGALRM in self._before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before.clear()
@@ -78,6 +83,9 @@ class StopRequests(AbstractContextManager["StopRequests"]):
         elif self.first is None:
             self.first = signal.Signals(number)
             os.write(2, _NOTICE)  # not by logging, in the middle of which we may be
+            if number == signal.SIGTERM and self._shutdown_timeout_s is not None:
+                self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._handle)
+                signal.setitimer(signal.ITIMER_REAL, self._shutdown_timeout_s)
         self.n += 1
         if self._interrupts and self.n > 1:
             raise StoppedAtOnceError

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection as Pipe
 from types import FrameType
 from typing import Any
 
-from dj_jobs.events import Event, Events
+from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome
 from dj_workers.pools.messages import Bye, Failed, Idle, Note, PortableError, Report, Stop
 from dj_workers.shutdown import StoppedAtOnceError, end_by_default
@@ -79,6 +79,8 @@ class Post:
 
     def _note(self, event: Event) -> None:
         self._notes.append(Note.of(event))
+        if event.kind is Kind.STARTED and event.timeout_s is not None:
+            self._pipe.send(self._notes[-1])  # now: this process may not come to say more
 
     def send(self, message: Any) -> None:
         """Send what is no outcome."""

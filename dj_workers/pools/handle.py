@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from typing import Any, Protocol
 
+from dj_jobs.events import Event
 from dj_workers.pools.child import Post, Start, main_of_fork
 
 # The parent's path goes over the pipe, first of all, so that nothing is imported from elsewhere.
@@ -19,6 +21,9 @@ _BOOT = (
     "import sys, multiprocessing.connection as c; pipe = c.Connection(int(sys.argv[1])); "
     "sys.path[:] = pipe.recv(); from dj_workers.pools.child import main; main(pipe)"
 )
+
+
+_GRACE_S = 1.0  # for a job to end by the interruption from within
 
 
 class _Process(Protocol):
@@ -56,6 +61,10 @@ class Child:
         It waits for an order.
     stop_by : float or None
         When it is ended by force, by the monotonic clock.
+    running : Event or None
+        The start of its job, where that is limited in time.
+    due_by : float or None
+        When that job must be over, by the monotonic clock.
     """
 
     pid: int
@@ -67,6 +76,19 @@ class Child:
     is_idle: bool = False
     stop_by: float | None = None
     grant: Any = field(default=None)
+    running: Event | None = None
+    due_by: float | None = None
+
+    def runs(self, started: Event | None) -> None:
+        """Take note of the job that it runs, where that is limited in time; None where it has ended."""
+        self.running = started
+        timeout_s = started.timeout_s if started is not None else None
+        self.due_by = None if timeout_s is None else time.monotonic() + timeout_s + _GRACE_S
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether its job should have been interrupted a while ago, and was not: it holds the interpreter."""
+        return self.due_by is not None and time.monotonic() > self.due_by
 
     def send(self, message: Any) -> None:
         """Send an order; to one that has just died, in vain."""

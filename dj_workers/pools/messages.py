@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dj_jobs.events import Event
@@ -76,24 +76,17 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """An event of the engine, in the parts that travel."""
+    """An event of the engine, without its error, which travels with the outcome."""
 
-    kind: str
-    table: str
-    key: Key | None
-    n: int
-    attempt: int
-    worker: str
-    duration_s: float
+    event: Event
 
     @classmethod
     def of(cls, event: Event) -> Note:
-        return cls(event.kind, event.table, event.key, event.n, event.attempt, event.worker, event.duration_s)
+        return cls(event if event.error is None else replace(event, error=None))
 
-    def event(self, error: BaseException | None = None) -> Event:
-        return Event(
-            self.kind, self.table, self.key, self.n, self.attempt, self.worker, self.duration_s, error
-        )
+    def restored(self, error: BaseException | None = None) -> Event:
+        """Return the event, with the error that came with the outcome of its key."""
+        return self.event if error is None else replace(self.event, error=error)
 
 
 @dataclass(frozen=True, slots=True)

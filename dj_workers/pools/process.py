@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from dj_jobs import claim as claims
 from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.job import Key, Outcome, Result
 from dj_jobs.keys import missing_keys
 from dj_jobs.populate import Options
+from dj_jobs.refresh import refresh_once
+from dj_jobs.rescue import rescue
 from dj_query.table import UserTable
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError, JobError
@@ -87,9 +88,9 @@ def _until_error(team: _Team, options: Options) -> Iterator[Outcome]:
 def _reserved(table: Any, options: Options, processes: int) -> tuple[int, _Tasks]:
     wants_refresh = table.connection.config.jobs.auto_refresh if options.refresh is None else options.refresh
     if wants_refresh:
-        table.jobs.refresh(*options.restrictions, priority=None)
+        refresh_once(table.jobs, options.restrictions)
     else:
-        claims.rescue(table.jobs)
+        rescue(table.jobs)
     waiting = populating.restricted_jobs(table.jobs, options.restrictions).pending
     n_keys = len(waiting)
     budget = Budget(options.max_calls, processes)
@@ -169,7 +170,9 @@ class _KeyQueue:
         """Put the keys back, but not one that has cost too many processes."""
         left: deque[Key] = child.grant or deque()
         given_up: list[tuple[str, Outcome]] = []
-        if left:
+        if left and child.is_overdue:
+            left.popleft()  # recorded as such
+        elif left:
             suspect = tuple(left[0].values())
             self._deaths[suspect] += 1
             if self._deaths[suspect] > self._most_deaths:
@@ -219,7 +222,7 @@ class _Team(Supervisor):
         events: Events,
         requests: StopRequests,
     ) -> None:
-        super().__init__(n, events, requests)
+        super().__init__(n, events, requests, table.connection.config.jobs.shutdown_timeout)
         self._table = table
         self._options = replace(options, refresh=False)
         self._origin = origin
@@ -236,6 +239,9 @@ class _Team(Supervisor):
         task = _Task(self._origin, options, bound_classes(), dead)
         payload = pickle.dumps((_work, (self._setup, connection, pickle.dumps(task))))
         return handle.spawn(Start(list(sys.argv), self._origin.main_path, payload), self._label)
+
+    def table(self, name: str) -> Any:
+        return self._table
 
     def order(self, child: Child) -> Any:
         return self._tasks.order(child)
@@ -288,14 +294,6 @@ def _compute(post: Post, table: Any, options: Options, replaces: int | None) -> 
                 should_stop=post.orders.should_stop,
             )
         else:
-            outcomes = _keys_until_stop(post, table, order.keys, options)
+            outcomes = populating.run_keys(table, order.keys, options, post.events, post.orders.should_stop)
         for outcome in outcomes:
             post.report(name, outcome)
-
-
-def _keys_until_stop(post: Post, table: Any, keys: list[Key], options: Options) -> Iterator[Outcome]:
-    """Like the engine's, but between two keys it may be told to stop."""
-    for key in keys:
-        if post.orders.should_stop():
-            return
-        yield from populating.run_keys(table, [key], options, post.events)

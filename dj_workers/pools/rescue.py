@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from dj_jobs import claim as claims
 from dj_jobs.job import Outcome, Result
+from dj_jobs.rescue import rescue
 from dj_schema.errors import JobError
 from dj_schema.names import job_table_name
 from dj_workers.pools.supervise import log
@@ -25,7 +25,7 @@ def after_death(table: Any, pid: int) -> Iterator[Outcome]:
     deadline = time.monotonic() + _SESSION_END_S
     pause_s = 0.02
     while jobs.reserved & of_the_dead:
-        if claims.rescue(jobs):
+        if rescue(jobs):
             continue
         if time.monotonic() > deadline:
             log.warning("jobs of process %d are still held by its session; they wait for their lease", pid)

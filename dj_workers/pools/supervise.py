@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from multiprocessing.connection import wait
 from typing import Any
 
-from dj_jobs.events import Events
-from dj_jobs.job import Outcome
+from dj_jobs.events import Event, Events, Kind
+from dj_jobs.job import Outcome, Worker
+from dj_jobs.run import Runner
 from dj_schema.errors import DataJointError
 from dj_workers.pools.handle import Child
-from dj_workers.pools.messages import Bye, Failed, Idle, Report, Stop
+from dj_workers.pools.messages import Bye, Failed, Idle, Note, Report, Stop
 from dj_workers.shutdown import StopRequests
 
 log = logging.getLogger("datajoint.workers")
@@ -33,10 +35,14 @@ class Supervisor(ABC):
         How many.
     requests : StopRequests
         Entered; the first request ends the children after their running job, the second at once.
+    shutdown_timeout_s : float
+        So long after a first request by SIGTERM, the second comes by itself.
     """
 
-    def __init__(self, n: int, events: Events, requests: StopRequests) -> None:
+    def __init__(self, n: int, events: Events, requests: StopRequests, shutdown_timeout_s: float) -> None:
         self.n = n
+        self._shutdown_timeout_s = shutdown_timeout_s
+        self._terminate_at: float | None = None
         self.events = events
         self.requests = requests
         self.children: list[Child] = []
@@ -63,6 +69,10 @@ class Supervisor(ABC):
     @abstractmethod
     def lost(self, child: Child) -> list[tuple[str, Outcome]]:
         """Take back what a dead child had; return what became of its keys, where that is final."""
+
+    @abstractmethod
+    def table(self, name: str) -> Any:
+        """Return a table of the work by its ``schema.table``, on a connection of this process."""
 
     def told(self, child: Child, message: Any) -> None:
         """Take a message that only this kind of work knows."""
@@ -135,6 +145,10 @@ class Supervisor(ABC):
                 log.warning("worker process %d does not end; it is killed", child.pid)
                 child.stop_by = time.monotonic() + _FAREWELL_S
                 child.kill(signal.SIGKILL)
+            elif child.is_overdue:
+                child.kill(signal.SIGKILL)
+        if self._terminate_at is not None and time.monotonic() >= self._terminate_at:
+            self._terminate()
         if not self.is_stopping and self.children:
             self.woke()
         return outcomes
@@ -144,6 +158,9 @@ class Supervisor(ABC):
         limits += [_POLL_S for c in self.children if c.exit_fd is None][:1]
         now = time.monotonic()
         limits += [max(0.0, c.stop_by - now) + 0.01 for c in self.children if c.stop_by is not None]
+        limits += [max(0.0, c.due_by - now) + 0.01 for c in self.children if c.due_by is not None]
+        if self._terminate_at is not None:
+            limits.append(max(0.0, self._terminate_at - now))
         return min((s for s in limits if s is not None), default=None)
 
     def _requested(self) -> None:
@@ -151,11 +168,20 @@ class Supervisor(ABC):
         if not self.requests:
             return  # some other signal
         self.stop()
-        if self.requests.n > 1 and not self._is_terminating:
-            self._is_terminating = True
-            for child in self.children:
-                child.stop_by = time.monotonic() + _FAREWELL_S
-                child.kill(signal.SIGTERM)
+        if self.requests.n > 1:
+            self._terminate()
+        elif self.requests.first is signal.SIGTERM and self._terminate_at is None:
+            self._terminate_at = time.monotonic() + self._shutdown_timeout_s
+
+    def _terminate(self) -> None:
+        """Have the children give their running jobs back, and end."""
+        self._terminate_at = None
+        if self._is_terminating:
+            return
+        self._is_terminating = True
+        for child in self.children:
+            child.stop_by = time.monotonic() + _FAREWELL_S
+            child.kill(signal.SIGTERM)
 
     def _read(self, child: Child, outcomes: list[tuple[str, Outcome]]) -> None:
         try:
@@ -165,10 +191,14 @@ class Supervisor(ABC):
             child.pipe.close()
 
     def _take(self, child: Child, message: Any, outcomes: list[tuple[str, Outcome]]) -> None:
-        if isinstance(message, Report):
+        if isinstance(message, Note):
+            child.runs(message.event)
+        elif isinstance(message, Report):
+            child.runs(None)
             outcome = message.outcome()
             for note in message.notes:
-                self.events.emit(note.event(outcome.error if note.key == outcome.key else None))
+                is_of_outcome = note.event.key == outcome.key and note.event.kind is not Kind.STARTED
+                self.events.emit(note.restored(outcome.error if is_of_outcome else None))
             self.reported(child, message, outcome)
             outcomes.append((message.table, outcome))
         elif isinstance(message, Idle):
@@ -203,6 +233,8 @@ class Supervisor(ABC):
             return
         self.n_dead += 1
         log.warning("worker process %d %s", child.pid, _how(code))
+        if child.running is not None and child.is_overdue:
+            outcomes.append((child.running.table, self._timed_out(child, child.running)))
         outcomes += self.lost(child)
         if not child.has_started:
             self._n_failed_starts += 1
@@ -213,6 +245,12 @@ class Supervisor(ABC):
                 self.stop()
         if not self.is_stopping:
             self.children.append(self.start(child))
+
+    def _timed_out(self, child: Child, started: Event) -> Outcome:
+        """Record that a job took too long, whose process was killed for it."""
+        table = self.table(started.table)
+        worker = Worker(started.worker, socket.gethostname(), child.pid)
+        return Runner(table, worker, self.events).run_out(started)
 
 
 def _how(code: int | None) -> str:

@@ -73,6 +73,20 @@ def test_a_key_that_kills_every_process_ends_as_an_error(lab: Lab, reserve_jobs:
 
 
 @both_modes
+def test_a_process_whose_job_takes_too_long_and_cannot_be_interrupted_is_killed(
+    lab: Lab, reserve_jobs: bool
+) -> None:
+    lab.add(8, sleep=[2])
+    summary = lab.Square.populate(processes=2, reserve_jobs=reserve_jobs, suppress_errors=True, timeout_s=0.5)
+    [(key, message)] = summary["error_list"]
+    assert key == {"number": 2}
+    assert message.startswith("JobTimeoutError: the make took longer than its timeout_s of 0.5 seconds")
+    assert lab.squares() == expected(8, without={2})
+    assert lab.calls().count(2) == 1
+    assert lab.Square.jobs.progress()["total"] == reserve_jobs
+
+
+@both_modes
 def test_an_error_of_make_is_raised_in_the_parent_with_the_traceback_of_the_child(
     lab: Lab, reserve_jobs: bool
 ) -> None:

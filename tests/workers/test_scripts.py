@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.workers.conftest import SOURCE, Lab, end_of, expected, start_python, wait_for_notice
 
 _POPULATE = """
@@ -15,8 +17,9 @@ print(summary["success_count"], len(Square()), os.getpid() in Square.to_arrays("
 _GUARD = 'if __name__ == "__main__":'
 _OF_A_MODULE = """
 import {module} as pipeline
-pipeline.Square.populate(processes=2, reserve_jobs=True)
+pipeline.Square.populate(processes={processes}, reserve_jobs=True)
 """
+in_this_or_others = pytest.mark.parametrize("processes", [1, 2])
 
 
 def _script(folder: Path, body: str) -> str:
@@ -44,16 +47,17 @@ def test_a_script_read_from_standard_input_computes_its_own_classes(lab: Lab, tm
 
 def test_an_unguarded_script_may_compute_the_classes_of_a_module(lab: Lab, tmp_path: Path) -> None:
     lab.add(5)
-    (tmp_path / "script.py").write_text(_OF_A_MODULE.format(module=lab.name))
+    (tmp_path / "script.py").write_text(_OF_A_MODULE.format(module=lab.name, processes=2))
     ended = end_of(start_python(str(tmp_path / "script.py")))
     assert ended.code == 0, ended.err
     assert lab.squares() == expected(5)
 
 
-def test_the_first_interrupt_lets_the_running_job_finish(lab: Lab) -> None:
+@in_this_or_others
+def test_the_first_interrupt_lets_the_running_job_finish(lab: Lab, processes: int) -> None:
     lab.add(1, wait=[0])
     lab.make_pipes()
-    process = start_python("-c", _OF_A_MODULE.format(module=lab.name))
+    process = start_python("-c", _OF_A_MODULE.format(module=lab.name, processes=processes))
     lab.wait_until_started()
     process.send_signal(signal.SIGINT)
     lab.let_go()
@@ -63,10 +67,11 @@ def test_the_first_interrupt_lets_the_running_job_finish(lab: Lab) -> None:
     assert len(lab.Square.jobs.reserved) == 0
 
 
-def test_the_second_interrupt_gives_back_the_running_job(lab: Lab) -> None:
+@in_this_or_others
+def test_the_second_interrupt_gives_back_the_running_job(lab: Lab, processes: int) -> None:
     lab.add(1, wait=[0])
     lab.make_pipes()
-    process = start_python("-c", _OF_A_MODULE.format(module=lab.name))
+    process = start_python("-c", _OF_A_MODULE.format(module=lab.name, processes=processes))
     lab.wait_until_started()
     process.send_signal(signal.SIGINT)
     wait_for_notice(process)
@@ -77,10 +82,26 @@ def test_the_second_interrupt_gives_back_the_running_job(lab: Lab) -> None:
     assert lab.Square.jobs.progress() == {**_no_jobs(), "pending": 1, "total": 1}
 
 
+@in_this_or_others
+def test_a_job_that_outlasts_the_shutdown_timeout_goes_back(
+    lab: Lab, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJ_JOBS_SHUTDOWN_TIMEOUT", "0.5")
+    lab.add(1, wait=[0])
+    lab.make_pipes()
+    process = start_python("-c", _OF_A_MODULE.format(module=lab.name, processes=processes))
+    lab.wait_until_started()
+    process.send_signal(signal.SIGTERM)
+    ended = end_of(process)
+    assert ended.code == -signal.SIGTERM
+    assert lab.squares() == {}
+    assert lab.Square.jobs.progress() == {**_no_jobs(), "pending": 1, "total": 1}
+
+
 def test_children_end_after_their_job_when_their_parent_is_killed(lab: Lab) -> None:
     lab.add(1, wait=[0])
     lab.make_pipes()
-    process = start_python("-c", _OF_A_MODULE.format(module=lab.name))
+    process = start_python("-c", _OF_A_MODULE.format(module=lab.name, processes=2))
     lab.wait_until_started()
     process.kill()
     lab.let_go()

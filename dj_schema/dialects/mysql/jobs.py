@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from dj_schema.dialects.base import Execute, Row
 from dj_schema.sql import Ident, Param, Sql, idents, join, sql
@@ -16,15 +17,53 @@ _LONG_S = 24 * 3600
 LIVE_SESSIONS = sql("SELECT ID FROM information_schema.PROCESSLIST")
 
 
+def end_session(execute: Execute, session: int, since: datetime) -> bool:
+    """End a session that was there at a time; a later one with its number is left alone.
+
+    These servers give a number again only after they have been started anew.
+    """
+    there = sql("SELECT ID FROM information_schema.PROCESSLIST WHERE ID = {}", Param(session))
+    if not execute(there).rows:
+        return False
+    now = execute(sql("SELECT UTC_TIMESTAMP(6)")).rows[0][0]
+    uptime_s = int(execute(sql("SHOW GLOBAL STATUS LIKE 'Uptime'")).rows[0][1])
+    if now - timedelta(seconds=uptime_s + 1) > since:
+        return False
+    execute(sql("KILL {}", Param(session)))
+    return True
+
+
+def text(value: str) -> Param:
+    """Return a text where the server cannot tell the type of a parameter; these can."""
+    return Param(value)
+
+
+def time_text(time: Sql) -> Sql:
+    """Return a time as text in ISO form."""
+    return sql("CAST({} AS CHAR)", time)
+
+
+def appended(history: Ident, item: Mapping[str, Sql | Param], most: int) -> Sql:
+    """Return a JSON array with one more object at its end, and the oldest left out above `most`."""
+    pairs = join(", ", (sql("{}, {}", Sql((f"'{name}'",)), value) for name, value in item.items()))
+    whole = sql("JSON_ARRAY_APPEND(COALESCE({}, JSON_ARRAY()), '$', JSON_OBJECT({}))", history, pairs)
+    is_long = sql("JSON_LENGTH(COALESCE({}, JSON_ARRAY())) >= {}", history, Param(most))
+    return sql("IF({}, JSON_REMOVE({}, '$[0]'), {})", is_long, whole, whole)
+
+
 def after(seconds: Sql | Param) -> Sql:
     """Return the server's time that many seconds from now."""
     return sql("(UTC_TIMESTAMP(6) + INTERVAL {} SECOND)", seconds)
 
 
 def lock(name: str) -> tuple[Sql, Sql]:
-    """Return what takes a lock of this session on a name, waiting for it, and what gives it back."""
+    """Return what takes a lock of this session on a name, waiting for it, and what gives it back.
+
+    The first returns when it began to wait.
+    """
     short = Param("dj_" + hashlib.sha256(name.encode()).hexdigest()[:40])  # these servers take 64 characters
-    return sql("SELECT GET_LOCK({}, {})", short, Param(_LONG_S)), sql("SELECT RELEASE_LOCK({})", short)
+    take = sql("SELECT UTC_TIMESTAMP(6), GET_LOCK({}, {})", short, Param(_LONG_S))
+    return take, sql("SELECT RELEASE_LOCK({})", short)
 
 
 def claim(

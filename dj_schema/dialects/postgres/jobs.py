@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from dj_schema.dialects.base import Execute, Row
 from dj_schema.sql import Ident, Param, Sql, join, sql
@@ -15,15 +16,52 @@ LIVE_SESSIONS = sql("SELECT pid FROM pg_stat_activity")
 """The numbers of the sessions that the server knows."""
 
 
+def end_session(execute: Execute, session: int, since: datetime) -> bool:
+    """End a session that was there at a time; a later one with its number is left alone."""
+    statement = sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE pid = {} AND (backend_start AT TIME ZONE 'UTC') <= {}",
+        Param(session),
+        Param(since + timedelta(milliseconds=1)),  # times of jobs are in milliseconds, rounded down
+    )
+    return any(row[0] for row in execute(statement).rows)
+
+
+def text(value: str) -> Sql:
+    """Return a text where the server cannot tell the type of a parameter."""
+    return sql("{}::text", Param(value))
+
+
+def time_text(time: Sql) -> Sql:
+    """Return a time as text in ISO form."""
+    return sql("{}::timestamp::text", time)
+
+
+def appended(history: Ident, item: Mapping[str, Sql | Param], most: int) -> Sql:
+    """Return a JSON array with one more object at its end, and the oldest left out above `most`."""
+    pairs = join(", ", (sql("{}, {}", Sql((f"'{name}'",)), value) for name, value in item.items()))
+    whole = sql("coalesce({}, '[]')::jsonb || jsonb_build_array(jsonb_build_object({}))", history, pairs)
+    return sql(
+        "(SELECT jsonb_agg(o.value ORDER BY o.ordinality) FROM "
+        "(SELECT * FROM jsonb_array_elements({}) WITH ORDINALITY ORDER BY ordinality DESC LIMIT {}) AS o)",
+        whole,
+        Param(most),
+    )
+
+
 def after(seconds: Sql | Param) -> Sql:
     """Return the server's time that many seconds from now."""
     return sql("(clock_timestamp()::timestamp + make_interval(secs => {}))", seconds)
 
 
 def lock(name: str) -> tuple[Sql, Sql]:
-    """Return what takes a lock of this session on a name, waiting for it, and what gives it back."""
+    """Return what takes a lock of this session on a name, waiting for it, and what gives it back.
+
+    The first returns when it began to wait.
+    """
     number = Param(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True))
-    return sql("SELECT pg_advisory_lock({})", number), sql("SELECT pg_advisory_unlock({})", number)
+    take = sql("SELECT clock_timestamp()::timestamp, pg_advisory_lock({})", number)
+    return take, sql("SELECT pg_advisory_unlock({})", number)
 
 
 def claim(

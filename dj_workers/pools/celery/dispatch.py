@@ -13,7 +13,7 @@ from itertools import zip_longest
 from typing import Any
 from uuid import uuid4
 
-from dj_jobs import claim as claims
+from dj_jobs.rescue import rescue
 from dj_jobs.version import code_version
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
 from dj_schema.settings import Config
@@ -107,7 +107,7 @@ def due_priorities(table: Any, limit: int) -> list[int]:
     if table.connection.config.jobs.auto_refresh:
         jobs.refresh()
     else:
-        claims.rescue(jobs)
+        rescue(jobs)
     urgent = (jobs.pending & IS_DUE).proj("priority", "scheduled_time")
     return [
         int(row["priority"]) for row in urgent.to_dicts(order_by=["priority", "scheduled_time"], limit=limit)

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
-from dj_jobs import claim as claims
 from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.job import Key, Outcome
 from dj_jobs.populate import Options
+from dj_jobs.rescue import rescue
 from dj_workers.plan import name_of
 from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.errors import BrokerError
@@ -70,7 +70,7 @@ def _due_keys(table: Any, options: Options) -> list[dict[str, Any]]:
     if wants_refresh:
         table.jobs.refresh(*options.restrictions, priority=None)
     else:
-        claims.rescue(table.jobs)
+        rescue(table.jobs)
     waiting = populating.restricted_jobs(table.jobs, options.restrictions).pending & Watch.IS_DUE
     if options.priority is not None:
         waiting = waiting & f"priority <= {options.priority:d}"

@@ -1,0 +1,123 @@
+"""Rescue: jobs whose worker is dead or silent go back to pending. It is part of claiming and of refreshing.
+
+A worker is silent where its lease has ended; dead where the server no longer knows the sessions of one
+that connects as the same user (a session of another user may be hidden from us). The session of a silent
+one is ended first, so that what its transaction has locked is free for whoever computes the key now.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from dj_jobs import attempts, clock
+from dj_jobs.claim import assignments, take, user_of
+from dj_jobs.states import Status
+from dj_schema.errors import DataJointError
+from dj_schema.sql import Ident, Param, Sql, sql
+
+if TYPE_CHECKING:
+    from dj_jobs.table import JobTable
+
+log = logging.getLogger("datajoint.jobs")
+
+_BATCH = 1000
+_NULL = sql("NULL")
+
+
+def rescue(jobs: JobTable) -> int:
+    """Return jobs of dead workers to pending; one that has cost too many workers becomes an error."""
+    most = jobs.connection.config.jobs.max_rescues
+    dead = _dead(jobs)
+    # a look that locks nothing, because mostly nobody is dead
+    look = sql(
+        "SELECT {}, min({}), min({}), max({}), max(CASE WHEN {} THEN 1 ELSE 0 END) "
+        "FROM {} WHERE {} GROUP BY {}",
+        Ident("connection_id"),
+        Ident("reserved_time"),
+        Ident("_lease_until"),
+        Ident("_rescues"),
+        _silent(jobs),
+        Ident(*jobs.table_id),
+        dead,
+        Ident("connection_id"),
+    )
+    found = jobs.connection.execute(look, is_read=True).rows
+    if not found:
+        return 0
+    lease = timedelta(seconds=float(jobs.connection.config.jobs.lease_timeout))
+    for session, reserved, lease_until, _, is_silent in found:
+        if is_silent:
+            # when the job was last known to be held by this session; a later one may have its number
+            _end_session(jobs, int(session), max(reserved, lease_until - lease))
+    n = 0
+    if max(row[3] for row in found) >= most:
+        worn_out = sql("{} AND {} >= {}", dead, Ident("_rescues"), Param(most))
+        n += len(take(jobs, worn_out, _BATCH, _giving_up(jobs, most + 1), ()))
+    fresh = sql("{} AND {} < {}", dead, Ident("_rescues"), Param(most))
+    return n + len(take(jobs, fresh, _BATCH, _returning(jobs), ()))
+
+
+def _silent(jobs: JobTable) -> Sql:
+    return sql("{} < {}", Ident("_lease_until"), clock.now(jobs.connection))
+
+
+def _dead(jobs: JobTable) -> Sql:
+    connection = jobs.connection
+    live = connection.dialect.jobs.LIVE_SESSIONS
+    return sql(
+        "{} = {} AND {} IS NOT NULL AND ({} OR ({} = {} AND {} NOT IN ({}) AND {} NOT IN ({})))",
+        Ident("status"),
+        Param(Status.RESERVED.value),
+        Ident("_token"),  # else another program holds it, and only orphan_timeout tells
+        _silent(jobs),
+        Ident("user"),
+        Param(user_of(connection)),
+        Ident("connection_id"),
+        live,
+        Ident("_lease_session"),
+        live,
+    )
+
+
+def _end_session(jobs: JobTable, session: int, since: datetime) -> None:
+    """End the session of a silent worker, where it is still there and we may."""
+    connection = jobs.connection
+    if session == connection.session_id:
+        return  # ours: a job of this process, which has been silent for too long
+    try:
+        is_ended = connection.dialect.jobs.end_session(connection.execute, session, since)
+    except DataJointError as e:
+        log.warning("the session %d of a silent worker cannot be ended: %s", session, e)
+        return
+    if is_ended:
+        log.warning("ended session %d of a worker whose lease on %s ran out", session, jobs.full_table_name)
+
+
+def _giving_up(jobs: JobTable, n_deaths: int) -> Sql:
+    why = f"WorkerLost: the worker of this key died {n_deaths} times; see whether it runs out of memory"
+    return assignments(
+        {
+            "status": Param(Status.ERROR.value),
+            "completed_time": clock.now(jobs.connection),
+            "error_message": Param(why),
+            "error_stack": _NULL,
+            "_token": _NULL,
+            "_lease_until": _NULL,
+            "_history": attempts.appended(jobs, "rescued", why),
+        }
+    )
+
+
+def _returning(jobs: JobTable) -> Sql:
+    why = "the worker died, or its lease ran out"
+    return assignments(
+        {
+            "status": Param(Status.PENDING.value),
+            "_token": _NULL,
+            "_lease_until": _NULL,
+            "_rescues": sql("{} + 1", Ident("_rescues")),
+            "_history": attempts.appended(jobs, "rescued", why),
+        }
+    )
