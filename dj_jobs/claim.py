@@ -54,7 +54,7 @@ def _claim_rows(jobs: JobTable, worker: Worker, n: int, priority: int | None, to
     urgent = EMPTY if priority is None else sql(" AND {} <= {}", Ident("priority"), Param(priority))
     status = sql("{} = {}", Ident("status"), Param(Status.PENDING.value))
     wanted = sql("{} AND {}{}{}", status, due, urgent, _also(jobs))
-    return take(jobs, wanted, n, _reserving(jobs, worker, token), _BACK)
+    return take(jobs, wanted, n, _reserving(jobs, worker, token, n), _BACK)
 
 
 def take(jobs: JobTable, wanted: Sql, n: int, sets: Sql, back: Sequence[str]) -> list[Row]:
@@ -89,7 +89,7 @@ def _also(jobs: JobTable) -> Sql:
     return Sql((" AND " + first.removeprefix(" WHERE "), *rest))
 
 
-def _reserving(jobs: JobTable, worker: Worker, token: UUID, *, with_lease: bool = True) -> Sql:
+def _reserving(jobs: JobTable, worker: Worker, token: UUID, n: int = 1, *, with_lease: bool = True) -> Sql:
     connection = jobs.connection
     lease_s = connection.config.jobs.lease_timeout
     values: dict[str, Sql | Param] = {
@@ -99,6 +99,7 @@ def _reserving(jobs: JobTable, worker: Worker, token: UUID, *, with_lease: bool 
         "_token": Param(token),
         "_lease_until": clock.after(connection, lease_s) if with_lease else sql("NULL"),
         "_lease_session": Param(0),
+        "_batch": Param(n),
         "_worker": Param(worker.name[:255]),
         "_attempts": sql("{} + 1", Ident("_attempts")),
         "user": Param(user_of(connection)),

@@ -99,25 +99,29 @@ def _giving_up(jobs: JobTable, n_deaths: int) -> Sql:
     why = f"WorkerLost: the worker of this key died {n_deaths} times; see whether it runs out of memory"
     return assignments(
         {
+            "_history": attempts.appended(jobs, "rescued", why),
             "status": Param(Status.ERROR.value),
             "completed_time": clock.now(jobs.connection),
             "error_message": Param(why),
             "error_stack": _NULL,
             "_token": _NULL,
             "_lease_until": _NULL,
-            "_history": attempts.appended(jobs, "rescued", why),
         }
     )
 
 
 def _returning(jobs: JobTable) -> Sql:
     why = "the worker died, or its lease ran out"
+    # The first time, a key of a batch may not have begun, and its attempt does not count. It is then run by
+    # itself. The order matters: MySQL reads what stands before an assignment as it is after it.
+    attempt = sql("CASE WHEN {} > 1 AND {} = 0 THEN 1 ELSE 0 END", Ident("_batch"), Ident("_rescues"))
     return assignments(
         {
+            "_history": attempts.appended(jobs, "rescued", why),
+            "_attempts": sql("{} - {}", Ident("_attempts"), attempt),
+            "_rescues": sql("{} + 1", Ident("_rescues")),
             "status": Param(Status.PENDING.value),
             "_token": _NULL,
             "_lease_until": _NULL,
-            "_rescues": sql("{} + 1", Ident("_rescues")),
-            "_history": attempts.appended(jobs, "rescued", why),
         }
     )

@@ -66,6 +66,7 @@ HIDDEN = (
     _count("_attempts"),
     _count("_rescues"),
     _count("_faults"),
+    AttributeSpec("_batch", CoreType("int32"), Literal(1)),  # how many the claim asked for
     AttributeSpec("_is_empty", CoreType("bool"), Literal(False)),  # make ended without a row (ruling 28)
     _nullable(HISTORY, CoreType("json")),  # the last attempts
 )
