@@ -34,7 +34,7 @@ Scope = Mapping[str, str]
 """The alias of the table that has each name."""
 
 _PATH_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
-_NO_LIMIT = 2**63 - 1
+NO_LIMIT = 2**63 - 1
 _MANY_ROWS = 200
 
 
@@ -114,7 +114,7 @@ class _Compiler:
         order = join(", ", (self._ordering(o) for o in window.order))
         text = sql(" ORDER BY {}", order) if window.order else EMPTY
         if window.limit is not None or window.offset:
-            text += sql(" LIMIT {}", Param(_NO_LIMIT if window.limit is None else window.limit))
+            text += sql(" LIMIT {}", Param(NO_LIMIT if window.limit is None else window.limit))
         if window.offset:
             text += sql(" OFFSET {}", Param(window.offset))
         return text

@@ -12,6 +12,7 @@ from dj_query.joins import joined, united
 from dj_query.projection import aggregated, projected
 from dj_query.restrict import condition_of, negated
 from dj_query.select import Condition, Constant, Select, derived
+from dj_query.shape import statement_of
 from dj_query.top import window_of
 from dj_schema.errors import DataJointError
 from dj_schema.heading import Heading
@@ -178,14 +179,16 @@ class QueryExpression(fetch.Fetching):
 
     def make_sql(self) -> str:
         """Return the SELECT of this query, with ``%s`` where values are bound."""
-        return self.connection.render(select_text(self.select, self.connection.dialect)).text
+        return statement_of(select_text, self.select, self.connection.dialect)[0]
 
     def __len__(self) -> int:
-        result = self.connection.execute(count_statement(self.select, self.connection.dialect), is_read=True)
+        text, values = statement_of(count_statement, self.select, self.connection.dialect)
+        result = self.connection.run(text, values, is_read=True)
         return int(result.rows[0][0])
 
     def __bool__(self) -> bool:
-        result = self.connection.execute(exists_statement(self.select, self.connection.dialect), is_read=True)
+        text, values = statement_of(exists_statement, self.select, self.connection.dialect)
+        result = self.connection.run(text, values, is_read=True)
         return bool(result.rows[0][0])
 
     def __contains__(self, item: Any) -> bool:

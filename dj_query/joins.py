@@ -69,9 +69,18 @@ def _side_by_side(a: Select, b: Select, using: tuple[str, ...], is_left: bool, h
     if is_left and b.where:
         b = derived(b, visible_only=True)
     a, b = _without_clashes(a, b, using)
-    origins = {c.attribute.name: c.origin for c in (*b.columns, *a.columns)}
-    columns = tuple([Column(v, origins[v.name]) for v in heading.all])
+    columns = _columns.get(
+        (a.columns, b.columns, heading), None, lambda: _side_by_side_columns(a, b, heading)
+    )
     return Select(JoinSource(a.source, b.source, using, is_left), columns, a.where + b.where)
+
+
+_columns: Recent[tuple[Column, ...]] = Recent()
+
+
+def _side_by_side_columns(a: Select, b: Select, heading: Heading) -> tuple[Column, ...]:
+    origins = {c.attribute.name: c.origin for c in (*b.columns, *a.columns)}
+    return tuple([Column(v, origins[v.name]) for v in heading.all])
 
 
 def _joinable(select: Select, using: tuple[str, ...]) -> Select:

@@ -9,7 +9,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dj_query.compile import fetch_text
-from dj_query.select import Equals, Select, TableSource, UserCondition, derived
+from dj_query.select import Select, derived
+from dj_query.shape import shape_of
 from dj_schema.codecs.chain import chain_of
 from dj_schema.heading import Attribute
 from dj_schema.types import CodecType
@@ -104,45 +105,30 @@ class Plan(NamedTuple):
 def plan_of(expression: QueryExpression, names: tuple[str, ...] | None = None) -> Plan:
     """Return the plan to fetch these attributes, all visible ones by default.
 
-    The text of a query over one table is kept on its heading, so that the same shape with other
-    values costs no compilation.
+    It is kept with the heading, so that the same shape with other values costs no compilation.
     """
     select, heading = expression.select, expression.heading
-    shape = _shape(select)
+    shape = shape_of(select)
     if shape is None:
-        narrowed = narrowed_to(select, heading.names if names is None else names)
-        text, params = expression.connection.render(fetch_text(narrowed, expression.connection.dialect))
-        return Plan(text, params, _decoding(expression, narrowed))
+        return Plan(*_compiled(expression, names))
     memo = heading.memo("plans", dict)
-    key = (id(select.columns), names, shape)
+    key = (names, *shape.key)
     kept = memo.get(key)
     if kept is None:
-        narrowed = narrowed_to(select, heading.names if names is None else names)
-        text, _ = expression.connection.render(fetch_text(narrowed, expression.connection.dialect))
+        text, _, decoding = _compiled(expression, names)
         if len(memo) >= _MOST_PLANS:  # conditions that a program formats are each a shape of their own
             memo.clear()
-        kept = memo[key] = (select.columns, text, _decoding(expression, narrowed))
-    values: list[Any] = []
-    for condition in select.where:
-        if isinstance(condition, Equals):
-            values.extend(v for v in condition.values if v is not None)
-    return Plan(kept[1], tuple(values), kept[2])
+        kept = memo[key] = (shape.columns, text, decoding)
+    return Plan(kept[1], tuple(shape.values), kept[2])
 
 
-def _decoding(expression: QueryExpression, select: Select) -> Decoding:
-    return decoding_of([c.attribute for c in select.columns], expression.connection.dialect)
-
-
-def _shape(select: Select) -> Any:
-    """What the text of a simple query depends on; None for a query that is compiled each time."""
-    if not isinstance(select.source, TableSource) or select.window is not None:
-        return None
-    shapes = []
-    for condition in select.where:
-        if not isinstance(condition, (Equals, UserCondition)):
-            return None
-        shapes.append(condition.shape)
-    return select.group, select.is_distinct, tuple(shapes)
+def _compiled(
+    expression: QueryExpression, names: tuple[str, ...] | None
+) -> tuple[str, tuple[Any, ...], Decoding]:
+    connection = expression.connection
+    narrowed = narrowed_to(expression.select, expression.heading.names if names is None else names)
+    text, params = connection.render(fetch_text(narrowed, connection.dialect))
+    return text, params, decoding_of([c.attribute for c in narrowed.columns], connection.dialect)
 
 
 def narrowed_to(select: Select, names: Sequence[str]) -> Select:

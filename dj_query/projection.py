@@ -164,13 +164,21 @@ def _block(select: Select, shown: Sequence[Shown]) -> Select:
         return _over(select, shown)
     if select.window is not None and (computed or any(o.name in moved for o in select.window.order)):
         return _over(select, shown)
-    columns = tuple(Column(a, origins[o] if isinstance(o, str) else o) for a, o in shown)
+    columns = _columns.get(
+        (select.columns, shown),
+        None,
+        lambda: tuple([Column(a, origins[o] if isinstance(o, str) else o) for a, o in shown]),
+    )
     return replace(select, columns=columns)
+
+
+_columns: Recent[tuple[Column, ...]] = Recent()
 
 
 def _over(select: Select, shown: Sequence[Shown]) -> Select:
     """Put columns on a subquery, in the order of its rows where the result can still say it."""
-    outer = replace(derived(select), columns=tuple(Column(a, o) for a, o in shown))
+    columns = _columns.get((shown,), "over", lambda: tuple([Column(a, o) for a, o in shown]))
+    outer = replace(derived(select), columns=columns)
     if select.window is None or not select.window.order:
         return outer
     order = select.window.order

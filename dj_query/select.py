@@ -5,11 +5,11 @@ Names inside a block are of its source; `Column` says how they become the attrib
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from dj_query.recent import Recent
 from dj_schema.heading import Attribute
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ class Equals:
 
     names: tuple[str, ...]
     values: tuple[Any, ...]
-
-    @property
-    def shape(self) -> Hashable:
-        return ("eq", self.names, tuple(v is None for v in self.values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +44,6 @@ class UserCondition:
     """A condition that a user wrote as SQL, parsed and rendered for the server."""
 
     expression: UserExpression
-
-    @property
-    def shape(self) -> Hashable:
-        return ("sql", self.expression.sql)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +234,19 @@ class Select:
 
 def derived(select: Select, *, visible_only: bool = False) -> Select:
     """Wrap a block, so that its attributes are names of a source."""
-    if visible_only and any(c.attribute.is_hidden for c in select.columns):
-        select = replace(select, columns=tuple(c for c in select.columns if not c.attribute.is_hidden))
-    return Select(DerivedSource(select), tuple(Column(c.attribute, c.attribute.name) for c in select.columns))
+    inside, outside = _wrapped.get(
+        (select.columns,), visible_only, lambda: _wrap(select.columns, visible_only)
+    )
+    if inside is not select.columns:
+        select = replace(select, columns=inside)
+    return Select(DerivedSource(select), outside)
+
+
+_wrapped: Recent[tuple[tuple[Column, ...], tuple[Column, ...]]] = Recent()
+
+
+def _wrap(columns: tuple[Column, ...], visible_only: bool) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
+    """The columns of the block inside, and those of the block around it."""
+    if visible_only and any(c.attribute.is_hidden for c in columns):
+        columns = tuple([c for c in columns if not c.attribute.is_hidden])
+    return columns, tuple([Column(c.attribute, c.attribute.name) for c in columns])

@@ -5,14 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dj_query.recent import Recent
 from dj_query.select import Column, derived
 from dj_schema.errors import DataJointError
-from dj_schema.heading import Attribute, Heading
+from dj_schema.heading import Heading
 
 if TYPE_CHECKING:
     from dj_query.expression import QueryExpression
 
 REMOVED_JOIN = "dj.U(...) * table is no longer supported in DataJoint 2.0. Use dj.U(...) & table instead."
+
+
+_headings: Recent[Heading] = Recent()
+_columns: Recent[tuple[Column, ...]] = Recent()
+
+
+def _columns_of(columns: tuple[Column, ...], heading: Heading) -> tuple[Column, ...]:
+    origins = {c.attribute.name: c.origin for c in columns}
+    return tuple([Column(a, origins[a.name]) for a in heading.all])
 
 
 class U:
@@ -35,20 +45,24 @@ class U:
         from dj_query.expression import QueryExpression, as_expression
 
         query = as_expression(other, "restrict dj.U by")
-        shown = self._attributes_in(query)
+        heading = self._heading_in(query)
         select = query.select
         if not select.is_plain or select.is_distinct:
             select = derived(select)
-        origins = {c.attribute.name: c.origin for c in select.columns}
-        columns = tuple(Column(a, origins[a.name]) for a in shown)
-        heading = Heading(shown, lineage_available=query.heading.lineage_available)
+        columns = _columns.get((select.columns, heading), None, lambda: _columns_of(select.columns, heading))
         return QueryExpression.of(
             replace(select, columns=columns, is_distinct=True), heading, query.connection
         )
 
-    def _attributes_in(self, query: QueryExpression) -> tuple[Attribute, ...]:
+    def _heading_in(self, query: QueryExpression) -> Heading:
         """These attributes as a query has them, of the same origin, and as a key."""
-        return tuple(replace(query.heading[name], in_key=True) for name in self._primary_key)
+        heading = query.heading
+
+        def make() -> Heading:
+            attributes = tuple(replace(heading[name], in_key=True) for name in self._primary_key)
+            return Heading(attributes, lineage_available=heading.lineage_available)
+
+        return _headings.get((heading,), self._primary_key, make)
 
     def aggr(
         self, group: Any, *attributes: Any, exclude_nonmatching: bool = True, **named_attributes: str
@@ -62,8 +76,7 @@ class U:
         if any(a is not ... and a not in self._primary_key for a in attributes):
             raise DataJointError("dj.U(...).aggr takes named aggregates only: name the attributes in dj.U.")
         query = as_expression(group, "aggregate")
-        by = Heading(self._attributes_in(query), lineage_available=query.heading.lineage_available)
-        select, heading = aggregated(by, query, (), named_attributes, is_universal=True)
+        select, heading = aggregated(self._heading_in(query), query, (), named_attributes, is_universal=True)
         return QueryExpression.of(select, heading, query.connection)
 
     aggregate = aggr

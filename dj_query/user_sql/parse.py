@@ -8,8 +8,9 @@ their text is decoded once, by us.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from dj_query.user_sql.plain import parse_plain
 from dj_query.user_sql.scan import Sort, Token
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ _ARROWS = ("->", "->>")
 
 def parse(tokens: list[Token]) -> exp.Expr | None:
     """Return the tree of one expression, or None where the parser does not know it."""
+    plain = parse_plain(tokens, PREFIX, PLACEHOLDER)
+    return cast("exp.Expr", plain) if plain is not None else parse_whole(tokens)
+
+
+def parse_whole(tokens: list[Token]) -> exp.Expr | None:
+    """Do the same for any expression, by sqlglot."""
     from sqlglot.dialects.mysql import MySQL
     from sqlglot.errors import ErrorLevel, SqlglotError
 
