@@ -22,6 +22,7 @@ from dj_query.select import (
     UnionSource,
 )
 from dj_query.table_source import base_select
+from dj_query.write.carried import carries
 from dj_query.write.self_references import Family, Key, family_of, keyed, refers_to, rows_of
 from dj_schema.errors import DataJointError
 from dj_schema.graph.dependencies import Dependencies, load_dependencies
@@ -235,7 +236,9 @@ def _downstream(
             if edge.parent == table:
                 loops.append(edge)
             elif edge.parent in doomed:
-                conditions.append(refers_to(edge, doomed[edge.parent].select))
+                parent = doomed[edge.parent].select
+                can_carry = carries(edge, info, parent.where, connection.dialect.flags)
+                conditions.append(AllOf(parent.where) if can_carry else refers_to(edge, parent))
         select = _restricted(
             base_select(info), conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
         )

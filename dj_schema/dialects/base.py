@@ -70,6 +70,8 @@ class Flags:
 
     Attributes
     ----------
+    has_exact_texts : bool
+        Texts that are equal are the same; a collation may fold case, and ignore spaces at the end.
     transaction_verbs : frozenset of str
         Statements that begin or end a transaction, or that the server commits it for.
     """
@@ -78,6 +80,7 @@ class Flags:
     has_returning: bool
     has_transactional_ddl: bool
     has_nan: bool
+    has_exact_texts: bool
     transaction_verbs: frozenset[str]
     deadlock_ends_transaction: bool
     has_expression_indexes: bool

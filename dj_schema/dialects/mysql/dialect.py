@@ -20,6 +20,7 @@ MYSQL = Dialect(
         has_returning=False,
         has_transactional_ddl=False,
         has_nan=False,
+        has_exact_texts=False,
         transaction_verbs=frozenset(
             {
                 "BEGIN",

@@ -19,6 +19,7 @@ POSTGRES = Dialect(
         has_returning=True,
         has_transactional_ddl=True,
         has_nan=True,
+        has_exact_texts=True,
         transaction_verbs=frozenset(
             {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "SAVEPOINT", "RELEASE"}
         ),

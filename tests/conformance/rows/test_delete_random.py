@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +25,11 @@ class Reference:
 
 REFERENCES: dict[int, list[Reference]] = {
     0: [],
-    1: [Reference(0, "r0", False)],
+    1: [Reference(0, "id0", False)],
     2: [Reference(0, "r0", True), Reference(1, "r1", True)],
-    3: [Reference(1, "first", False), Reference(1, "second", True)],
-    4: [Reference(2, "r2", True), Reference(3, "r3", True)],
-    5: [Reference(4, "r4", False), Reference(0, "r0", True)],
+    3: [Reference(1, "id1", False), Reference(1, "second", True)],
+    4: [Reference(2, "r2", True), Reference(3, "id3", False)],
+    5: [Reference(4, "r4", False), Reference(3, "id3", False), Reference(0, "id0", True)],
 }
 
 
@@ -39,7 +40,8 @@ def tables(new_schema: Any, dj: Any) -> list[Any]:
     classes: dict[str, Any] = {}
     for i, references in REFERENCES.items():
         lines = [
-            f"-> {'[nullable] ' if r.is_nullable else ''}T{r.parent}.proj({r.column}='id{r.parent}')"
+            f"-> {'[nullable] ' if r.is_nullable else ''}T{r.parent}"
+            + (f".proj({r.column}='id{r.parent}')" if r.column != f"id{r.parent}" else "")
             for r in references
         ]
         definition = "\n".join([f"id{i} : int32", "---", *lines, "x : int32"])
@@ -68,10 +70,10 @@ def pipelines(draw: st.DrawFn) -> list[list[Row]]:
     return rows
 
 
-def survivors(rows: list[list[Row]], start: int, x: int) -> tuple[int, list[list[Row]]]:
-    """Return how many rows of a table go, and what is left of all, when those with this `x` are deleted."""
+def survivors(rows: list[list[Row]], start: int, goes: Callable[[Row], bool]) -> tuple[int, list[list[Row]]]:
+    """Return how many rows of a table go when those that `goes` names do, and what is left of all."""
     gone: list[set[int]] = [set() for _ in rows]
-    gone[start] = {row[f"id{start}"] for row in rows[start] if row["x"] == x}
+    gone[start] = {row[f"id{start}"] for row in rows[start] if goes(row)}
     n = len(gone[start])
     for i in range(start + 1, N_TABLES):
         for row in rows[i]:
@@ -87,20 +89,23 @@ def test_delete_leaves_what_the_evaluator_leaves(tables: list[Any], connection: 
         derandomize=True,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     )
-    @given(rows=pipelines(), start=st.integers(0, N_TABLES - 1), x=st.integers(0, 2), way=st.integers(0, 3))
+    @given(rows=pipelines(), start=st.integers(0, N_TABLES - 1), x=st.integers(0, 2), way=st.integers(0, 6))
     def check(rows: list[list[Row]], start: int, x: int, way: int) -> None:
         for table in reversed(tables):
             table.delete_quick()
         for table, found in zip(tables, rows, strict=True):
             table.insert(found)
-        table = tables[start]
+        table, key = tables[start], f"id{start}"
         query = [
             lambda: table & {"x": x},
             lambda: table & f"x = {x}",
             lambda: table - (table - {"x": x}).proj(),
             lambda: table & (table & {"x": x}).keys(),
+            lambda: table & f"{key} <= {x}",
+            lambda: table - f"{key} > {x}",
+            lambda: table & [{key: n} for n in range(x + 1)],
         ][way]()
-        n, left = survivors(rows, start, x)
+        n, left = survivors(rows, start, lambda row: bool(row["x"] == x if way < 4 else row[key] <= x))
         assert query.delete() == n
         for table, expected in zip(tables, left, strict=True):
             assert table.to_dicts(order_by="KEY") == [
