@@ -181,9 +181,34 @@ class VirtualModule(_VirtualModule):
         super().__init__(module_name, schema_name, **kwargs)
 
 
-def virtual_schema(schema_name: str, **kwargs: Any) -> VirtualModule:
-    """Return a module with a class for each table of a schema that exists."""
-    return VirtualModule(schema_name, schema_name, **kwargs)
+def virtual_schema(
+    schema_name: str,
+    connection: _Connection | None = None,
+    create_schema: bool = False,
+    create_tables: bool = False,
+    add_objects: dict[str, Any] | None = None,
+) -> VirtualModule:
+    """Return a module with a class for each table of a schema.
+
+    Parameters
+    ----------
+    connection : Connection, optional
+        By default that of `conn()`.
+    create_schema : bool
+        Make the schema where it is not there, rather than raise an error.
+    create_tables : bool
+        Let ``module.schema`` declare new tables.
+    add_objects : dict, optional
+        More names for the module, and for foreign keys to find.
+    """
+    return VirtualModule(
+        schema_name,
+        schema_name,
+        connection=connection,
+        create_schema=create_schema,
+        create_tables=create_tables,
+        add_objects=add_objects,
+    )
 
 
 def list_schemas(connection: _Connection | None = None) -> list[str]:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from dj_query.contents import fill
 from dj_query.index_sql import index_column_for
 from dj_query.table import Table, TableMeta, UserTable
 from dj_query.tiers import Lookup, Part
@@ -52,7 +53,7 @@ class Binding:
         for part in parts:
             part._master = cls
         if issubclass(cls, Lookup):
-            _fill(cls)
+            fill(cls(), cls().contents)
 
     def _plan(
         self, cls: type[UserTable], tier: Tier, master: TableInfo | None, names: Mapping[str, Any]
@@ -197,10 +198,3 @@ def attach(cls: type[UserTable], schema: Schema, info: TableInfo) -> None:
     cls._schema = schema
     cls._class_info = info
     cls._is_bound = True
-
-
-def _fill(cls: type[Lookup]) -> None:
-    contents = cls().contents
-    rows = list(contents() if callable(contents) else contents)
-    if rows:
-        cls().insert(rows, skip_duplicates=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dj_query.binding import Binding
 from dj_query.confirm import confirmed, row_counts
+from dj_query.source import save_source
 from dj_query.table import FreeTable, UserTable
 from dj_query.tiers import Part
 from dj_query.virtual import VirtualModule, register_tier, spawn
@@ -247,6 +249,17 @@ class Schema:
         """Make a class for each table that the context has none for."""
         self._require_active()
         spawn(self, context if context is not None else sys._getframe(1).f_locals)
+
+    def save(self, python_filename: str | Path | None = None) -> str:
+        """Return the source of a module that declares all tables of this schema, and write it to a file.
+
+        Raises
+        ------
+        DataJointError
+            Where the file is there already.
+        """
+        self._require_active()
+        return save_source(self, python_filename)
 
     def drop(self, prompt: bool | None = None) -> None:
         """Drop the schema with all its tables; without an error where it does not exist.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from dj_query.binding import attach
 from dj_query.describe import describe
-from dj_query.table import TableMeta, UserTable
+from dj_query.table import FreeTable, TableMeta, UserTable
 from dj_query.tiers import Lookup, Manual, Part
 from dj_schema.errors import DataJointError
 from dj_schema.names import Tier, class_name_of
@@ -99,3 +100,7 @@ class VirtualModule(ModuleType):
         self.__dict__.update(add_objects or {})
         self.__dict__["schema"] = schema
         spawn(schema, self.__dict__)
+
+    def __iter__(self) -> Iterator[FreeTable]:
+        """Yield the tables of the schema, parents before children."""
+        return iter(self.__dict__["schema"])
