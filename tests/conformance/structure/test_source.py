@@ -62,7 +62,8 @@ def test_a_saved_module_declares_the_same_tables(
     assert issubclass(module["Wide"], dj.Imported)
     assert issubclass(module["Wide"].Last, dj.Part)
     assert issubclass(module["After"], dj.Lookup)
-    assert module["schema"].save() == source
+    # servers tell the second in which a table was made, so that the order of others is free
+    assert sorted(module["schema"].save().split("@schema")) == sorted(source.split("@schema"))
 
 
 def test_a_table_that_no_class_name_gives_is_named_in_the_source(
