@@ -13,9 +13,13 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.workers.celery_lab import CeleryLab
+    from tests.workers.own_redis import OwnRedis
 
 SOURCE = Path(__file__).with_name("squares.py")
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,3 +148,30 @@ def end_of(process: subprocess.Popen[str]) -> Ended:
 
 def dj_worker(*arguments: str) -> Ended:
     return end_of(start_dj_worker(*arguments))
+
+
+@pytest.fixture
+def celery(lab: Lab, redis_url: str) -> Iterator[CeleryLab]:
+    """Return the pipeline with a broker that other tests use too."""
+    from tests.workers.celery_lab import CeleryLab
+
+    celery = CeleryLab(lab, redis_url)
+    yield celery
+    celery.close()
+
+
+@pytest.fixture
+def own_redis(
+    redis_url: str, tmp_path: Path, skip_without: Callable[[str, bool], None]
+) -> Iterator[OwnRedis]:
+    """Return a Redis, running, that a test may kill."""
+    from tests.support.recipes import Redis
+    from tests.workers.own_redis import OwnRedis
+
+    program = Redis().find()
+    skip_without("redis-server", program is not None)
+    assert program is not None
+    own = OwnRedis(program, tmp_path)
+    own.start()
+    yield own
+    own.kill()

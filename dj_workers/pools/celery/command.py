@@ -73,6 +73,7 @@ def run_dispatcher(
     with Broker(config) as broker, StopRequests() as requests:
         broker.check()
         dispatcher = Dispatcher(found, broker, config)
+        log.info("keeping %d queues filled, for %d tables", dispatcher.n_queues, len(found))
         pause_s = _SHORTEST_PAUSE_S
         while not requests:
             try:

@@ -19,12 +19,11 @@ from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, Los
 from dj_schema.settings import Config
 from dj_workers.plan import TableClass, name_of, plan_of
 from dj_workers.pools.celery.broker import Broker
+from dj_workers.pools.celery.fates import IS_DUE
 from dj_workers.pools.celery.message import WakeUp
 from dj_workers.routes import message_priority, queue_of
 
 log = logging.getLogger("datajoint.workers")
-
-IS_DUE = "scheduled_time <= CURRENT_TIMESTAMP(3)"
 
 
 @dataclass
@@ -60,6 +59,10 @@ class Dispatcher:
         self._by_queue: dict[str, list[TableClass]] = {}
         for table in self._tables:
             self._by_queue.setdefault(queue_of(table, config), []).append(table)
+
+    @property
+    def n_queues(self) -> int:
+        return len(self._by_queue)
 
     def fill(self) -> Filled:
         """Look once at each table and each queue.

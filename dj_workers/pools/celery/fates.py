@@ -14,6 +14,9 @@ KeyValues = tuple[Any, ...]
 _LOOKED_UP = 200  # keys in one statement
 _LONGEST_WAIT_S = 30  # for a retry; what is to run later is left to others
 
+IS_DUE = "scheduled_time <= CURRENT_TIMESTAMP(3)"
+_IS_SOON = f"scheduled_time <= CURRENT_TIMESTAMP(3) + INTERVAL {_LONGEST_WAIT_S} SECOND"
+
 
 def values_of(key: Key) -> KeyValues:
     """Return the values of a job's key."""
@@ -32,9 +35,6 @@ class Watch:
     n_reserved : int
         How many a worker holds.
     """
-
-    IS_DUE = "scheduled_time <= CURRENT_TIMESTAMP(3)"
-    _IS_SOON = f"scheduled_time <= CURRENT_TIMESTAMP(3) + INTERVAL {_LONGEST_WAIT_S} SECOND"
 
     def __init__(self, table: Any, jobs: JobTable, keys: list[Key]) -> None:
         self._table = table
@@ -60,7 +60,7 @@ class Watch:
         if len(self.open) <= _LOOKED_UP:
             jobs = self._table.jobs & list(self.open.values())
         live = jobs & 'status IN ("pending", "reserved")'
-        rows = live.proj("status", is_due=self.IS_DUE, is_soon=self._IS_SOON).to_dicts()
+        rows = live.proj("status", is_due=IS_DUE, is_soon=_IS_SOON).to_dicts()
         self.due = set()
         self.n_reserved = 0
         going_on = set()

@@ -21,7 +21,7 @@ from dj_jobs.rescue import rescue
 from dj_workers.plan import name_of
 from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.errors import BrokerError
-from dj_workers.pools.celery.fates import KeyValues, Watch
+from dj_workers.pools.celery.fates import IS_DUE, KeyValues, Watch
 from dj_workers.pools.celery.message import WakeUp, check_travels
 from dj_workers.pools.celery.parcels import Parcels
 from dj_workers.routes import message_priority, queue_of
@@ -71,7 +71,7 @@ def _due_keys(table: Any, options: Options) -> list[dict[str, Any]]:
         table.jobs.refresh(*options.restrictions, priority=None)
     else:
         rescue(table.jobs)
-    waiting = populating.restricted_jobs(table.jobs, options.restrictions).pending & Watch.IS_DUE
+    waiting = populating.restricted_jobs(table.jobs, options.restrictions).pending & IS_DUE
     if options.priority is not None:
         waiting = waiting & f"priority <= {options.priority:d}"
     rows: list[dict[str, Any]] = waiting.proj("priority", "scheduled_time").to_dicts(

@@ -1,0 +1,132 @@
+"""Celery's workers, its messages and its broker die and come back; each key is computed once all the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.workers.celery_lab import CeleryLab, until
+from tests.workers.conftest import Lab, expected
+from tests.workers.own_redis import OwnRedis
+
+pytestmark = pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+
+SOON_BACK = {"DJ_CELERY_VISIBILITY_TIMEOUT_S": "1"}  # the messages of a worker that was killed
+ONE_BY_ONE = {"DJ_CELERY_JOBS_PER_MESSAGE": "1"}  # so that every key needs the broker
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("all_of_them", [False, True], ids=["one of two", "all"])
+def test_a_killed_worker_loses_nothing(celery: CeleryLab, all_of_them: bool) -> None:
+    lab = celery.lab
+    lab.add(12, wait=[0])
+    lab.make_pipes()
+    workers = [celery.start_worker(**SOON_BACK)]
+    populating = celery.populate()
+    lab.wait_until_started()
+    workers.append(celery.start_worker(**SOON_BACK))  # it computes what the first has not claimed
+    for worker in workers if all_of_them else workers[:1]:
+        os.kill(worker.popen.pid, signal.SIGKILL)  # its pool goes with it
+    if all_of_them:
+        celery.start_worker(**SOON_BACK)
+    lab.wait_until_started()
+    lab.let_go()
+    assert populating.summary()["success_count"] == 12
+    assert lab.squares() == expected(12)
+    assert lab.calls() == [0, *range(12)]
+    assert lab.Square.jobs.progress()["total"] == 0
+    celery.wait_until_empty()
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("how", ["restarted empty", "down until the job has ended"])
+def test_a_broker_that_goes_loses_nothing(lab: Lab, own_redis: OwnRedis, how: str) -> None:
+    celery = CeleryLab(lab, own_redis.url)
+    lab.add(8, wait=[0])
+    lab.make_pipes()
+    try:
+        worker = celery.start_worker(**ONE_BY_ONE)
+        populating = celery.populate()
+        lab.wait_until_started()
+        own_redis.kill()
+        if how == "restarted empty":
+            own_redis.start()
+        lab.let_go()
+        until(lambda: 0 in lab.squares(), "end of the running job")
+        if how != "restarted empty":
+            worker.wait_for("Cannot connect to redis")
+            own_redis.start()
+        assert populating.summary()["success_count"] == 8
+        assert lab.squares() == expected(8)
+        assert lab.calls() == list(range(8))
+        celery.wait_until_empty()
+        assert own_redis.password not in worker.log
+    finally:
+        celery.close()
+
+
+def test_a_job_longer_than_the_visibility_timeout_runs_once(celery: CeleryLab) -> None:
+    lab = celery.lab
+    lab.add(1, wait=[0])
+    lab.make_pipes()
+    worker = celery.start_worker(processes=2, **SOON_BACK)
+    populating = celery.populate()
+    lab.wait_until_started()
+
+    def is_delivered_again(lines: list[str]) -> bool:
+        ids = re.findall(r"wake_up\[(\S+)\] received", "".join(lines))
+        return max(Counter(ids).values(), default=0) >= 2
+
+    worker.wait_until(is_delivered_again, "message delivered twice")
+    lab.let_go()
+    assert populating.summary()["success_count"] == 1
+    assert lab.calls() == [0]
+    celery.wait_until_empty()
+
+
+def test_two_dispatchers_fill_no_queue_twice_and_repeat_no_key(celery: CeleryLab) -> None:
+    lab = celery.lab
+    lab.add(40)
+    command = ("dispatch", lab.name, "--exclude", "Unmade", "--interval", "0.2")
+    dispatchers = [celery.start(*command, DJ_CELERY_QUEUE_LENGTH="5") for _ in range(2)]
+    for dispatcher in dispatchers:
+        dispatcher.wait_for("keeping 2 queues filled")
+    until(lambda: celery.n_waiting() >= 5, "messages")
+    assert celery.n_waiting() <= 10  # each saw an empty queue at most once
+    celery.start_worker(processes=2, DJ_CELERY_JOBS_PER_MESSAGE="3")
+    until(lambda: len(lab.Next()) == 40, "rows downstream")
+    assert lab.squares() == expected(40)
+    assert lab.calls() == list(range(40))
+    for dispatcher in dispatchers:
+        assert dispatcher.end() == 0
+    celery.wait_until_empty()
+
+
+def test_a_worker_with_an_old_version_leaves_jobs_alone_and_says_so(celery: CeleryLab) -> None:
+    lab = celery.lab
+    old = f"old_{lab.name}"
+    source = Path(lab.module.__file__ or "").read_text()
+    without_next = re.sub(r"@schema\nclass Next.*?\n\n\n", "", source, flags=re.S)
+    assert "class Next" not in without_next
+    (lab.folder / f"{old}.py").write_text(without_next)
+    shared = {"DJ_CELERY_QUEUES": f'{{"{lab.schema.database}.*": "{lab.schema.database}.shared"}}'}
+    celery.config["celery.queues"] = {f"{lab.schema.database}.*": f"{lab.schema.database}.shared"}
+    lab.add(10)
+    celery.config["jobs.version"] = "2"
+    celery.config["jobs.keep_completed"] = True
+    new = {"DJ_JOBS_VERSION": "2", "DJ_JOBS_KEEP_COMPLETED": "true"}
+    before = celery.start_worker(module=old, tables="Square", DJ_JOBS_VERSION="1", **shared)
+    populating = celery.populate()
+    before.wait_for("its code is of version 1, and 2 is asked for")
+    celery.start_worker(tables="Square,Next", **shared, **new)
+    assert populating.summary()["success_count"] == 10
+    lab.Next.populate(reserve_jobs=True, dispatch="celery")
+    assert len(lab.Next()) == 10
+    assert lab.calls() == list(range(10))
+    assert {row["version"] for row in lab.Square.jobs.to_dicts() + lab.Next.jobs.to_dicts()} == {"2"}
+    celery.wait_until_empty()
