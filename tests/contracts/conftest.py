@@ -18,9 +18,9 @@ import pytest
 
 from dj_schema.connection import Connection
 from dj_schema.settings import Config
+from dj_workers.routes import queue_of
 from tests.conftest import _VARIABLES_OF_SETTINGS, make_connection
 from tests.support.servers import ServerUnderTest
-from dj_workers.routes import queue_of
 from tests.workers.celery_lab import wait_until_empty
 from tests.workers.celery_process import CeleryProcess
 
