@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dj_jobs.fingerprint import fingerprint
+from dj_jobs.input_locks import InputLocks
 from dj_jobs.job import Phases
 from dj_jobs.retry import INFRASTRUCTURE
 from dj_query.table import inserts_allowed
@@ -57,6 +58,7 @@ class Making:
         self._insert: Callable[[], None] = self._make
         self._before: bytes | None = None
         self._steps: Generator[Any, None, None] | None = None
+        self._locks: InputLocks | None = None
         self._started = time.perf_counter()
         self._times = [0.0, 0.0, 0.0]  # of fetch, compute, insert
         self.can_insert_again = self._form is Form.THREE_PARTS
@@ -69,6 +71,8 @@ class Making:
     ) -> None:
         if self._steps is not None:
             self._steps.close()
+        if self._locks is not None:
+            self._locks.close()
 
     @property
     def phases(self) -> Phases:
@@ -107,15 +111,34 @@ class Making:
         started = time.perf_counter()
         table = self._table
         try:
-            with transaction(table.connection, guarded=True), inserts_allowed(table, self._key) as scope:
+            with self._insertion() as is_verified, inserts_allowed(table, self._key) as scope:
                 confirm()
-                if self._before is not None:
+                if self._before is not None and not is_verified:
                     _verify(table, self._key, self._before, self._fetch)
                 self._insert()
                 finish(scope.has_rows)
         finally:
             self._times[2] += time.perf_counter() - started
         return scope.has_rows
+
+    @contextmanager
+    def _insertion(self) -> Iterator[bool]:
+        """The transaction of the insert; yields whether the inputs are known to be what was fetched."""
+        locks, self._locks = self._locks, None  # for one try; one after that fetches again
+        if locks is not None:
+            with locks.insertion() as is_verified:
+                yield is_verified
+        else:
+            with transaction(self._table.connection, guarded=True):
+                yield False
+
+    def _fetched(self, fetch: Callable[[], Any]) -> Any:
+        """Fetch, with locks on the rows where the settings say so."""
+        connection = self._table.connection
+        if connection.config.jobs.verify != "lock":
+            return fetch()
+        self._locks = InputLocks(connection)
+        return self._locks.fetch(fetch)
 
     # -- in one part -------------------------------------------------------------------------------
 
@@ -139,7 +162,7 @@ class Making:
         compute, insert = table.make_compute, table.make_insert
         self._fetch = lambda: _as_tuple(table.make_fetch(dict(key), **kwargs))
         with self._timed(0):
-            fetched = self._fetch()
+            fetched = self._fetched(self._fetch)
             self._before = fingerprint(fetched)
         inputs = (fetched,) if _last_names(compute, kwargs)[-1:] == ["fetched"] else fetched
         with self._timed(1):
@@ -158,7 +181,7 @@ class Making:
 
         steps = self._steps = table.make(dict(key), **kwargs)
         with self._timed(0):
-            fetched = _next(table, steps)
+            fetched = self._fetched(lambda: _next(table, steps))
             self._before = None if fetched is None else fingerprint(fetched)
         del fetched  # it may be large, and the generator has it
         with self._timed(1):

@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dj_schema.catalog import Catalog
@@ -181,6 +181,31 @@ class Connection(AbstractContextManager["Connection"]):
         other = Connection(self.settings, self.config)
         other.clock_offset_s = self.clock_offset_s
         return other
+
+    @contextmanager
+    def borrowing(
+        self, other: Connection, wrapped: Callable[[Session], Session] = lambda session: session
+    ) -> Iterator[None]:
+        """Use the session of another connection, in the transaction that this thread has opened there.
+
+        Parameters
+        ----------
+        wrapped : callable
+            Returns what is to stand for that session meanwhile.
+        """
+        taken = self._turn.take()
+        lent = other.session()
+        own, self._session = self._session, wrapped(lent)
+        state, self.transaction_state = self.transaction_state, other.transaction_state
+        try:
+            yield
+        finally:
+            if not self.transaction_state.is_open:  # it was lost on the way
+                other.transaction_state = TransactionState()
+                self.leave_block()
+            self._session, self.transaction_state = own, state
+            if taken and self._turn.is_mine:
+                self._turn.end()
 
     # What a child process is given: where the server is, never the socket.
     def __reduce__(self) -> tuple[Any, ...]:

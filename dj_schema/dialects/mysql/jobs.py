@@ -14,6 +14,7 @@ HAS_KEY_IN_INDEXES = True
 CLAIM_ISOLATION: str | None = "READ COMMITTED"
 """Under REPEATABLE READ a locking read locks the gaps too, and workers would wait for each other."""
 _LONG_S = 24 * 3600
+SHARE_LOCK = " LOCK IN SHARE MODE"
 LIVE_SESSIONS = sql("SELECT ID FROM information_schema.PROCESSLIST")
 
 

@@ -12,6 +12,8 @@ from dj_schema.sql import Ident, Param, Sql, join, sql
 NOW = sql("date_trunc('milliseconds', clock_timestamp()::timestamp)")
 HAS_KEY_IN_INDEXES = False
 CLAIM_ISOLATION: str | None = None
+SHARE_LOCK = " FOR SHARE"
+"""What ends a SELECT whose rows nobody else is to change."""
 LIVE_SESSIONS = sql("SELECT pid FROM pg_stat_activity")
 """The numbers of the sessions that the server knows."""
 
