@@ -29,7 +29,7 @@ help:  ## List every target
 demo: $(INSTALLED_DEMO)  ## Compute a real pipeline with several worker processes (ARGS=--kill ends one of them)
 	@$(BIN)/dj-worker demo $(ARGS)
 
-test: lint  ## Check the code and run every test; DJ_TEST_REQUIRE=all fails where a server is missing
+test: lint $(INSTALLED_PEER)  ## Check the code and run every test; DJ_TEST_REQUIRE=all fails where a server is missing
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 chaos: $(INSTALLED_DEV)  ## Kill, stop and cut off workers and servers for minutes, and judge what became of the jobs (ARGS="--seed 7")

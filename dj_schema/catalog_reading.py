@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # ":type:comment"; the labels of an enum may hold colons
 _TYPE_COMMENT = re.compile(r""":(<[^>]*>|enum\s*\((?:[^'"()]|'(?:[^']|'')*'|"[^"]*")*\)|[^:]+):(.*)""", re.S)
+_UUID = CoreType("uuid")
 _INDEX_COMMENT = re.compile(r"(?:unique )?index(?=\()")
 Row = TypeVar("Row", ColumnRow, IndexRow)
 
@@ -125,6 +126,8 @@ class _SchemaReader:
             if origin is not None and origin.type is not None:
                 type_ = self._referring(origin)
                 comment = comment or origin.comment
+        elif type_ == _UUID:  # a column of this type says so also where it came with a foreign key
+            is_inherited = any(row.name == child for key in keys for child, _ in key.pairs)
         type_ = type_ or self._stored_type(row)
         return make_attribute(
             row.name,

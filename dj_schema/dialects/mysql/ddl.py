@@ -19,6 +19,7 @@ from dj_schema.types import CodecType, CoreType, NativeType, TypeSpec
 
 MAX_NAME_LENGTH = 64
 EXISTS_CODES = frozenset({"1050", "1007", "1060"})
+_UUID = CoreType("uuid")
 _MAX_COLUMN_COMMENT = 1024
 _MAX_TABLE_COMMENT = 2048
 _COLLATIONS = """
@@ -126,7 +127,8 @@ def column_comment(attribute: Attribute) -> str:
     DefinitionError
         Where the server has no room for it.
     """
-    if attribute.is_inherited or attribute.type is None or isinstance(attribute.type, NativeType):
+    is_silent = attribute.is_inherited and attribute.type != _UUID  # which others find in each column of it
+    if is_silent or attribute.type is None or isinstance(attribute.type, NativeType):
         comment = attribute.comment
     else:
         comment = f":{attribute.type}:{attribute.comment}"
