@@ -7,13 +7,14 @@ claim and compute until nothing is due. What it finishes makes it look again at 
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dj_jobs import populate as populating
-from dj_jobs.events import Events
+from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome, Result
 from dj_jobs.populate import Options
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
@@ -21,6 +22,7 @@ from dj_workers.plan import Plan, TableClass, check_makes, name_of, plan_of
 from dj_workers.pools.budget import Budget
 from dj_workers.pools.origin import ChildSetup
 from dj_workers.shutdown import StoppedAtOnceError, StopRequests
+from dj_workers.vitals import ENDS, Vitals
 
 log = logging.getLogger("datajoint.workers")
 
@@ -147,6 +149,7 @@ class Worker:
         processes: int = 1,
         events: Events | None = None,
         setup: ChildSetup | None = None,
+        vitals: Vitals | None = None,
     ) -> None:
         if processes < 1:
             raise DataJointError(f"processes must be at least 1, not {processes}.")
@@ -158,6 +161,7 @@ class Worker:
         self.work = work or Work()
         self.processes = processes
         self.events = events or Events()
+        self.vitals = vitals or Vitals()
         self._setup = setup
         self.tally = Tally()
         self.was_stopped_at_once = False
@@ -179,7 +183,9 @@ class Worker:
         if self.processes > 1:
             return self._run_in_processes()
         shutdown_s = self.plan.tables[0]._schema.connection.config.jobs.shutdown_timeout
+        self.events.subscribe(self._note)
         with StopRequests(interrupts=True, shutdown_timeout_s=shutdown_s) as self._requests:
+            self.vitals.stop_is(self._requests.__bool__)
             try:
                 self._loop(self._requests)
             except StoppedAtOnceError:
@@ -190,6 +196,7 @@ class Worker:
         from dj_workers.fleet import Fleet
 
         with StopRequests() as self._requests:
+            self.vitals.stop_is(self._requests.__bool__)
             fleet = Fleet(
                 self.plan,
                 self.work,
@@ -198,6 +205,7 @@ class Worker:
                 self._requests,
                 self._broken,
                 self._setup,
+                self.vitals,
             )
             for table, outcome in fleet.run():
                 self._take(table, outcome)
@@ -213,14 +221,22 @@ class Worker:
 
     # -- in this process ---------------------------------------------------------------------------
 
+    def _note(self, event: Event) -> None:
+        if event.kind is Kind.CLAIMED:
+            self.vitals.claimed(os.getpid(), event.n)
+        elif event.kind in ENDS:
+            self.vitals.ended(os.getpid())
+
     def _loop(self, requests: StopRequests) -> None:
         budget = Budget(self.work.max_calls, 1)
         idle_since = time.monotonic()
         pause_s = FIRST_PAUSE_S
         self.plan.tables[0]._schema.connection.ping()
         while not requests:
+            self.vitals.busy(os.getpid())
             n_before = self.tally.count(*Result)
             is_answered = self._pass(requests, budget)
+            self.vitals.idle(os.getpid())
             has_worked = self.tally.count(*Result) > n_before
             if self.work.is_once or budget.left == 0:
                 return

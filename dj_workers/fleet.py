@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from dj_jobs.events import Events
+from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome
 from dj_schema.connection import Connection
 from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
@@ -26,6 +26,7 @@ from dj_workers.pools.origin import Bound, ChildSetup, Origin, bound_classes, fi
 from dj_workers.pools.rescue import after_death
 from dj_workers.pools.supervise import Supervisor
 from dj_workers.shutdown import StopRequests
+from dj_workers.vitals import LOOP_S, Vitals
 
 log = logging.getLogger("datajoint.workers")
 
@@ -73,9 +74,11 @@ class Fleet(Supervisor):
         requests: StopRequests,
         broken: Callable[[str, str], None],
         setup: ChildSetup | None = None,
+        vitals: Vitals | None = None,
     ) -> None:
         settings = plan.tables[0]._schema.connection.config.jobs
         super().__init__(n, events, requests, settings.shutdown_timeout)
+        self.vitals = vitals or Vitals()
         self.plan = plan
         self.work = work
         self._broken = broken
@@ -99,12 +102,14 @@ class Fleet(Supervisor):
             payload = pickle.dumps((_work, (self._setup, connection, pickle.dumps(task))))
             child = handle.spawn(Start(list(sys.argv), main_path, payload), "dj-worker")
         child.grant = _Watch(set(self.plan.names))
+        self.vitals.busy(child.pid)
         return child
 
     def table(self, name: str) -> Any:
         return next(cls() for cls in self.plan.tables if name_of(cls) == name)
 
     def became_idle(self, child: Child) -> None:
+        self.vitals.idle(child.pid)
         watch: _Watch = child.grant
         grant, watch.grant = watch.grant, None
         if grant is None:
@@ -123,6 +128,7 @@ class Fleet(Supervisor):
             return None
         due = sorted(watch.due or self.plan.names)
         watch.due = set()
+        self.vitals.busy(child.pid)
         return Pass(due, watch.grant.n_calls)
 
     def _wait_of(self, watch: _Watch) -> float:
@@ -137,7 +143,15 @@ class Fleet(Supervisor):
 
     # -- what happens ------------------------------------------------------------------------------
 
+    def noted(self, child: Child, event: Event) -> None:
+        if event.kind is Kind.CLAIMED:
+            self.vitals.claimed(child.pid, event.n)
+
+    def ended(self, child: Child, *, is_unexpected: bool) -> None:
+        self.vitals.gone(child.pid, is_unexpected=is_unexpected)
+
     def reported(self, child: Child, report: Report, outcome: Outcome) -> None:
+        self.vitals.ended(child.pid)
         watch: _Watch = child.grant
         if watch.grant is not None:
             watch.grant.n_done += 1
@@ -164,13 +178,13 @@ class Fleet(Supervisor):
 
     def timeout_s(self) -> float | None:
         can_give = self._budget.left != 0
-        waits = [self._wait_of(c.grant) for c in self.children if c.is_idle and can_give]
+        waits = [LOOP_S, *(self._wait_of(c.grant) for c in self.children if c.is_idle and can_give)]
         if self.work.idle_exit_s is not None:
             waits.append(self._last_work + self.work.idle_exit_s - time.monotonic())
-        soonest = min(waits, default=math.inf)
-        return None if soonest == math.inf else max(0.0, soonest)
+        return max(0.0, min(waits))
 
     def woke(self) -> None:
+        self.vitals.beat()
         for child in self.children:
             if child.is_idle:
                 self.give(child)

@@ -4,6 +4,7 @@
 ``server``             a `ServerUnderTest`; the test runs once on each of the three databases
 ``postgres_server``    that one database; likewise ``mysql_server`` and ``mariadb_server``
 ``redis_url``          the URL of a Redis
+``prometheus``         a Prometheus; ``program(name)`` finds promtool or helm
 ``connection``         a `Connection` to ``server``, closed after the test
 ``new_schema_name()``  a name that no other test has; what was made under it is dropped after the test
 ``new_schema()``       a `Schema` of such a name on ``connection``
@@ -32,7 +33,7 @@ import pytest
 
 from tests.support.launch import Unavailable, install
 from tests.support.rules import RuleReporter
-from tests.support.servers import SERVER_NAMES, RunFolder, Servers, ServerUnderTest
+from tests.support.servers import SERVER_NAMES, RunFolder, RunningPrometheus, Servers, ServerUnderTest
 
 if TYPE_CHECKING:
     from dj_query.schema import Schema
@@ -186,6 +187,28 @@ def redis_url(_servers: Servers) -> str:
         return _servers.redis_url()
     except Unavailable as error:
         pytest.skip(f"no redis: {error}")
+
+
+@pytest.fixture(scope="session")
+def prometheus(_servers: Servers) -> RunningPrometheus:
+    """Return a Prometheus that scrapes what is written into its file of targets."""
+    try:
+        return _servers.prometheus()
+    except Unavailable as error:
+        pytest.skip(f"no prometheus: {error}")
+
+
+@pytest.fixture(scope="session")
+def program(_servers: Servers) -> Callable[[str], str]:
+    """Return what finds promtool and helm, or skips the test and names them in the last lines."""
+
+    def find(name: str) -> str:
+        try:
+            return _servers.program(name)
+        except Unavailable as error:
+            pytest.skip(f"no {name}: {error}")
+
+    return find
 
 
 @pytest.fixture(scope="session")

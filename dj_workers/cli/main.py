@@ -23,6 +23,8 @@ _COMMANDS = {
     "unignore": ("dj_workers.cli.change", "unignore", "Have ignored keys run after all."),
     "celery": ("dj_workers.cli.celery", "celery", "Run Celery: a worker, beat, or any other command."),
     "dispatch": ("dj_workers.cli.celery", "dispatch", "Keep the queues of Celery filled by what is pending."),
+    "exporter": ("dj_workers.cli.exporter", "exporter", "Serve the state of the jobs to Prometheus."),
+    "probe": ("dj_workers.cli.probe", "probe", "Ask a worker of this machine how it is."),
     "demo": ("dj_workers.demo.command", "demo", "Watch a real pipeline being computed on this machine."),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 
 import click
 
@@ -13,6 +14,8 @@ from dj_workers.cli.exit_codes import ExitCode, UsageMistakeError
 from dj_workers.cli.source import Source, load
 from dj_workers.daemon import Tally, Work, Worker
 from dj_workers.plan import TableClass, name_of
+from dj_workers.vitals import Vitals
+from dj_workers.watched import watched
 
 
 @click.command(no_args_is_help=True)
@@ -46,6 +49,27 @@ from dj_workers.plan import TableClass, name_of
     metavar="SECONDS",
     help="Look for new work at least so often.",
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve /metrics, /healthz and /readyz at this port; 0: any free one.",
+)
+@click.option("--metrics-host", default="0.0.0.0", show_default=True, help="The address to serve them at.")
+@click.option(
+    "--stuck-after",
+    type=click.FloatRange(min=1),
+    default=900.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="/healthz fails where looking for work takes so long.",
+)
+@click.option(
+    "--job-stuck-after",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="/healthz fails where one job takes so long; by default a job may take any time.",
+)
 def run(
     module: str,
     tables: list[str],
@@ -57,6 +81,10 @@ def run(
     restrict: tuple[str, ...],
     priority: int | None,
     poll_interval: float,
+    metrics_port: int | None,
+    metrics_host: str,
+    stuck_after: float,
+    job_stuck_after: float | None,
 ) -> None:
     """Compute the computed and imported tables of MODULE, those first that others depend on.
 
@@ -85,8 +113,9 @@ def run(
         restrictions=restrict,
         priority=priority,
     )
-    worker = Worker(chosen, work, processes=processes)
-    tally = worker.run()
+    worker = Worker(chosen, work, processes=processes, vitals=Vitals(stuck_after, job_stuck_after))
+    with nullcontext() if metrics_port is None else watched(worker, metrics_host, metrics_port):
+        tally = worker.run()
     _show(chosen, tally)
     if worker.was_stopped_at_once:
         sys.exit(ExitCode.AT_ONCE)

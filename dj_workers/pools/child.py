@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import pickle
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,8 +18,10 @@ from typing import Any
 
 from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome
-from dj_workers.pools.messages import Bye, Failed, Idle, Note, PortableError, Report, Stop
+from dj_workers.pools.messages import Bye, Failed, Idle, Note, Notes, PortableError, Report, Stop
 from dj_workers.shutdown import StoppedAtOnceError, end_by_default
+
+_LONG_S = 0.1  # without a word; jobs that are shorter tell all in their reports
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,9 @@ class Start:
 class Orders:
     """The orders of the parent, and whether it wants us to stop; its death counts as that wish."""
 
-    def __init__(self, pipe: Pipe) -> None:
+    def __init__(self, pipe: Pipe, flush: Callable[[], None]) -> None:
         self._pipe = pipe
+        self._flush = flush
         self._has_to_stop = False
 
     def should_stop(self) -> bool:
@@ -53,6 +58,7 @@ class Orders:
     def __iter__(self) -> Iterator[Any]:
         """Yield the next order, once the last is done."""
         while not self._has_to_stop:
+            self._flush()
             self._pipe.send(Idle())
             order = self._next()
             if order is None:
@@ -73,23 +79,39 @@ class Post:
 
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
-        self.orders = Orders(pipe)
+        self.orders = Orders(pipe, self.flush)
         self._notes: list[Note] = []
+        self._last_sent = -math.inf
         self.events = Events(self._note)
 
     def _note(self, event: Event) -> None:
+        """Keep an event for the next report; but send at once what this process holds, and what takes long.
+
+        So the parent knows of it also when this process dies before its next report. The end of a job
+        waits for its report, which brings the error.
+        """
         self._notes.append(Note.of(event))
-        if event.kind is Kind.STARTED and event.timeout_s is not None:
-            self._pipe.send(self._notes[-1])  # now: this process may not come to say more
+        if event.kind is Kind.STARTED:
+            is_urgent = event.timeout_s is not None or time.monotonic() - self._last_sent > _LONG_S
+        else:
+            is_urgent = event.kind in (Kind.CLAIMED, Kind.RESCUED)
+        if is_urgent:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the events that wait for a report."""
+        if self._notes:
+            self.send(Notes(list(self._notes)))
+            self._notes.clear()
 
     def send(self, message: Any) -> None:
         """Send what is no outcome."""
+        self._last_sent = time.monotonic()
         self._pipe.send(message)
 
     def report(self, table: str, outcome: Outcome) -> None:
         """Send an outcome, with the events since the last one."""
-        report = Report.of(table, outcome, self._notes)
-        self._pipe.send(report)
+        self.send(Report.of(table, outcome, self._notes))
         self._notes.clear()
 
 
@@ -126,6 +148,7 @@ def _run(pipe: Pipe, load: Callable[[], tuple[Callable[[Post, Any], None], Any]]
     try:
         function, argument = load()
         function(post, argument)
+        post.flush()
         pipe.send(Bye())
         return 0
     except (BrokenPipeError, ConnectionResetError):

@@ -90,6 +90,13 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Notes:
+    """What the engine told, where no report is due yet that could bring it."""
+
+    notes: list[Note]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What became of one key, and what the engine told on the way.
 

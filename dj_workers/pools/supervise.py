@@ -16,7 +16,7 @@ from dj_jobs.job import Outcome, Worker
 from dj_jobs.run import Runner
 from dj_schema.errors import DataJointError
 from dj_workers.pools.handle import Child
-from dj_workers.pools.messages import Bye, Failed, Idle, Note, Report, Stop
+from dj_workers.pools.messages import Bye, Failed, Idle, Note, Notes, Report, Stop
 from dj_workers.shutdown import StopRequests
 
 log = logging.getLogger("datajoint.workers")
@@ -73,6 +73,12 @@ class Supervisor(ABC):
     @abstractmethod
     def table(self, name: str) -> Any:
         """Return a table of the work by its ``schema.table``, on a connection of this process."""
+
+    def noted(self, child: Child, event: Event) -> None:  # noqa: B027  not every work has to
+        """Take note of what the engine told in a child."""
+
+    def ended(self, child: Child, *, is_unexpected: bool) -> None:  # noqa: B027  not every work has to
+        """Take note of the end of a child's process."""
 
     def told(self, child: Child, message: Any) -> None:
         """Take a message that only this kind of work knows."""
@@ -191,16 +197,19 @@ class Supervisor(ABC):
             child.pipe.close()
 
     def _take(self, child: Child, message: Any, outcomes: list[tuple[str, Outcome]]) -> None:
-        if isinstance(message, Note):
-            child.runs(message.event)
-        elif isinstance(message, Report):
+        if isinstance(message, Report):
             child.runs(None)
             outcome = message.outcome()
             for note in message.notes:
                 is_of_outcome = note.event.key == outcome.key and note.event.kind is not Kind.STARTED
-                self.events.emit(note.restored(outcome.error if is_of_outcome else None))
+                self._noted(child, note, outcome.error if is_of_outcome else None)
             self.reported(child, message, outcome)
             outcomes.append((message.table, outcome))
+        elif isinstance(message, Notes):
+            for note in message.notes:
+                self._noted(child, note, None)
+                if note.event.kind is Kind.STARTED and note.event.timeout_s is not None:
+                    child.runs(note.event)
         elif isinstance(message, Idle):
             child.has_started = child.is_idle = True
             self._n_failed_starts = 0
@@ -216,6 +225,11 @@ class Supervisor(ABC):
         else:
             self.told(child, message)
 
+    def _noted(self, child: Child, note: Note, error: BaseException | None) -> None:
+        event = note.restored(error)
+        self.noted(child, event)
+        self.events.emit(event)
+
     def give(self, child: Child) -> None:
         """Give an idle child its next order, or let it end where there is none."""
         order = None if self.is_stopping else self.order(child)
@@ -229,7 +243,9 @@ class Supervisor(ABC):
         code = child.code()
         child.close()
         self.children.remove(child)
-        if child.is_stopping and (code == 0 or self._is_terminating or self._failure is not None):
+        is_expected = child.is_stopping and (code == 0 or self._is_terminating or self._failure is not None)
+        self.ended(child, is_unexpected=not is_expected)
+        if is_expected:
             return
         self.n_dead += 1
         log.warning("worker process %d %s", child.pid, _how(code))

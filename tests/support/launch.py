@@ -30,6 +30,10 @@ class Unavailable(Exception):
     """A server cannot be had on this machine; the text says what was tried."""
 
 
+class NotHere(Unavailable):
+    """Neither on the PATH nor in Debian's reach."""
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the file's lock, so that one of the test processes does a thing at a time."""
@@ -46,12 +50,13 @@ def launch(recipe: Recipe, name: str, run_dir: Path) -> Address:
     Unavailable
         Neither a program, nor Debian, nor Docker gives one, or the one that there is does not start.
     """
-    program = recipe.find()
-    if program is None and install(recipe.debian_packages, run_dir):
-        program = recipe.find()
+    try:
+        program: str | None = program_of(recipe, run_dir)
+    except NotHere:
+        program = None
     if program is not None:
         return _attempt(lambda: _start_program(recipe, program, name, run_dir))
-    if _docker_runs():
+    if recipe.docker_image and _docker_runs():
         return _attempt(lambda: _start_container(recipe, name, run_dir))
     raise Unavailable(
         f"no {type(recipe).__name__} on the PATH; "
@@ -171,6 +176,22 @@ def _tail(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     telling = [line for line in lines if "error" in line.lower()]
     return " | ".join((telling or lines)[-3:])
+
+
+def program_of(recipe: Recipe, run_dir: Path) -> str:
+    """Return a program of a server, installed if need be.
+
+    Raises
+    ------
+    NotHere
+        It is neither on the PATH nor in Debian's reach.
+    """
+    found = recipe.find()
+    if found is None and install(recipe.debian_packages, run_dir):
+        found = recipe.find()
+    if found is None:
+        raise NotHere(f"no {type(recipe).__name__} on the PATH; not root on Debian to install it")
+    return found
 
 
 def install(packages: Sequence[str], run_dir: Path) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ import pymysql
 import redis
 
 LOOPBACK = "127.0.0.1"
+TARGETS = "targets.json"  # what Prometheus is to scrape
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # not on the PATH of an ordinary user of Debian
 
 
@@ -36,15 +39,15 @@ class Recipe(ABC):
     debian_packages : tuple of str
         What brings it on Debian; empty where Debian has no package of it.
     docker_image, docker_port
-        What ``docker run`` needs.
+        What ``docker run`` needs; without an image it is not tried.
     not_ready : tuple of exception classes
         What `probe` raises while the server is still starting.
     """
 
     programs: ClassVar[tuple[str, ...]]
     debian_packages: ClassVar[tuple[str, ...]] = ()
-    docker_image: ClassVar[str]
-    docker_port: ClassVar[int]
+    docker_image: ClassVar[str] = ""
+    docker_port: ClassVar[int] = 0
     user: ClassVar[str]
     not_ready: ClassVar[tuple[type[Exception], ...]]
 
@@ -68,9 +71,9 @@ class Recipe(ABC):
     def command(self, program: str, folder: Path, address: Address) -> list[str]:
         """Return what starts the server in the foreground."""
 
-    @abstractmethod
     def docker_options(self, address: Address) -> tuple[list[str], list[str]]:
         """Return what ``docker run`` takes before and after the image's name."""
+        return [], []
 
     @abstractmethod
     def probe(self, address: Address) -> None:
@@ -193,3 +196,43 @@ class Redis(Recipe):
             client.ping()
         finally:
             client.close()
+
+
+class Prometheus(Recipe):
+    """Scrapes what a file of targets names, many times a second; nothing is kept."""
+
+    programs = ("prometheus",)
+    debian_packages = ("prometheus",)
+    user = ""
+    not_ready = (OSError,)
+
+    def is_right(self, program: str) -> bool:
+        return "prometheus, version" in _version(program)
+
+    def prepare(self, program: str, folder: Path, password: str, run: Callable[[list[str]], None]) -> None:
+        config = {
+            "global": {"scrape_interval": "250ms", "scrape_timeout": "250ms"},
+            "scrape_configs": [
+                {
+                    "job_name": "tests",
+                    "file_sd_configs": [{"files": [str(folder / TARGETS)], "refresh_interval": "1s"}],
+                }
+            ],
+        }
+        (folder / "prometheus.yaml").write_text(json.dumps(config))  # YAML has JSON in it
+        (folder / TARGETS).write_text("[]")
+        for file in folder.iterdir():
+            file.chmod(0o644)
+
+    def command(self, program: str, folder: Path, address: Address) -> list[str]:
+        return [
+            program,
+            f"--config.file={folder / 'prometheus.yaml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address={LOOPBACK}:{address.port}",
+            "--log.level=warn",
+        ]
+
+    def probe(self, address: Address) -> None:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{address.port}/-/ready", timeout=5):
+            return

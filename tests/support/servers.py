@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from tests.support import programs
 from tests.support.launch import Unavailable, launch, locked
-from tests.support.recipes import LOOPBACK, Address, MariaDB, MySQL, Recipe, Redis
+from tests.support.recipes import LOOPBACK, TARGETS, Address, MariaDB, MySQL, Prometheus, Recipe, Redis
 
 SERVER_NAMES = ("postgresql", "mysql", "mariadb")
 VARIABLES = {
@@ -29,7 +30,12 @@ VARIABLES = {
 }
 T = TypeVar("T")
 _DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
-_RECIPES: Mapping[str, Callable[[], Recipe]] = {"mysql": MySQL, "mariadb": MariaDB, "redis": Redis}
+_RECIPES: Mapping[str, Callable[[], Recipe]] = {
+    "mysql": MySQL,
+    "mariadb": MariaDB,
+    "redis": Redis,
+    "prometheus": Prometheus,
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,14 @@ class ServerUnderTest:
 
     name: str
     settings: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RunningPrometheus:
+    """A Prometheus, and the file that says what it scrapes."""
+
+    url: str
+    targets: Path
 
 
 class RunFolder:
@@ -119,6 +133,15 @@ class Servers:
         """Return the URL of an empty Redis; raise `Unavailable` where there is none."""
         return self._noting("redis", self._redis_url)
 
+    def prometheus(self) -> RunningPrometheus:
+        """Return a Prometheus; raise `Unavailable` where there is none."""
+        address = self._noting("prometheus", lambda: self._launched("prometheus"))
+        return RunningPrometheus(f"http://{LOOPBACK}:{address.port}", self._run.path / "prometheus" / TARGETS)
+
+    def program(self, name: str) -> str:
+        """Return the path of promtool or helm; raise `Unavailable` where it cannot be had."""
+        return self._noting(name, lambda: programs.find(name, self._run.path))
+
     def close(self) -> None:
         """Leave the embedded server; the others end with the run."""
         while self._leases:
@@ -171,7 +194,8 @@ class Servers:
         try:
             address = launch(_RECIPES[name](), name, self._run.path)
         except Unavailable as error:
-            return {"unavailable": f"{VARIABLES[name]} is not set; {error}"}
+            unset = f"{VARIABLES[name]} is not set; " if name in VARIABLES else ""
+            return {"unavailable": f"{unset}{error}"}
         return {"port": address.port, "user": address.user, "password": address.password}
 
     def _embedded_settings(self) -> dict[str, Any]:
