@@ -26,6 +26,7 @@ from dj_schema.errors import ClaimLostError, DataJointError, JobCancelledError
 from dj_schema.sql import Ident, Param, Sql, idents, join, sql
 
 if TYPE_CHECKING:
+    from dj_jobs.registry import Presence
     from dj_jobs.table import JobTable
     from dj_schema.table_info import TableName
 
@@ -56,9 +57,15 @@ class LeaseKeeper:
 
     The job names the session that renews beside that of the worker, so that a broken main connection
     during hours of computing does not look like a dead worker.
+
+    Parameters
+    ----------
+    presence : Presence, optional
+        What the thread tells the registry of workers.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, presence: Presence | None = None) -> None:
+        self._presence = presence
         self._lease_s = float(connection.config.jobs.lease_timeout)
         self._main = connection
         self._connection = connection.clone()
@@ -106,13 +113,18 @@ class LeaseKeeper:
             for i, (_, waiting, _) in enumerate(self._waiting):
                 if waiting is claim:
                     del self._waiting[i]
-                    return self._error_of(jobs.table_id, claim) is None
+                    is_ours = self._error_of(jobs.table_id, claim) is None
+                    if is_ours and self._presence is not None:
+                        self._presence.begins(".".join(jobs.target.table_id), claim.key)
+                    return is_ours
         return False
 
     def drop(self, jobs: JobTable, claim: Claim) -> None:
         """Let a claim go."""
         with self._lock:
             self._drop(jobs.table_id, claim)
+        if self._presence is not None:
+            self._presence.ends()
 
     def _drop(self, table: TableName, claim: Claim) -> None:
         self._waiting = [w for w in self._waiting if w[1] is not claim]
@@ -171,6 +183,8 @@ class LeaseKeeper:
                     # the fence in the database keeps a late result out; trying again is all there is to do
                     table = ".".join(place[0])
                     log.warning("cannot renew the lease on %d jobs of %s: %s", len(keys), table, e)
+            if self._presence is not None:
+                self._presence.beat(self._connection)
 
     def _give_back(self) -> None:
         """Give back what waits behind a job that takes long, so that other workers can have it."""

@@ -18,6 +18,7 @@ from dj_jobs.keys import missing_keys as missing_keys
 from dj_jobs.lease import LeaseKeeper
 from dj_jobs.make import is_one_part
 from dj_jobs.refresh import refresh_once
+from dj_jobs.registry import Presence
 from dj_jobs.rescue import rescue
 from dj_jobs.run import Runner
 from dj_query.select import Exists
@@ -114,22 +115,33 @@ def reserved(
     events: Events,
     *,
     worker: Worker | None = None,
+    presence: Presence | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Outcome]:
     """Claim and compute until nothing is due; what a failure or a stop leaves claimed is given back.
 
     Retries that this call caused and that are due soon are waited for.
+
+    Parameters
+    ----------
+    presence : Presence, optional
+        Of a worker that lasts longer than this call; else the call has one of its own.
     """
-    worker = worker or Worker.of_this_process()
+    worker = worker or (presence.worker if presence is not None else Worker.of_this_process())
     jobs: JobTable = table.jobs
     wants_refresh = table.connection.config.jobs.auto_refresh if options.refresh is None else options.refresh
     if wants_refresh:
         refresh_once(jobs, options.restrictions)
     claimable = restricted_jobs(jobs, options.restrictions)
     runner = Runner(table, worker, events, options.make_kwargs, options.timeout_s)
-    loop = _Loop(claimable, runner, options, should_stop)
-    with LeaseKeeper(table.connection) as keeper:
-        yield from loop.run(keeper)
+    own = Presence(table.connection, worker, [table.table_id]) if presence is None else None
+    loop = _Loop(claimable, runner, options, should_stop, own or presence)
+    try:
+        with LeaseKeeper(table.connection, own or presence) as keeper:
+            yield from loop.run(keeper)
+    finally:
+        if own is not None:
+            own.leave(table.connection)
 
 
 def restricted_jobs(jobs: JobTable, restrictions: Sequence[Any]) -> JobTable:
@@ -162,6 +174,7 @@ class _Loop:
     runner: Runner
     options: Options
     should_stop: Callable[[], bool]
+    presence: Presence | None = None
     n_calls: int = 0
     is_failed: bool = False
     batch: int = 1
@@ -250,6 +263,8 @@ class _Loop:
     def _told(self, claim: Claim, outcome: Outcome) -> Outcome:
         if outcome.result is Result.RETRY:
             self.retry_at.append(time.monotonic())
+        if self.presence is not None:
+            self.presence.count(".".join(self.jobs.target.table_id), outcome)
         self.runner.tell(outcome, claim.attempt, claim.token)
         return outcome
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dj_jobs import claim, finish, progress, refresh
+from dj_jobs import claim, finish, progress, refresh, registry
 from dj_jobs.attempts import HISTORY, Attempt, attempts_of
+from dj_jobs.registry import WorkerInfo
 from dj_jobs.states import Status
 from dj_query.table import FreeTable, Table
 from dj_schema.catalog import LINEAGE
@@ -242,6 +243,14 @@ class JobTable(FreeTable):
         The last `jobs.attempts_kept` failures are kept, for as long as the job has a row.
         """
         return attempts_of(self, self._own_key(key))
+
+    def workers(self) -> list[WorkerInfo]:
+        """Return who works on this table: since when, what it computes, how fast, and whether it is alive.
+
+        Workers of every kind that have computed for a third of `jobs.lease_timeout` at least, and those that
+        hold jobs now.
+        """
+        return registry.workers_of(self)
 
     def unignore(self, *restrictions: Any) -> int:
         """Make ignored jobs pending again; return how many."""
