@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dj_query.select import (
@@ -33,7 +32,6 @@ from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, one_of, sql
 Scope = Mapping[str, str]
 """The alias of the table that has each name."""
 
-_PATH_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 NO_LIMIT = 2**63 - 1
 _MANY_ROWS = 200
 
@@ -216,9 +214,11 @@ class _Compiler:
                 return sql("NOT {}", text) if never_unknown else sql("({}) IS NOT TRUE", text)
             case Constant(value=value):
                 return sql("TRUE" if value else "FALSE")
-            case JsonEquals(name=name, path=path, value=value):
-                steps = [int(i) if i else n for n, i in _PATH_STEP.findall(path)]
-                return self._dialect.rows.json_equals(Ident(name), steps, value)
+            case JsonEquals(name=name, steps=steps, value=value, typed=typed):
+                if typed is None:
+                    return self._dialect.rows.json_equals(Ident(name), list(steps), value)
+                found = Sql((typed.sql,))
+                return sql("({}) IS NULL", found) if value is None else sql("({}) = {}", found, Param(value))
 
     def _one_of(self, condition: OneOf) -> Sql:
         if len(condition.rows) > _MANY_ROWS:

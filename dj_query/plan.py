@@ -74,6 +74,8 @@ def decoding_of(attributes: Sequence[Attribute], dialect: Dialect) -> Decoding:
             decoders.append((i, stored))
         elif attribute.type is None and attribute.kind == "bool":
             decoders.append((i, bool))  # an expression's truth value is a number on MySQL
+        elif attribute.type is None and attribute.kind == "int":
+            decoders.append((i, int))  # a sum or an unsigned number is a decimal to some servers
         elif attribute.type is None and attribute.kind == "json" and dialect.name != "postgresql":
             decoders.append((i, _json))
         if isinstance(attribute.type, CodecType):

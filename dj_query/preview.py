@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from dj_query.expression import QueryExpression
     from dj_schema.heading import Attribute
 
+# What stands for values that may be long, and are not fetched for a preview.
+_UNSEEN = {"bytes": "<bytes>", "json": "json"}
+
 
 @dataclass(frozen=True, slots=True)
 class _FirstRows:
@@ -26,7 +29,7 @@ def _first_rows(query: QueryExpression, limit: int | None) -> _FirstRows:
     display = query.connection.config.display
     limit = display.limit if limit is None else limit
     attributes = [a for a in query.heading.all if not a.is_hidden]
-    shown = [a.name for a in attributes if not a.is_codec and a.kind != "bytes"]
+    shown = [a.name for a in attributes if not a.is_codec and a.kind not in _UNSEEN]
     rows = query.proj(*shown).to_dicts(limit=limit + 1) if attributes else []
     total = len(query) if display.show_tuple_count else None
     cells = [[_cell(a, row) for a in attributes] for row in rows[:limit]]
@@ -35,7 +38,9 @@ def _first_rows(query: QueryExpression, limit: int | None) -> _FirstRows:
 
 def _cell(attribute: Attribute, row: dict[str, Any]) -> str:
     if attribute.name not in row:
-        return str(attribute.type) if attribute.is_codec else "<bytes>"
+        return (
+            str(attribute.type) if attribute.is_codec else "json" if attribute.kind == "json" else "<bytes>"
+        )
     value = row[attribute.name]
     return "None" if value is None else str(value)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from dj_query.json_path import read_json_path
 from dj_query.recent import Recent
 from dj_query.select import Column, Select, Window, derived
 from dj_schema.errors import DataJointError
@@ -90,6 +91,8 @@ def _named(expression: QueryExpression, named: Mapping[str, str]) -> Named:
             parts.renamed.setdefault(text, []).append(new)
         elif duplicate and duplicate[1] in known:
             parts.duplicated[new] = duplicate[1]
+        elif path := read_json_path(text, expression.heading.json_names):
+            parts.computed[new] = compile_value(expression, path.as_sql())
         else:
             parts.computed[new] = compile_value(expression, text)
     return parts

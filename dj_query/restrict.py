@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from dj_query.conditions import AndList, Not, Top
 from dj_query.joins import check_connections
+from dj_query.json_path import JsonPath, read_json_path
+from dj_query.projection import compile_value
 from dj_query.select import (
     AllOf,
     AnyOf,
@@ -22,9 +24,10 @@ from dj_query.select import (
     UserCondition,
 )
 from dj_query.semantics import matching_names
-from dj_query.values import comparable
+from dj_query.values import comparable, plain
 from dj_schema.errors import DataJointError
-from dj_schema.heading import Heading, unknown_attribute
+from dj_schema.heading import Attribute, Heading, unknown_attribute
+from dj_schema.types import Kind, NativeType
 
 if TYPE_CHECKING:
     from dj_query.expression import QueryExpression
@@ -118,14 +121,26 @@ def _mapping(expression: QueryExpression, mapping: Mapping[str, Any]) -> Conditi
         if attribute is not None:
             names.append(name)
             values.append(comparable(attribute, value))
-        elif isinstance(name, str) and "." in name and (base := name.split(".", 1)[0]) in known:
-            if known[base].kind != "json":
-                raise unknown_attribute(name, heading.names)
-            paths.append(JsonEquals(base, name.split(".", 1)[1], value))
+        elif isinstance(name, str) and (path := read_json_path(name, known)):
+            paths.append(_at_path(expression, path, value))
     equals = Equals(tuple(names), tuple(values)) if names else None
     if not paths:
         return equals or Constant(True)
     return AllOf((*([equals] if equals else []), *paths))
+
+
+def _at_path(expression: QueryExpression, path: JsonPath, value: Any) -> Condition:
+    attribute = expression.heading[path.name]
+    if attribute.kind != "json":
+        raise unknown_attribute(f"{path.name}{path.mysql_path[1:]}", expression.heading.names)
+    if path.type_text is None:
+        return JsonEquals(path.name, path.steps, plain(value))
+    typed = compile_value(expression, path.as_sql())
+    if typed.kind == "json":
+        return JsonEquals(path.name, path.steps, plain(value))
+    place = f"{path.name}{path.mysql_path[1:]}"
+    wanted = Attribute(place, NativeType(path.type_text.strip()), kind=cast(Kind, typed.kind))
+    return JsonEquals(path.name, path.steps, comparable(wanted, value), typed)
 
 
 def _any_of(expression: QueryExpression, items: Sequence[Any], semantic_check: bool) -> Condition:

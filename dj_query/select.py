@@ -78,11 +78,18 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class JsonEquals:
-    """The value at a path inside a JSON attribute; None means that nothing, or null, is there."""
+    """The value at a path inside a JSON attribute; None means that nothing, or null, is there.
+
+    Attributes
+    ----------
+    typed : UserExpression or None
+        The value as the type that was asked for; without one, documents are compared.
+    """
 
     name: str
-    path: str
+    steps: tuple[str | int, ...]
     value: Any
+    typed: UserExpression | None = None
 
 
 Condition = Equals | OneOf | UserCondition | Exists | AnyOf | AllOf | Negated | Constant | JsonEquals

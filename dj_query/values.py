@@ -47,6 +47,8 @@ def comparable(attribute: Attribute, value: Any) -> Any:
             return as_bool(value)
         if kind == "uuid":
             return value if isinstance(value, UUID) else UUID(str(value))
+        if kind == "int" and isinstance(value, bool):
+            return int(value)
         if kind == "int" and not isinstance(value, int):
             return value if isinstance(value, (float, Decimal)) else int(value)
         if kind in ("float", "decimal") and isinstance(value, str):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dj_schema.catalog import LINEAGE, make_attribute
 from dj_schema.definition.checks import check_indexes, check_spec
 from dj_schema.definition.spec import AttributeSpec, ForeignKeySpec, IndexSpec, Item, Literal, Null, TableSpec
-from dj_schema.dialects.base import IndexColumn
+from dj_schema.dialects.base import IndexColumn, IndexExpression
 from dj_schema.errors import (
     DeadlockError,
     DefinitionError,
@@ -23,7 +23,6 @@ from dj_schema.errors import (
 from dj_schema.heading import Attribute, Heading
 from dj_schema.lineage import forget_lineage, lineage_of, record_lineage, warn_of_missing_origin
 from dj_schema.names import Tier
-from dj_schema.sql import Sql
 from dj_schema.table_info import ForeignKey, Index, TableInfo, TableName
 from dj_schema.types import CoreType, NativeType
 
@@ -245,7 +244,7 @@ def declare_tables(
 _MAX_ATTEMPTS = 8
 
 
-def _no_expression(info: TableInfo, column: str) -> Sql:
+def _no_expression(info: TableInfo, column: str) -> IndexExpression:
     raise DefinitionError(
         f"the index column {column!r} of {info.name!r} is no attribute.", expected="an attribute"
     )

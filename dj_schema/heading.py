@@ -104,6 +104,11 @@ class Heading:
         """Names and kinds, hidden attributes too: what user SQL is checked against."""
         return {a.name: a.kind for a in self.all}
 
+    @cached_property
+    def json_names(self) -> frozenset[str]:
+        """The attributes that hold JSON, which paths can lead into."""
+        return frozenset(a.name for a in self.all if a.kind == "json")
+
     def memo(self, key: Any, make: Callable[[], Any]) -> Any:
         """Keep what was derived from this heading, once for all expressions that share it."""
         try:

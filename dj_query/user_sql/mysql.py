@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dj_query.user_sql.json_values import Found, typed_value
 from dj_query.user_sql.kinds import EXACT, NUMBERS, TEXTS, Kind, Piece, joint_kind
 from dj_query.user_sql.literals import mysql_string
 from dj_query.user_sql.operators import check_number
@@ -118,13 +119,34 @@ class MySQLRenderer(Renderer):
         return self.unquoted(Piece(sql, "json")) if as_text else Piece(sql, "json")
 
     def json_value(self, document: Piece, path: str, target: str | None, sizes: list[str]) -> Piece:
-        # MariaDB knows no RETURNING, and its JSON_VALUE writes true as 1: ask for the text, then cast.
-        document_sql = f"JSON_EXTRACT({document.sql}, {mysql_string(path)})"
-        text = f"NULLIF(JSON_UNQUOTE({document_sql}), 'null')"
-        if target in ("SIGNED", "UNSIGNED"):
-            number = f"CAST({text} AS {target})"
-            return Piece(f"CASE {text} WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE {number} END", "int")
-        return self.cast_to(Piece(text, "string"), target, sizes) if target else Piece(text, "string")
+        found = self.json_at(document, path, as_text=False).sql
+        # JSON_VALUE without a type cuts at 512 characters, and MariaDB's writes true as 1
+        text = f"IF(JSON_TYPE({found}) = 'NULL', NULL, JSON_UNQUOTE({found}))"
+        match target:
+            case None:
+                return Piece(text, "string")
+            case "JSON":
+                return Piece(found, "json")
+            case "BINARY":
+                return self.cast_to(Piece(text, "string"), target, sizes)
+        return Piece(self.json_typed(document, path, text, target, sizes), CAST_KINDS[target])
+
+    def json_typed(self, document: Piece, path: str, text: str, target: str, sizes: list[str]) -> str:
+        if target == "CHAR":  # in the collation of all texts
+            return typed_value(self.json_found(document, path, text), target, sizes)
+        size = f"({', '.join(sizes)})" if sizes else ""
+        return f"JSON_VALUE({document.sql}, {mysql_string(path)} RETURNING {target}{size})"
+
+    def json_found(self, document: Piece, path: str, text: str) -> Found:
+        type_ = f"JSON_TYPE({self.json_at(document, path, as_text=False).sql})"
+        return Found(
+            text,
+            is_number=f"{type_} IN ('INTEGER', 'DOUBLE')",
+            is_bool=f"{type_} = 'BOOLEAN'",
+            exact=f"CAST({text} AS DECIMAL(65,30))",
+            matches=lambda pattern: f"{text} REGEXP {mysql_string(pattern)}",
+            cast=lambda sql, target, sizes: self.cast_to(Piece(sql, "string"), target, sizes).sql,
+        )
 
     def group_concat(
         self, parts: list[Piece], order: list[tuple[Piece, bool]], separator: str, is_distinct: bool
@@ -164,7 +186,7 @@ class MySQLRenderer(Renderer):
 
 
 class MariaDBRenderer(MySQLRenderer):
-    """MariaDB 10.6 and later: no BIN_TO_UUID, no cast to JSON."""
+    """MariaDB 10.6 and later: no BIN_TO_UUID, no cast to JSON, no type in JSON_VALUE."""
 
     def uuid_text(self, piece: Piece) -> str:
         digits = f"LOWER(HEX({piece.sql}))"
@@ -175,6 +197,9 @@ class MariaDBRenderer(MySQLRenderer):
 
     def as_json(self, piece: Piece) -> Piece:
         return Piece(f"JSON_EXTRACT({piece.sql}, '$')", "json")
+
+    def json_typed(self, document: Piece, path: str, text: str, target: str, sizes: list[str]) -> str:
+        return typed_value(self.json_found(document, path, text), target, sizes)
 
     def operation(self, operator: str, left: Piece, right: Piece) -> Piece:
         # MySQL computes on with the rounded quotient, MariaDB with more places than it shows.

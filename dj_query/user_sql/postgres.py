@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dj_query.user_sql.json_values import typed_value
 from dj_query.user_sql.kinds import NUMBERS, TEXTS, Kind, Piece, joint_kind
 from dj_query.user_sql.literals import postgres_string
 from dj_query.user_sql.mysql import result_kind
 from dj_query.user_sql.postgres_functions import TRANSLATIONS
-from dj_query.user_sql.postgres_json import json_steps
+from dj_query.user_sql.postgres_json import json_found, json_steps
 from dj_query.user_sql.render import Renderer
 from dj_query.user_sql.server import CAST_KINDS, Call
 from dj_query.user_sql.signatures import Signature
@@ -281,12 +282,15 @@ class PostgresRenderer(Renderer):
         return piece.operand if piece.kind in ("json", "unknown") else f"CAST({piece.sql} AS JSONB)"
 
     def json_value(self, document: Piece, path: str, target: str | None, sizes: list[str]) -> Piece:
+        if target == "JSON":
+            return self.json_at(document, path, as_text=False)
         array = postgres_string("{" + ",".join(json_steps(path)) + "}")
-        text = Piece(f"({self._as_json(document)} #>> {array})", "string")
-        if target in ("SIGNED", "UNSIGNED"):
-            number = self.cast_to(text, target, sizes).sql
-            return Piece(f"CASE {text.sql} WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE {number} END", "int")
-        return self.cast_to(text, target, sizes) if target else text
+        text = f"({self._as_json(document)} #>> {array})"
+        if target is None or target == "BINARY":
+            piece = Piece(text, "string")
+            return self.cast_to(piece, target, sizes) if target else piece
+        found = json_found(self, f"({self._as_json(document)} #> {array})", text)
+        return Piece(typed_value(found, target, sizes), CAST_KINDS[target], is_wide=True)
 
     # -- functions --
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from dj_query.user_sql.json_values import Found
 from dj_query.user_sql.kinds import Kind, Piece
+from dj_query.user_sql.literals import postgres_string
 from dj_query.user_sql.translation import Translation, whole
 from dj_schema.errors import QuerySyntaxError
 
@@ -34,6 +36,27 @@ def json_steps(path: str) -> list[str]:
             steps.append('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"')
         at = match.end()
     return steps
+
+
+def json_found(r: PostgresRenderer, document: str, text: str) -> Found:
+    """Return what there is to know of the value at a path, given as document and as text."""
+
+    def cast(sql: str, target: str, sizes: list[str]) -> str:
+        if target in ("SIGNED", "UNSIGNED"):  # a number, and one of 64 bits
+            return f"CAST({sql} AS BIGINT)" if target == "SIGNED" else sql
+        if target == "DOUBLE":
+            return f"CAST({sql} AS DOUBLE PRECISION)"
+        kind: Kind = "decimal" if target == "DECIMAL" else "string"
+        return r.cast_to(Piece(sql, kind), target, sizes).sql
+
+    return Found(
+        text,
+        is_number=f"JSONB_TYPEOF({document}) = 'number'",
+        is_bool=f"JSONB_TYPEOF({document}) = 'boolean'",
+        exact=f"CAST({text} AS NUMERIC)",
+        matches=lambda pattern: f"{text} ~ {postgres_string(pattern)}",
+        cast=cast,
+    )
 
 
 def _json(r: PostgresRenderer, piece: Piece) -> str:

@@ -87,7 +87,25 @@ class Flags:
 
 
 Execute = Callable[[Sql], Result]
-IndexColumn = Callable[["TableInfo", str], Sql]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexExpression:
+    """A column of an index that is more than a name.
+
+    Attributes
+    ----------
+    sql : Sql
+        The expression as the server writes it.
+    column_type : Sql or None
+        Of the column that has to hold its values, on a server that indexes columns alone.
+    """
+
+    sql: Sql
+    column_type: Sql | None = None
+
+
+IndexColumn = Callable[["TableInfo", str], IndexExpression]
 """What turns a column of an index that is more than a name into the server's SQL."""
 
 

@@ -51,11 +51,6 @@ NOT_YET = (
     "ModuleNotFoundError: No module named 'datajoint.migrate'",
     "AttributeError: module 'datajoint' has no attribute 'Diagram'",
     "AttributeError: type object 'Subject' has no attribute 'alter'",
-    "QuerySyntaxError: The SQL 'car.name' has a name with a dot",
-    "DefinitionError: the index of '#team' is on car.length:decimal(4, 1); mariadb has no indexes",
-    "NameError: name 'Team' is not defined",
-    "NameError: name 'q_untyped'",
-    "NameError: name 'q_typed'",
 )
 
 

@@ -21,7 +21,7 @@ from dj_query.user_sql import Dialect, Kind, compile_condition, compile_order, c
 from tests.conformance.user_sql_cases import CASES
 from tests.support.servers import ServerUnderTest
 
-SCHEMA = "dj_test_user_sql"
+SCHEMA = f"dj_test_user_sql_{uuid.uuid4().hex[:8]}"
 # name, kind, type on PostgreSQL, type on MySQL and MariaDB: those that core types are declared with
 COLUMNS: list[tuple[str, Kind, str, str]] = [
     ("id", "int", "int", "int"),

@@ -13,6 +13,7 @@ from dj_schema.sql import Param, Sql, join, sql
 
 Execute = Callable[[Sql], Result]
 
+# What holds the values of an indexed expression (ddl.HOLDER_PREFIX) is no attribute.
 _COLUMNS = """
 SELECT c.TABLE_NAME, c.COLUMN_NAME, c.COLUMN_TYPE, c.IS_NULLABLE = 'YES', c.COLUMN_DEFAULT, c.COLUMN_COMMENT,
        c.EXTRA, k.ORDINAL_POSITION, VERSION() LIKE '%%MariaDB%%'
@@ -20,7 +21,7 @@ FROM information_schema.COLUMNS c
 LEFT JOIN information_schema.KEY_COLUMN_USAGE k
   ON k.TABLE_SCHEMA = c.TABLE_SCHEMA AND k.TABLE_NAME = c.TABLE_NAME AND k.COLUMN_NAME = c.COLUMN_NAME
      AND k.CONSTRAINT_NAME = 'PRIMARY'
-WHERE c.TABLE_SCHEMA = {}{}
+WHERE c.TABLE_SCHEMA = {}{} AND NOT (c.COLUMN_NAME LIKE '\\_of\\_index\\_%%' AND c.EXTRA LIKE '%%GENERATED%%')
 ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION
 """
 _TABLES = """

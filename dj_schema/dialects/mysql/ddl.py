@@ -18,6 +18,7 @@ from dj_schema.table_info import ForeignKey, Index, TableInfo
 from dj_schema.types import CodecType, CoreType, NativeType, TypeSpec
 
 MAX_NAME_LENGTH = 64
+HOLDER_PREFIX = "_of_index_"
 EXISTS_CODES = frozenset({"1050", "1007", "1060"})
 _UUID = CoreType("uuid")
 _MAX_COLUMN_COMMENT = 1024
@@ -109,7 +110,9 @@ def _create_table(info: TableInfo, index_column: IndexColumn, inherited: Mapping
         sql("KEY ({})", Ident(a.name)) for a in info.heading.all if a.is_auto_increment and a.name != key[0]
     ]
     lines += [foreign_key(fk, _constraint_name(info, n)) for n, fk in enumerate(info.foreign_keys, 1)]
-    lines += [_index(info, index, index_column) for index in info.indexes]
+    places, holders = _expressions(info, index_column)
+    lines += holders
+    lines += [_index(info, index, places) for index in info.indexes]
     comment = sql(" COMMENT={}", table_comment(info)) if info.heading.comment else EMPTY
     body = join(",\n  ", lines)
     return sql("CREATE TABLE {} (\n  {}\n) ENGINE=InnoDB{}", Ident(info.schema, info.name), body, comment)
@@ -208,8 +211,28 @@ def _constraint_name(info: TableInfo, number: int) -> Sql:
     return sql("CONSTRAINT {} ", Ident(f"{info.name[: MAX_NAME_LENGTH - len(suffix) - 9]}_{digest}{suffix}"))
 
 
-def _index(info: TableInfo, index: Index, index_column: IndexColumn) -> Sql:
-    columns = join(", ", (Ident(c) if c in info.heading else index_column(info, c) for c in index.columns))
+def _expressions(info: TableInfo, index_column: IndexColumn) -> tuple[dict[str, Sql | Ident], list[Sql]]:
+    """Return what stands in an index for each expression, and the columns that hold their values.
+
+    MySQL indexes an expression itself; MariaDB a column that is computed from it, invisible to `SELECT *`
+    and, by its prefix, to our catalog.
+    """
+    places: dict[str, Sql | Ident] = {}
+    holders: list[Sql] = []
+    for text in dict.fromkeys(c for i in info.indexes for c in i.columns if c not in info.heading):
+        expression = index_column(info, text)
+        if expression.column_type is None:
+            places[text] = sql("({})", expression.sql)
+            continue
+        digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:8]
+        places[text] = Ident(HOLDER_PREFIX + digest)
+        line = "{} {} GENERATED ALWAYS AS ({}) VIRTUAL INVISIBLE"
+        holders.append(sql(line, places[text], expression.column_type, expression.sql))
+    return places, holders
+
+
+def _index(info: TableInfo, index: Index, places: Mapping[str, Sql | Ident]) -> Sql:
+    columns = join(", ", (Ident(c) if c in info.heading else places[c] for c in index.columns))
     text = sql("UNIQUE INDEX ({})" if index.is_unique else "INDEX ({})", columns)
     if all(c in info.heading for c in index.columns):
         return text

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dj_schema.heading import Attribute
-from dj_schema.json_text import json_text
+from dj_schema.json_text import json_path_text, json_text
 from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, one_of, sql
 
 
@@ -31,8 +31,7 @@ def single_float(column: Ident) -> Sql:
 
 def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:
     """Return the condition that the document holds this value at a path; None for null or nothing."""
-    steps = (f"[{step}]" if isinstance(step, int) else '."' + step.replace('"', '\\"') + '"' for step in path)
-    found = sql("JSON_EXTRACT({}, {})", name, Param("$" + "".join(steps)))
+    found = sql("JSON_EXTRACT({}, {})", name, Param(json_path_text(path)))
     if value is None:
         return sql("COALESCE(JSON_TYPE({}), 'NULL') = 'NULL'", found)
     # MariaDB has no JSON type to cast to: both sides are documents when one contains the other.

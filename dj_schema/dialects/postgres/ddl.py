@@ -207,7 +207,10 @@ def _foreign_key_indexes(info: TableInfo) -> list[Index]:
 
 def create_index(info: TableInfo, index: Index, index_column: IndexColumn) -> list[Sql]:
     """Return the statements that make an index; one with expressions has its definition as its comment."""
-    columns = join(", ", (Ident(c) if c in info.heading else index_column(info, c) for c in index.columns))
+    columns = join(
+        ", ",
+        (Ident(c) if c in info.heading else sql("({})", index_column(info, c).sql) for c in index.columns),
+    )
     name = index_name(info.name, index)
     template = "CREATE UNIQUE INDEX {} ON {} ({})" if index.is_unique else "CREATE INDEX {} ON {} ({})"
     create = sql(template, Ident(name), Ident(info.schema, info.name), columns)
