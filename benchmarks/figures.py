@@ -56,6 +56,12 @@ FIGURES = (
     Figure("fetch_iterate", "rows", "fetch 100,000 rows: iterate", _postgres(3)),
     Figure("fetch1_by_key", "rows", "fetch1 by key", _postgres(2, 1.8)),
     Figure("import", "import", "import datajoint (over a bare interpreter)", _postgres(4)),
+    Figure(
+        "populate_celery",
+        "celery",
+        "populate by Celery, 10 ms jobs, 2 processes (floor: the process pool)",
+        {name: Bar(us_over_floor=1 / 0.7) for name in ("postgresql", "mysql", "mariadb")},
+    ),
     Figure("fetch_keys", "rows", "fetch 100,000 keys"),
     Figure("insert1", "rows", "insert1"),
     Figure("jobs_refresh_nothing", "refresh", "jobs.refresh, nothing new"),

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "benchmarks" / "workloads.py"
 SCHEMA = "dj_bench"
 IMPORT_TIMES = 5
+_CELERY_AND_WHAT_IT_IS_HELD_AGAINST = {"us": "celery", "floor": "process"}
 
 
 class WorkloadFailed(Exception):
@@ -56,6 +57,8 @@ class Implementation:
     folder: Path
 
     def runs(self, group: str) -> bool:
+        if group == "celery":
+            return self.name in _CELERY_AND_WHAT_IT_IS_HELD_AGAINST
         return self.groups is None or group in self.groups
 
     def start(self, workload: str, scale: float) -> subprocess.Popen[str]:
@@ -76,6 +79,12 @@ class Implementation:
     def complete(self, workload: str, scale: float) -> Iterator[Result]:
         """Run one workload to its end."""
         yield from _results(_output(self.start(workload, scale)))
+
+    def celery(self, scale: float) -> Iterator[Result]:
+        """Compute by Celery's workers or, as what stands for the floor, by our own pool of processes."""
+        pool = _CELERY_AND_WHAT_IT_IS_HELD_AGAINST[self.name]
+        command = [sys.executable, "-m", "benchmarks.celery_pool", pool, f"{SCHEMA}_{self.name}", str(scale)]
+        yield from _results(_output(self._start(command)))
 
     def import_seconds(self) -> float:
         """Return how much longer an interpreter takes that also imports `datajoint`."""
@@ -109,6 +118,8 @@ def run_group(implementation: Implementation, group: str, scale: float) -> list[
     """Run what produces the results of one group, once."""
     if group == "import":
         return [Result("import", implementation.import_seconds(), 1)]
+    if group == "celery":
+        return list(implementation.celery(scale))
     if group.startswith("jobs_"):
         return [_drain(implementation, int(group.removeprefix("jobs_")), scale)]
     return list(implementation.complete(group, scale))

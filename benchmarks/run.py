@@ -99,12 +99,15 @@ def main() -> int:
     try:
         servers = Servers(run)
         server = servers.get(arguments.server)
+        environment = _environment(server)
+        if any(figure.group == "celery" for figure in figures):
+            environment["DJ_CELERY_BROKER_URL"] = servers.redis_url()
         with tempfile.TemporaryDirectory(prefix="dj-bench-") as folder:
-            compared = implementations(peer, _environment(server), Path(folder))
+            compared = implementations(peer, environment, Path(folder))
             measured = _measure(figures, compared, arguments.rounds, arguments.scale)
         servers.close()
     except Unavailable as error:
-        sys.exit(f"no {arguments.server}: {error}")
+        sys.exit(f"a server cannot be had: {error}")
     finally:
         run.close()
     return _report(figures, measured, arguments)

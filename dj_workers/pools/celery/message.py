@@ -28,6 +28,8 @@ class WakeUp:
         Only these.
     priority : int or None
         Only jobs as urgent as this, or more.
+    timeout_s : float or None
+        That a make may take.
     version : str
         That of the code which the sender expects; empty where it does not care.
     n_refused : int
@@ -39,6 +41,7 @@ class WakeUp:
     keys: list[Key] | None = None
     priority: int | None = None
     make_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    timeout_s: float | None = None
     version: str = ""
     n_refused: int = 0
 

@@ -31,6 +31,7 @@ class Parcels:
             n_jobs=n_jobs,
             priority=options.priority,
             make_kwargs=dict(options.make_kwargs),
+            timeout_s=options.timeout_s,
             version=code_version(config),
         )
         if options.restrictions or options.max_calls is not None:

@@ -90,4 +90,5 @@ def _options(wake_up: WakeUp) -> Options:
         refresh=False,
         suppress_errors=True,
         reserve_jobs=True,
+        timeout_s=wake_up.timeout_s,
     )
