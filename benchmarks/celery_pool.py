@@ -48,17 +48,9 @@ class Spun(dj.Computed):
 
 
 def _start_worker() -> subprocess.Popen[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "dj_workers.cli.main",
-        "celery",
-        "-m",
-        "benchmarks.celery_pool",
-        "worker",
-    ]
+    command = ("-m", "dj_workers.cli.main", "celery", "-m", "benchmarks.celery_pool", "worker")
     worker = subprocess.Popen(
-        [*command, "-c", "2", "-l", "INFO"],
+        [sys.executable, *command, "-c", "2", "-l", "INFO"],
         stderr=subprocess.STDOUT,
         stdout=subprocess.PIPE,
         text=True,
@@ -76,7 +68,7 @@ def main(name: str, scale: float) -> None:
     """Compute all jobs one way."""
     n = max(20, int(N_JOBS * scale))
     Spun.delete()
-    Spun.jobs.delete()
+    Spun().jobs.delete()
     Sample.insert([{"sample_id": i} for i in range(n)], skip_duplicates=True)
     if name == "celery":
         worker = _start_worker()
