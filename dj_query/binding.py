@@ -180,13 +180,24 @@ def definition_of(cls: type[UserTable]) -> str:
 
 
 def _own_parts(cls: type[UserTable]) -> list[type[Part]]:
-    """Return the parts in the order of the class's body; those of a base class as classes of their own."""
+    """Return the parts in the order of the class's body; those of a base class as classes of their own.
+
+    Raises
+    ------
+    DefinitionError
+        For a part inside a part.
+    """
     found: dict[str, type[Part]] = {}
     for base in reversed(cls.__mro__):
         for name, value in vars(base).items():
             if isinstance(value, type) and issubclass(value, Part):
                 found[name] = value
     for name, part in found.items():
+        if nested := [n for n, v in vars(part).items() if isinstance(v, type) and issubclass(v, Part)]:
+            raise DefinitionError(
+                f"{name} is a part and cannot have parts, as {nested[0]} would be.",
+                expected=f"{nested[0]} beside {name}, with `-> {cls.__name__}.{name}`",
+            )
         if name not in vars(cls):
             found[name] = cast("type[Part]", TableMeta(name, (part,), {"__module__": cls.__module__}))
             setattr(cls, name, found[name])

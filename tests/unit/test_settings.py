@@ -51,6 +51,7 @@ def test_a_setting_is_the_same_by_item_attribute_and_get() -> None:
     assert not hasattr(config, "nope")
 
 
+@pytest.mark.rule("configuration", "database", "jobs", "display")
 def test_defaults_are_those_of_the_reference() -> None:
     config = Config()
     expected = {
@@ -216,6 +217,7 @@ def test_a_secret_asked_for_by_item_is_text() -> None:
 # --- sources ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("configuration", "file")
 def test_dotted_and_nested_keys_of_a_file_mean_the_same(project: Path) -> None:
     config = loaded(
         project,
@@ -254,6 +256,7 @@ def test_the_search_ends_at_home(tmp_path: Path) -> None:
     assert Config.from_sources(environ={}, start=home / "work", home=home).database.host is None
 
 
+@pytest.mark.rule("configuration", "sources")
 def test_each_layer_wins_over_the_one_below(project: Path) -> None:
     secrets = project / ".secrets"
     secrets.joinpath("datajoint.json").write_text('{"database.user": "s", "database.host": "s"}')
@@ -269,6 +272,7 @@ def test_each_layer_wins_over_the_one_below(project: Path) -> None:
         assert config.source_of("database.host") == "set by override()"
 
 
+@pytest.mark.rule("configuration", "secrets")
 def test_secrets_may_stand_in_a_file_each(project: Path) -> None:
     secrets = project / ".secrets"
     for name, text in {
@@ -303,6 +307,7 @@ def test_secrets_are_found_without_a_settings_file(project: Path) -> None:
     assert loaded(project).database.user == "u"
 
 
+@pytest.mark.rule("configuration", "variables", "database")
 def test_every_setting_has_a_variable_and_some_a_short_one(tmp_path: Path) -> None:
     environ = {
         "DJ_HOST": "h",
@@ -495,6 +500,7 @@ def test_copies_and_pickles_hold_what_holds_here_and_now() -> None:
 # --- stores -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("configuration", "stores")
 def test_stores_are_replaced_as_a_whole_or_set_one_by_one() -> None:
     config = Config()
     config["stores"] = {"default": "a", "a": {"protocol": "file", "location": "/a"}}
@@ -572,6 +578,7 @@ def test_a_store_that_is_missing_or_incomplete_says_what_to_set() -> None:
         config["stores"]["default"]
 
 
+@pytest.mark.rule("configuration", "stores")
 def test_a_single_store_is_the_default() -> None:
     config = Config()
     config["stores"] = {"only": {"location": "/o"}}

@@ -111,6 +111,7 @@ def test_update1_is_part_of_an_open_transaction(subject: Any, connection: Any) -
     assert (subject & KEY).fetch1("name") == "s1"
 
 
+@pytest.mark.rule("table-declaration", "10.3")
 def test_validate_finds_what_insert_would_refuse(subject: Any, connection: Any) -> None:
     good = {"subject_id": 5, "session": "b", "name": "n"}
     rows = [

@@ -34,6 +34,9 @@ def altered(cls: Any, definition: str, connection: Connection, **options: Any) -
     return cls
 
 
+@pytest.mark.rule(
+    "alter-tables", "basic", "add", "drop", "types", "rename", "defaults", "table-comment", "prompt"
+)
 def test_attributes_are_added_changed_renamed_and_dropped_at_once(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -102,6 +105,7 @@ def test_new_attributes_stand_where_the_definition_has_them_if_the_server_can(
         assert table.heading.names == ["k", "first", "b", "after", "then", "z"]
 
 
+@pytest.mark.rule("alter-tables", "view")
 def test_the_definition_that_describe_prints_alters_nothing(
     connection: Connection, new_schema: NewSchema, dj: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,6 +165,7 @@ CONVERSIONS: tuple[tuple[str, str, Any, Any], ...] = (
 )
 
 
+@pytest.mark.rule("alter-tables", "types")
 def test_values_are_the_same_after_a_change_of_type(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -204,6 +209,7 @@ LOSSES: tuple[tuple[str, str, Any], ...] = (
 )
 
 
+@pytest.mark.rule("alter-tables", "types")
 def test_a_change_that_would_lose_a_value_is_refused_and_one_without_values_is_not(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -226,6 +232,7 @@ def test_a_change_that_would_lose_a_value_is_refused_and_one_without_values_is_n
     assert set(table.fetch1().values()) == {2, None}
 
 
+@pytest.mark.rule("alter-tables", "add", "defaults")
 def test_rows_must_have_a_value_for_what_becomes_required(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -251,6 +258,8 @@ def test_rows_must_have_a_value_for_what_becomes_required(
     )
 
 
+@pytest.mark.rule("alter-tables", "primary-key", "foreign-keys", "indexes")
+@pytest.mark.rule("table-declaration", "7.4")
 @pytest.mark.parametrize(
     ("definition", "message"),
     [
@@ -289,6 +298,7 @@ def test_what_cannot_be_altered_is_refused(
     assert seen_by_another(connection, schema.name, "fixed") == before == table().info
 
 
+@pytest.mark.rule("alter-tables", "view", "prompt")
 def test_alter_shows_the_difference_and_asks(
     connection: Connection,
     new_schema: NewSchema,
@@ -390,6 +400,7 @@ def test_a_class_of_a_declared_table_keeps_the_table_until_it_is_altered(
     assert again.heading.names == ["k", "x", "y"]
 
 
+@pytest.mark.rule("alter-tables", "job-metadata")
 def test_job_metadata_is_added_to_tables_that_were_declared_without(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:

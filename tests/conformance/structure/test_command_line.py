@@ -30,6 +30,7 @@ def run(*options: str, typed: str = "", **variables: str) -> subprocess.Complete
     return subprocess.run(command, input=typed, env=environment, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.rule("use-cli", "version", "help", "entry-points")
 def test_version_and_help_need_no_server(tmp_path: Path) -> None:
     import datajoint as dj
 
@@ -42,6 +43,7 @@ def test_version_and_help_need_no_server(tmp_path: Path) -> None:
     assert scripts["dj"] == scripts["datajoint"] == "datajoint.cli:cli"
 
 
+@pytest.mark.rule("use-cli", "programmatic")
 def test_it_can_be_called_from_python(capsys: pytest.CaptureFixture[str]) -> None:
     import datajoint as dj
     from datajoint.cli import cli
@@ -52,6 +54,7 @@ def test_it_can_be_called_from_python(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == f"DataJoint {dj.__version__}\n"
 
 
+@pytest.mark.rule("use-cli", "shell", "credentials")
 def test_the_shell_has_dj_and_opens_no_connection_by_itself() -> None:
     done = run("--host", "db.example.org:3306", "-u", "ada", typed="print(dj.config.database.host, dj.U)\n")
     assert done.returncode == 0
@@ -79,6 +82,7 @@ def test_wrong_options_are_explained(options: tuple[str, ...], message: str) -> 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.rule("use-cli", "credentials", "schemas", "explore", "connection")
 def test_schemas_are_loaded_with_the_credentials_of_the_command_line(
     server: ServerUnderTest, connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:

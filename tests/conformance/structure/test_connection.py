@@ -87,6 +87,7 @@ def _own_number(connection: Connection) -> int:
     return int(connection.query(text)[0][0])
 
 
+@pytest.mark.rule("errors", "LostConnectionError")
 def test_a_write_is_not_repeated_and_the_next_one_works(
     connection: Connection, other: Connection, table: Any
 ) -> None:
@@ -204,6 +205,7 @@ def test_a_stream_that_breaks_is_an_error_and_not_an_end(
 # -- closing ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("errors", "LostConnectionError")
 def test_a_closed_connection_says_so_and_opens_again(connection: Connection) -> None:
     connection.ping()
     assert connection.is_connected
@@ -538,6 +540,7 @@ def stranger(connection: Connection, server: ServerUnderTest, config: Config) ->
             administrator.query(f"DROP {kind} {full}".replace("%", "%%"), ())
 
 
+@pytest.mark.rule("errors", "AccessError")
 def test_a_user_without_rights_is_told_what_is_missing(
     stranger: Connection, connection: Connection, new_schema: NewSchema, new_schema_name: Any, dj: ModuleType
 ) -> None:

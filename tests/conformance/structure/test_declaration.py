@@ -95,6 +95,7 @@ COMMENTS = (
 )
 
 
+@pytest.mark.rule("table-declaration", "4.7")
 def test_every_core_type_is_read_as_it_was_declared(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -127,6 +128,8 @@ def test_every_comparable_type_can_be_a_key_and_be_referred_to(
     assert read.heading["k"].lineage == f"{schema.name}.parent.k"
 
 
+@pytest.mark.rule("table-declaration", "5.1", "5.2", "5.3")
+@pytest.mark.rule("definition-syntax", "defaults")
 def test_every_default_is_read_as_it_was_declared(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -141,6 +144,8 @@ def test_every_default_is_read_as_it_was_declared(
     assert read == table.heading
 
 
+@pytest.mark.rule("table-declaration", "5.1", "5.2")
+@pytest.mark.rule("definition-syntax", "defaults")
 def test_the_server_takes_the_defaults_that_it_was_told(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -162,6 +167,8 @@ def test_the_server_takes_the_defaults_that_it_was_told(
             assert str(value) == str(wanted.value), (default, type_)
 
 
+@pytest.mark.rule("table-declaration", "2.2")
+@pytest.mark.rule("definition-syntax", "comments")
 @pytest.mark.parametrize("comment", COMMENTS)
 def test_any_comment_is_kept(
     connection: Connection, new_schema: NewSchema, dj: ModuleType, comment: str
@@ -200,6 +207,7 @@ def test_a_character_that_the_server_cannot_keep_is_refused_and_never_replaced(
             assert not lineage_rows(connection, schema.name)
 
 
+@pytest.mark.rule("table-declaration", "4.7", "11.2")
 def test_comments_carry_the_type_in_the_form_that_other_programs_read(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -227,6 +235,8 @@ def test_comments_carry_the_type_in_the_form_that_other_programs_read(
     assert column_comments(connection, schema.name, "own")["parent_id"] == ":int32:own"
 
 
+@pytest.mark.rule("table-declaration", "4.5")
+@pytest.mark.rule("define-tables", "native-types")
 def test_native_types_are_read_as_they_were_declared(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -328,6 +338,7 @@ def test_enums_of_the_same_labels_in_another_order_keep_their_order(
         assert len(types) == 4
 
 
+@pytest.mark.rule("table-declaration", "1.4")
 def test_long_names_of_tables_and_indexes(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -384,6 +395,7 @@ def test_indexes_are_read_as_they_were_declared(
         assert {"idx_indexed_a_b", "idx_indexed_b", "idx_indexed_c"} <= {name for (name,) in found}
 
 
+@pytest.mark.rule("table-declaration", "7.3")
 def test_indexes_on_expressions(connection: Connection, new_schema: NewSchema, dj: ModuleType) -> None:
     schema = new_schema()
     definition = """
@@ -407,6 +419,7 @@ def test_indexes_on_expressions(connection: Connection, new_schema: NewSchema, d
         table.insert1((2, "2020-01-01", "ANN", {"length": 1}))
 
 
+@pytest.mark.rule("table-declaration", "9.3")
 def test_job_metadata_is_hidden_and_only_where_it_is_asked_for(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:

@@ -116,6 +116,7 @@ def test_a_collapsed_schema_is_one_box_beside_tables_that_stay(lab: Any, dj: Mod
     assert box in high.make_dot()
 
 
+@pytest.mark.rule("model-relationships", "lines")
 def test_colours_tell_the_tier_and_lines_the_kind_of_reference(lab: Any, dj: ModuleType) -> None:
     picture = (dj.Diagram(lab.lab) + lab.study).picture
     kinds = {node.label: node.kind for node in picture.nodes}
@@ -143,6 +144,7 @@ def test_colours_tell_the_tier_and_lines_the_kind_of_reference(lab: Any, dj: Mod
     }
 
 
+@pytest.mark.rule("model-relationships", "lines")
 def test_the_texts_hold_each_table_once_with_its_colour_and_lines(lab: Any, dj: ModuleType) -> None:
     diagram = dj.Diagram(lab.lab) + lab.study
     mermaid, dot = diagram.make_mermaid(), diagram.make_dot()

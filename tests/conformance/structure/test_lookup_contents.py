@@ -19,6 +19,7 @@ NewSchema = Callable[..., Schema]
 DEFINITION = "method : varchar(9)\n---\nlimit_ = 0.1 : float32\nn = null : int8\nnote = '' : varchar(20)"
 
 
+@pytest.mark.rule("define-tables", "contents")
 def test_rows_that_are_new_in_the_contents_are_inserted_and_others_stay(
     new_schema: NewSchema, dj: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:

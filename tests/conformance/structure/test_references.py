@@ -66,6 +66,8 @@ def test_every_kind_of_reference_is_read_as_it_was_declared(
             assert set(found.indexes) == set(declared.indexes)
 
 
+@pytest.mark.rule("alter-tables", "view")
+@pytest.mark.rule("define-tables", "view")
 def test_describe_gives_a_definition_of_an_equal_table(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -86,6 +88,7 @@ def test_describe_gives_a_definition_of_an_equal_table(
         assert set(again.indexes) == set(info.indexes)
 
 
+@pytest.mark.rule("table-declaration", "6.9")
 @pytest.mark.rule("semantic-matching", "lineage-property", "lineage-table", "rebuild", "lineage-available")
 def test_lineage_is_recorded_as_other_programs_read_it(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
@@ -132,6 +135,8 @@ def test_lineage_is_recorded_as_other_programs_read_it(
     assert {row[0] for row in lineage_rows(connection, s)} == {"two", "#kind", "comp_fk", "person"}
 
 
+@pytest.mark.rule("table-declaration", "8.3")
+@pytest.mark.rule("master-part", "1.4")
 def test_parts_are_declared_with_their_master_in_any_form_of_reference(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -243,6 +248,7 @@ def test_a_parent_that_is_gone_is_named_and_nothing_is_left(
     assert schema.list_tables() == ["parent", "child"]
 
 
+@pytest.mark.rule("table-declaration", "10.1", "10.2")
 @pytest.mark.parametrize(
     ("definition", "message"),
     [

@@ -59,6 +59,7 @@ def test_tables_that_may_not_be_created_are_named(
     assert schema.list_tables() == ["there"]
 
 
+@pytest.mark.rule("virtual-schemas", "8")
 def test_classes_wait_for_the_activation_of_their_schema(
     connection: Connection, new_schema_name: NewName, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -96,6 +97,7 @@ def test_what_is_no_table_class_is_refused(new_schema: NewSchema, dj: ModuleType
         schema(table_class(dj, "lower_case", "k : int8"))
 
 
+@pytest.mark.rule("virtual-schemas", "2.1", "2.2", "2.3", "2.4", "8")
 def test_tables_are_found_by_any_of_their_names(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -147,6 +149,7 @@ def test_a_table_of_another_process_is_seen(
         assert schema.list_tables() == ["late", "later"]
 
 
+@pytest.mark.rule("virtual-schemas", "1", "3.1", "3.2", "3.3", "4.3", "5.1", "5.2")
 def test_a_virtual_module_has_the_classes_of_a_schema(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -182,6 +185,7 @@ def test_a_virtual_module_has_the_classes_of_a_schema(
         dj.virtual_schema(schema.name + "_not")
 
 
+@pytest.mark.rule("virtual-schemas", "4.1")
 def test_missing_classes_are_made_and_the_others_left(new_schema: NewSchema, dj: ModuleType) -> None:
     schema = new_schema()
 

@@ -39,6 +39,7 @@ def make(self: Any, key: dict[str, Any]) -> None:
     self.Piece.insert([{**key, "piece": i} for i in range(3)])
 
 
+@pytest.mark.rule("virtual-schemas", "1", "3.3", "4.2", "4.3", "5.1")
 def test_the_name_of_a_table_tells_the_class(schema: Schema, dj: ModuleType) -> None:
     lab = dj.virtual_schema(schema.name)
     for name, tier, definition in TIERS:
@@ -76,6 +77,7 @@ def test_a_class_derived_from_a_spawned_one_computes(schema: Schema, dj: ModuleT
     assert len(recording.Piece()) == 6
 
 
+@pytest.mark.rule("virtual-schemas", "4.1")
 def test_classes_are_spawned_into_the_names_of_the_caller(schema: Schema, dj: ModuleType) -> None:
     twin = dj.Schema(schema.name)
     into: dict[str, Any] = {}
@@ -86,6 +88,7 @@ def test_classes_are_spawned_into_the_names_of_the_caller(schema: Schema, dj: Mo
     assert len(into["Result"] & "subject=2") == 1
 
 
+@pytest.mark.rule("virtual-schemas", "3.1", "3.2", "8")
 def test_a_virtual_module_creates_only_what_it_may(
     connection: Connection, schema: Schema, new_schema_name: Callable[[], str], dj: ModuleType
 ) -> None:
@@ -107,6 +110,7 @@ def test_a_virtual_module_creates_only_what_it_may(
     assert module.__name__ == "shown"
 
 
+@pytest.mark.rule("virtual-schemas", "5.3")
 def test_tables_are_copied_between_virtual_schemas(
     connection: Connection, schema: Schema, new_schema: NewSchema, dj: ModuleType
 ) -> None:
@@ -120,6 +124,8 @@ def test_tables_are_copied_between_virtual_schemas(
     assert {t.table_name: len(t) for t in new} == {"subject": 2, "#method": 1}
 
 
+@pytest.mark.rule("definition-syntax", "validation")
+@pytest.mark.rule("model-relationships", "acyclic")
 def test_tables_cannot_come_to_depend_on_each_other_in_a_circle(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
 ) -> None:
