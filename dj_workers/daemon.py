@@ -18,6 +18,7 @@ from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome, Result
 from dj_jobs.populate import Options
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
+from dj_workers.job_log import log_event
 from dj_workers.plan import Plan, TableClass, check_makes, name_of, plan_of
 from dj_workers.pools.budget import Budget
 from dj_workers.pools.origin import ChildSetup
@@ -160,7 +161,8 @@ class Worker:
             raise DataJointError("there is no computed or imported table to work on.")
         self.work = work or Work()
         self.processes = processes
-        self.events = events or Events()
+        self.events = Events() if events is None else events
+        self.events.subscribe(log_event)
         self.vitals = vitals or Vitals()
         self._setup = setup
         self.tally = Tally()
@@ -214,7 +216,6 @@ class Worker:
 
     def _take(self, table: str, outcome: Outcome) -> None:
         self.tally.add(table, outcome)
-        tell(table, outcome)
 
     def _broken(self, table: str, reason: str) -> None:
         self.tally.broken[table] = reason
@@ -269,11 +270,3 @@ class Worker:
             log.warning("the server is away, it is asked again soon: %s", e)
             return False
         return True
-
-
-def tell(table: str, outcome: Outcome) -> None:
-    """Log an outcome: failures as such, the rest for those who look closely."""
-    if outcome.result in (Result.ERROR, Result.RETRY):
-        log.warning("%s %s: %s: %s", table, outcome.key, outcome.result.value, outcome.message)
-    else:
-        log.debug("%s %s: %s in %.3f s", table, outcome.key, outcome.result.value, outcome.duration_s)

@@ -222,7 +222,7 @@ def _work_in_fork(post: Post, argument: tuple[Plan, Work, int | None]) -> None:
 def _go_over(post: Post, plan: Plan, work: Work, replaces: int | None) -> None:
     if replaces is not None:
         for cls in plan.tables:
-            for outcome in after_death(cls(), replaces):
+            for outcome in after_death(cls(), replaces, post.events):
                 post.report(name_of(cls), outcome)
     for order in post.orders:
         options = work.options(order.n_calls)

@@ -34,6 +34,8 @@ class Vitals:
         A process that neither idles nor has a job is stuck after so long: a statement that hangs, say.
     job_stuck_after_s : float or None
         A job that takes longer is stuck; None for jobs of any length.
+    exists : callable, optional
+        Whether a process is there: for pools that do not tell of the end of a process.
     """
 
     def __init__(
@@ -41,7 +43,9 @@ class Vitals:
         stuck_after_s: float = 900.0,
         job_stuck_after_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
+        exists: Callable[[int], bool] | None = None,
     ) -> None:
+        self._exists = exists
         self._stuck_after_s = stuck_after_s
         self._job_stuck_after_s = job_stuck_after_s
         self._clock = clock
@@ -104,22 +108,25 @@ class Vitals:
 
     @property
     def n_idle(self) -> int:
-        with self._lock:
-            return sum(p.is_idle for p in self._processes.values())
+        return sum(p.is_idle for p in self._now().values())
 
     @property
     def n_busy(self) -> int:
+        return sum(not p.is_idle for p in self._now().values())
+
+    def _now(self) -> dict[int, _Process]:
+        if self._exists is not None:
+            for pid in [pid for pid in list(self._processes) if not self._exists(pid)]:
+                self.gone(pid, is_unexpected=True)
         with self._lock:
-            return sum(not p.is_idle for p in self._processes.values())
+            return dict(self._processes)
 
     def stuck(self) -> str | None:
         """Say what is stuck, or None."""
         now = self._clock()
         if self._last_beat is not None and not self.is_stopping and now - self._last_beat > _LOOP_IS_STUCK_S:
             return f"the worker has not looked at its processes for {now - self._last_beat:.0f} s"
-        with self._lock:
-            processes = dict(self._processes)
-        for pid, process in processes.items():
+        for pid, process in self._now().items():
             for_s = now - process.since
             if process.is_idle:
                 continue

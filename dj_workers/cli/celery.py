@@ -23,9 +23,16 @@ from dj_workers.cli import options
 )
 @options.tables
 @options.exclude
+@options.metrics_port
+@options.metrics_host
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND [ARGS]...")
 def celery(
-    modules: tuple[str, ...], tables: list[str], exclude: list[str], arguments: tuple[str, ...]
+    modules: tuple[str, ...],
+    tables: list[str],
+    exclude: list[str],
+    metrics_port: int | None,
+    metrics_host: str,
+    arguments: tuple[str, ...],
 ) -> None:
     """Run a command of Celery, with the settings that suit DataJoint: worker, beat, inspect, flower, ...
 
@@ -43,7 +50,8 @@ def celery(
     """
     from dj_workers.pools.celery.command import run_celery
 
-    sys.exit(run_celery(modules, tables, exclude, arguments))
+    metrics = None if metrics_port is None else (metrics_host, metrics_port)
+    sys.exit(run_celery(modules, tables, exclude, arguments, metrics))
 
 
 @click.command()

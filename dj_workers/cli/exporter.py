@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from dj_workers.cli import options
 from dj_workers.cli.exit_codes import UsageMistakeError
 from dj_workers.cli.source import load
 
@@ -18,7 +19,7 @@ from dj_workers.cli.source import load
     metavar="PORT",
     help="Serve at this port; 0: any free one.",
 )
-@click.option("--metrics-host", default="0.0.0.0", show_default=True, help="The address to listen at.")
+@options.metrics_host
 @click.option(
     "--interval",
     type=click.FloatRange(min=1),

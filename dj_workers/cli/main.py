@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from importlib import import_module
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from dj_schema.errors import DataJointError
+from dj_workers import logs
 from dj_workers.cli.exit_codes import ExitCode, ModuleError, code_of
 
 # Imported when called, so that each starts fast: module, name, and the line that --help shows.
@@ -81,11 +81,18 @@ def _print_version(context: click.Context, _: click.Parameter, is_wanted: bool) 
     show_default=True,
     help="How much is logged, to stderr.",
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(logs.FORMATS),
+    default=logs.TEXT,
+    show_default=True,
+    help="json: an object a line, with the fields of the job.",
+)
 @click.option("--debug", is_flag=True, help="Show the Python traceback of an error.")
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it."
 )
-def main(log_level: str, debug: bool) -> None:
+def main(log_level: str, log_format: str, debug: bool) -> None:
     """Compute DataJoint pipelines, and look after their jobs.
 
     MODULE is the pipeline: a module that can be imported from the current folder (my_lab.pipeline), or the
@@ -103,20 +110,7 @@ def main(log_level: str, debug: bool) -> None:
     """
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    _set_up_logging(log_level)
-
-
-def _set_up_logging(level: str) -> None:
-    """Log to stderr, each line with the process; done before a pipeline's own import finds no handler."""
-    root = logging.getLogger("datajoint")
-    root.setLevel(level.upper())
-    os.environ["DJ_LOG_LEVEL"] = level.upper()  # what the import of a pipeline, and child processes, go by
-    if not root.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        line = "%(asctime)s %(levelname)-7s [%(process)d] %(message)s"
-        handler.setFormatter(logging.Formatter(line, "%Y-%m-%d %H:%M:%S"))
-        root.addHandler(handler)
-        root.propagate = False
+    logs.set_up(log_level, log_format)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,16 @@ exclude = click.option(
     "--exclude", multiple=True, metavar="A,B", callback=_split, help="All but these. Repeatable."
 )
 
+metrics_port = click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve /metrics, /healthz and /readyz at this port; 0: any free one.",
+)
+metrics_host = click.option(
+    "--metrics-host", default="0.0.0.0", show_default=True, help="The address to serve them at."
+)
+
 
 def print_json(value: Any) -> None:
     """Print one document."""

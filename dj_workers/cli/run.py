@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack
 
 import click
 
@@ -14,6 +14,7 @@ from dj_workers.cli.exit_codes import ExitCode, UsageMistakeError
 from dj_workers.cli.source import Source, load
 from dj_workers.daemon import Tally, Work, Worker
 from dj_workers.plan import TableClass, name_of
+from dj_workers.telemetry import exported
 from dj_workers.vitals import Vitals
 from dj_workers.watched import watched
 
@@ -49,13 +50,9 @@ from dj_workers.watched import watched
     metavar="SECONDS",
     help="Look for new work at least so often.",
 )
-@click.option(
-    "--metrics-port",
-    type=click.IntRange(0, 65535),
-    metavar="PORT",
-    help="Serve /metrics, /healthz and /readyz at this port; 0: any free one.",
-)
-@click.option("--metrics-host", default="0.0.0.0", show_default=True, help="The address to serve them at.")
+@click.option("--otel", is_flag=True, help="Send traces and metrics by OpenTelemetry, where OTEL_... says.")
+@options.metrics_port
+@options.metrics_host
 @click.option(
     "--stuck-after",
     type=click.FloatRange(min=1),
@@ -81,6 +78,7 @@ def run(
     restrict: tuple[str, ...],
     priority: int | None,
     poll_interval: float,
+    otel: bool,
     metrics_port: int | None,
     metrics_host: str,
     stuck_after: float,
@@ -114,7 +112,11 @@ def run(
         priority=priority,
     )
     worker = Worker(chosen, work, processes=processes, vitals=Vitals(stuck_after, job_stuck_after))
-    with nullcontext() if metrics_port is None else watched(worker, metrics_host, metrics_port):
+    with ExitStack() as around:
+        if otel:
+            worker.events.subscribe(around.enter_context(exported()))
+        if metrics_port is not None:
+            around.enter_context(watched(worker, metrics_host, metrics_port))
         tally = worker.run()
     _show(chosen, tally)
     if worker.was_stopped_at_once:

@@ -18,6 +18,7 @@ from typing import Any
 
 from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome
+from dj_workers.logs import set_up_child
 from dj_workers.pools.messages import Bye, Failed, Idle, Note, Notes, PortableError, Report, Stop
 from dj_workers.shutdown import StoppedAtOnceError, end_by_default
 
@@ -119,6 +120,7 @@ def main(pipe: Pipe) -> None:
     """Run in a new interpreter, whose `sys.path` is the parent's already."""
     # The parent forwards what comes from the terminal; a make's own programs get the signals as usual.
     _handle_signals()
+    set_up_child()
     start: Start = pipe.recv()
     sys.argv = start.argv
     sys.exit(_run(pipe, lambda: _load(start)))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import click
+from celery import Celery
 from celery.exceptions import CeleryError
 
 from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
@@ -24,14 +25,34 @@ _LONGEST_PAUSE_WITHOUT_SERVER_S = 60.0
 
 
 def run_celery(
-    modules: Sequence[str], tables: Sequence[str], exclude: Sequence[str], arguments: Sequence[str]
+    modules: Sequence[str],
+    tables: Sequence[str],
+    exclude: Sequence[str],
+    arguments: Sequence[str],
+    metrics: tuple[str, int] | None = None,
 ) -> int:
-    """Hand a command to Celery, with our application; return its exit code."""
+    """Hand a command to Celery, with our application; return its exit code.
+
+    Parameters
+    ----------
+    metrics : (host, port), optional
+        Where a worker serves its metrics and probes.
+    """
     from dj_workers.celery_app import app, worker
 
-    if "worker" in arguments and "--help" not in arguments:
-        worker.use(modules, tables, exclude)
-        _warn_without_broker(worker.broker)
+    if "worker" not in arguments or "--help" in arguments:
+        return _start(app, arguments)
+    worker.use(modules, tables, exclude)
+    _warn_without_broker(worker.broker)
+    if metrics is None:
+        return _start(app, arguments)
+    from dj_workers.pools.celery.watched import watched
+
+    with watched(worker, *metrics):
+        return _start(app, arguments)
+
+
+def _start(app: Celery, arguments: Sequence[str]) -> int:
     try:
         return int(app.start(list(arguments)) or 0)
     except click.ClickException as e:

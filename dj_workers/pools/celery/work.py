@@ -13,7 +13,6 @@ from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.populate import Options
 from dj_jobs.version import code_version
-from dj_workers.daemon import tell
 from dj_workers.plan import TableClass, name_of
 from dj_workers.pools.celery.message import WakeUp
 from dj_workers.pools.celery.stopping import released_by_sigterm
@@ -72,9 +71,8 @@ class Pipeline:
         outcomes = populating.reserved(table(), _options(wake_up), self.events, should_stop=is_over)
         try:
             with released_by_sigterm():
-                for outcome in outcomes:
+                for _ in outcomes:
                     n_done += 1
-                    tell(wake_up.table, outcome)
         except StoppedAtOnceError:
             return Ending.HAS_MORE
         is_share_done = wake_up.keys is None and n_done >= wake_up.n_jobs

@@ -15,6 +15,7 @@ from dj_jobs.events import Events
 from dj_schema.errors import DataJointError
 from dj_schema.settings import Config
 from dj_workers.cli.exit_codes import ModuleError, code_of
+from dj_workers.job_log import log_event
 from dj_workers.pools.celery.app import DISPATCH, WAKE_UP, dispatch_queue
 from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.dispatch import Dispatcher
@@ -40,7 +41,7 @@ class CeleryWorker:
     def __init__(self, app: Celery, config: Config) -> None:
         self.app = app
         self.config = config
-        self.events = Events()
+        self.events = Events(log_event)
         self.stop = StopFlag()
         self._pipeline: Pipeline | None = None
         self._broker: Broker | None = None
