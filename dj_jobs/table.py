@@ -115,7 +115,7 @@ class JobTable(FreeTable):
     def of_target(cls, target: Table) -> JobTable:
         """Return the jobs of a table, declaring the job table where it is not there."""
         connection = target.connection
-        known = connection.catalog.schema(target.database).tables.get(job_table_name(target.table_name))
+        known = connection.catalog.find(target.database, job_table_name(target.table_name))
         if known is None:
             known = _declare(target)
         elif any(spec.name not in known.heading.by_name for spec in HIDDEN):

@@ -67,7 +67,7 @@ class Binding:
                 f"the table name {name!r} has {len(name)} characters.",
                 expected=f"at most {limit}: a shorter class name",
             )
-        info = connection.catalog.schema(schema.name).tables.get(name)
+        info = connection.catalog.find(schema.name, name)
         if info is None:
             info = self._new_info(cls, tier, name, names)
             self.new.append(info)

@@ -143,7 +143,7 @@ class Table(QueryExpression):
 
     def _check_direct_insert(self, allow: bool | None) -> None:
         master = self.info.master
-        owner = self.connection.catalog.schema(self.database).tables.get(master[1]) if master else self.info
+        owner = self.connection.catalog.find(*master) if master else self.info
         if owner is None or owner.tier is None or not owner.tier.is_auto_populated or allow:
             return
         scope = current_scope.get()

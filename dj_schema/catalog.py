@@ -32,11 +32,15 @@ class SchemaCatalog:
 
 
 class Catalog:
-    """The schemas read so far on one connection. Reading one costs the same whatever its number of tables."""
+    """The schemas read so far on one connection. Reading one costs the same whatever its number of tables.
+
+    Of a schema in which tables are only declared, no more than the names is read.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._schemas: dict[str, SchemaCatalog] = {}
+        self._listed: dict[str, dict[str, TableInfo | None]] = {}  # with those that were declared here
 
     def schema(self, name: str) -> SchemaCatalog:
         """Return what a schema holds, as it was when it was read; nothing for one that is not there."""
@@ -47,7 +51,27 @@ class Catalog:
             read = Reading(self).schema(name)
             found = read[name]
             self._schemas.update({n: entry for n, entry in read.items() if entry.tables})
+            self._listed.pop(name, None)
         return found
+
+    def _list(self, schema: str) -> dict[str, TableInfo | None]:
+        listed = self._listed.get(schema)
+        if listed is None:
+            listed = dict.fromkeys(self._connection.dialect.catalog.tables(self.execute, schema))
+            if listed:
+                self._listed[schema] = listed
+        return listed
+
+    def find(self, schema: str, table: str) -> TableInfo | None:
+        """Return a table; None where there was none when the schema was last looked at."""
+        if schema not in self._schemas:
+            listed = self._list(schema)
+            if table not in listed:
+                return None
+            declared_here = listed[table]
+            if declared_here is not None:
+                return declared_here
+        return self.schema(schema).tables.get(table)
 
     def known(self, name: str) -> SchemaCatalog | None:
         """Return a schema that was read already."""
@@ -61,10 +85,10 @@ class Catalog:
         MissingTableError
             Where the database has no such table.
         """
-        found = self.schema(schema).tables.get(table)
+        found = self.find(schema, table)
         if found is None:
             self.forget(schema)
-            found = self.schema(schema).tables.get(table)
+            found = self.find(schema, table)
         if found is None:
             raise MissingTableError(
                 f"there is no table {table!r} in schema {schema!r}. Declare it first, or check its name "
@@ -73,23 +97,29 @@ class Catalog:
         return found
 
     def table_names(self, schema: str) -> list[str]:
-        return list(self.schema(schema).tables)
+        entry = self._schemas.get(schema)
+        return list(self._list(schema) if entry is None else entry.tables)
 
     def add(self, info: TableInfo, lineage: dict[str, str]) -> None:
         """Take up a table that was declared just now, without asking the server what we told it."""
-        entry = self.schema(info.schema)
+        entry = self._schemas.get(info.schema)
+        if entry is None:
+            self._listed[info.schema] = {**self._list(info.schema), info.name: info}
+            return
         entry.tables = {**entry.tables, info.name: info}
         entry.lineage = {**(entry.lineage or {}), **{(info.name, k): v for k, v in lineage.items()}}
-        self._schemas[info.schema] = entry
 
     def forget(self, schema: str | None = None) -> None:
         if schema is None:
             self._schemas.clear()
+            self._listed.clear()
         else:
             self._schemas.pop(schema, None)
+            self._listed.pop(schema, None)
 
     def remove(self, schema: str, table: str) -> None:
         """Take note that a table was dropped."""
+        self._listed.pop(schema, None)
         entry = self._schemas.get(schema)
         if entry is not None:
             entry.tables = {name: info for name, info in entry.tables.items() if name != table}

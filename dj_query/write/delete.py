@@ -230,7 +230,7 @@ def _downstream(
     doomed: dict[TableName, Doomed] = {}
     for table in graph.in_order(reached):
         info = connection.catalog.table(*table)
-        conditions: list[Condition] = [AllOf(start[table].where)] if table in start else []
+        conditions: list[Condition] = [_all_of(start[table].where)] if table in start else []
         loops = []
         for edge in graph.edges_to_parents(table):
             if edge.parent == table:
@@ -238,7 +238,7 @@ def _downstream(
             elif edge.parent in doomed:
                 parent = doomed[edge.parent].select
                 can_carry = carries(edge, info, parent.where, connection.dialect.flags)
-                conditions.append(AllOf(parent.where) if can_carry else refers_to(edge, parent))
+                conditions.append(_all_of(parent.where) if can_carry else refers_to(edge, parent))
         select = _restricted(
             base_select(info), conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
         )
@@ -248,6 +248,10 @@ def _downstream(
         family = family_of(connection, info, select, loops)
         doomed[table] = Doomed(keyed(info, family.keys) if family.keys else select, family)
     return doomed
+
+
+def _all_of(conditions: tuple[Condition, ...]) -> Condition:
+    return conditions[0] if len(conditions) == 1 else AllOf(conditions)
 
 
 def _orphans(

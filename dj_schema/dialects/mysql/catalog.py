@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dj_schema.catalog_rows import ColumnRow, ForeignKeyRow, IndexRow
 from dj_schema.definition.spec import CurrentTimestamp, Default, Literal, Null
 from dj_schema.dialects.base import Result
-from dj_schema.dialects.postgres.catalog import group_foreign_keys
 from dj_schema.sql import Param, Sql, join, sql
 
 Execute = Callable[[Sql], Result]
@@ -95,7 +94,13 @@ def tables(execute: Execute, schema: str) -> dict[str, str]:
 def foreign_keys(execute: Execute, schemas: Sequence[str]) -> list[ForeignKeyRow]:
     """Return the foreign keys out of these databases and into them."""
     names = join(", ", map(Param, schemas))
-    return group_foreign_keys(execute(sql(_FOREIGN_KEYS, names, names)).rows)
+    grouped: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for *head, child_column, parent_column in execute(sql(_FOREIGN_KEYS, names, names)).rows:
+        grouped.setdefault(tuple(head), []).append((child_column, parent_column))
+    return [
+        ForeignKeyRow(head[0], (head[1], head[2]), (head[3], head[4]), tuple(pairs))
+        for head, pairs in grouped.items()
+    ]
 
 
 def indexes(execute: Execute, schema: str) -> list[IndexRow]:

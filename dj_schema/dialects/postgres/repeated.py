@@ -18,7 +18,7 @@ class RepeatedText:
     def __init__(self, text: str) -> None:
         pieces = text.replace("%%", "\0").split("%s")
         # a place of another form than %s is left to psycopg
-        is_known = text.startswith(_VERBS) and not any("%" in piece for piece in pieces)
+        is_known = text.lstrip().startswith(_VERBS) and not any("%" in piece for piece in pieces)
         numbered = "".join([f"{piece}${i}" for i, piece in enumerate(pieces[:-1], 1)]) + pieces[-1]
         self.numbered = numbered.replace("\0", "%").encode() if is_known else b""
         self.n_places = len(pieces) - 1
