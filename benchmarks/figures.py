@@ -39,6 +39,10 @@ def _postgres(peer_over_us: float | None, us_over_floor: float | None = None) ->
     return {"postgresql": Bar(peer_over_us, us_over_floor)}
 
 
+def _both(peer_over_us: float) -> dict[str, Bar]:
+    return {"postgresql": Bar(peer_over_us), "mysql": Bar(peer_over_us)}
+
+
 FIGURES = (
     Figure("populate_reserved_1", "jobs_1", "populate reserved, 1 worker, trivial make", _postgres(2.5, 1.6)),
     Figure(
@@ -50,12 +54,18 @@ FIGURES = (
     Figure("jobs_refresh", "refresh", "jobs.refresh, 20,000 new keys", _postgres(50, 2)),
     Figure("three_part_make_8MB", "signals", "three-part make, 8 MB array fetched", _postgres(100)),
     Figure("insert_dicts", "rows", "insert 100,000 dicts", {**_postgres(4, 2.5), "mysql": Bar(3)}),
-    Figure("fetch_to_dicts", "rows", "fetch 100,000 rows: to_dicts", _postgres(3)),
-    Figure("fetch_to_arrays", "rows", "fetch 100,000 rows: to_arrays", _postgres(2)),
-    Figure("fetch_to_pandas", "rows", "fetch 100,000 rows: to_pandas", _postgres(4)),
+    Figure("fetch_to_dicts", "rows", "fetch 100,000 rows: to_dicts", _both(3)),
+    Figure("fetch_to_arrays", "rows", "fetch 100,000 rows: to_arrays", _both(2)),
+    Figure("fetch_to_pandas", "rows", "fetch 100,000 rows: to_pandas", _both(4)),
     Figure("fetch_iterate", "rows", "fetch 100,000 rows: iterate", _postgres(3)),
     Figure("fetch1_by_key", "rows", "fetch1 by key", _postgres(2, 1.8)),
-    Figure("import", "import", "import datajoint (over a bare interpreter)", _postgres(4)),
+    Figure("import", "import", "import datajoint (over a bare interpreter)", _both(4)),
+    Figure("compose_query", "compose", "compose a query and compile it", _both(3)),
+    Figure("declare_31_tables", "declare", "declare 31 tables", _both(2)),
+    Figure("reimport_200_tables", "reimport", "bind classes to 200 declared tables", _both(5)),
+    Figure("insert_frame", "frame", "insert a DataFrame of 100,000 rows", _both(5)),
+    Figure("cascading_delete", "delete", "delete with cascade, 18,990 rows", _both(1)),
+    Figure("first_use", "import", "import datajoint, and the first use of dj.Schema and dj.config"),
     Figure(
         "populate_celery",
         "celery",
@@ -68,9 +78,6 @@ FIGURES = (
     Figure("jobs_progress", "refresh", "jobs.progress, 20,000 jobs"),
     Figure("fetch_8MB_array", "signals", "fetch1 of an 8 MB array"),
     Figure("populate_direct", "direct", "populate without reservation"),
-    Figure("declare_31_tables", "declare", "declare 31 tables"),
-    Figure("cascading_delete", "delete", "delete with cascade, 18,990 rows"),
-    Figure("compose_query", "compose", "compose a query and compile it"),
     Figure("insert_blobs_small", "blobs", "insert small blobs"),
     Figure("fetch_blobs_small", "blobs", "fetch small blobs"),
     Figure("insert_blobs_250kB", "blobs", "insert blobs of 250 kB"),

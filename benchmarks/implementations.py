@@ -86,9 +86,14 @@ class Implementation:
         command = [sys.executable, "-m", "benchmarks.celery_pool", pool, f"{SCHEMA}_{self.name}", str(scale)]
         yield from _results(_output(self._start(command)))
 
-    def import_seconds(self) -> float:
-        """Return how much longer an interpreter takes that also imports `datajoint`."""
-        return self._fastest("import datajoint; assert datajoint.__file__") - self._fastest("pass")
+    def import_seconds(self) -> Iterator[Result]:
+        """Yield how much longer an interpreter takes that imports `datajoint`, and that begins to use it."""
+        bare = self._fastest("pass")
+        yield Result("import", self._fastest("import datajoint; assert datajoint.__file__") - bare, 1)
+        used = self._fastest(
+            "import datajoint; datajoint.Schema, datajoint.Manual, datajoint.config['loglevel']"
+        )
+        yield Result("first_use", used - bare, 1)
 
     def _fastest(self, statement: str) -> float:
         seconds = []
@@ -117,7 +122,7 @@ def _results(output: str) -> Iterator[Result]:
 def run_group(implementation: Implementation, group: str, scale: float) -> list[Result]:
     """Run what produces the results of one group, once."""
     if group == "import":
-        return [Result("import", implementation.import_seconds(), 1)]
+        return list(implementation.import_seconds())
     if group == "celery":
         return list(implementation.celery(scale))
     if group.startswith("jobs_"):

@@ -22,6 +22,8 @@ N_ROWS = 100_000  # inserted and fetched
 N_SINGLE = 2_000  # statements that touch one row
 N_NEW_KEYS = 20_000  # for jobs.refresh
 N_JOBS = 2_000  # computed
+N_DECLARED = 31  # tables
+N_IMPORTED = 200  # tables that are there, and are bound to their classes
 N_SIGNALS = 2  # arrays of 8 MB
 SIGNAL_LENGTH = 1_000_000
 
@@ -269,18 +271,55 @@ def blobs(bench: Bench) -> None:
     schema.drop(prompt=False)
 
 
+def definitions_of_tree(n: int) -> dict[str, str]:
+    """Return the definitions of `n` tables by class name, each below the one of half its number."""
+    columns = "name='' : varchar(64)  # a name\nv=null : float64\nw : int16"
+    tree = {f"T{i}": f"-> T{i // 2}\nt{i}_id : int32\n---\n{columns}" for i in range(1, n)}
+    return {"T0": "t0_id : int32\n---\nv : float64", **tree}
+
+
+def bind_tree(bench: Bench, schema: Any, context: dict[str, Any], n: int) -> None:
+    """Declare the tables of a tree, or bind classes to them where they are there."""
+    for name, definition in definitions_of_tree(n).items():
+        context[name] = schema(type(name, (bench.dj.Manual,), {"definition": definition}))
+
+
 def declare(bench: Bench) -> None:
-    """Declare a tree of 31 tables."""
-    schema = bench.fresh()
-    names = {"t0": "t0_id : int32\n---\nv : float64"}
-    for i in range(1, 31):
-        columns = "name='' : varchar(64)  # a name\nv=null : float64\nw : int16"
-        names[f"t{i}"] = f"-> T{i // 2}\nt{i}_id : int32\n---\n{columns}"
+    """Declare a tree of tables."""
+    bench.fresh()
     context: dict[str, Any] = {}
-    with timed("declare_31_tables", len(names)):
-        for name, definition in names.items():
-            table = type(name.upper(), (bench.dj.Manual,), {"definition": definition})
-            context[name.upper()] = bench.dj.Schema(schema.database, context=context)(table)
+    schema = bench.dj.Schema(bench.name, context=context)
+    with timed("declare_31_tables", N_DECLARED):
+        bind_tree(bench, schema, context, N_DECLARED)
+    expect(len(schema.list_tables()), N_DECLARED)
+    schema.drop(prompt=False)
+
+
+def reimport(bench: Bench) -> None:
+    """Bind the classes of a module to tables that are declared already, as each start of a program does."""
+    bench.fresh()
+    n = bench.n(N_IMPORTED)
+    context: dict[str, Any] = {}
+    bind_tree(bench, bench.dj.Schema(bench.name, context=context), context, n)
+    again: dict[str, Any] = {}
+    with timed("reimport_200_tables", n):
+        schema = bench.dj.Schema(bench.name, context=again)
+        bind_tree(bench, schema, again, n)
+        expect(len(again["T1"]().heading.names), 5)
+    schema.drop(prompt=False)
+
+
+def frame(bench: Bench) -> None:
+    """Insert a DataFrame; its times are texts, because the peer takes no others from one."""
+    import pandas as pd
+
+    schema = bench.fresh()
+    source, _ = pipeline(bench.dj, schema)
+    n = bench.n(N_ROWS)
+    data = pd.DataFrame(source_rows(n)).set_index("source_id")
+    with timed("insert_frame", n):
+        source.insert(data)
+    expect(len(source()), n)
     schema.drop(prompt=False)
 
 
@@ -372,7 +411,7 @@ WORKLOADS: dict[str, Callable[[Bench], None]] = {
     function.__name__: function
     for function in (
         *(rows, refresh, direct, jobs_prepare, jobs_drain, jobs_check, signals),
-        *(blobs, declare, delete, compose),
+        *(blobs, declare, reimport, frame, delete, compose),
     )
 }
 

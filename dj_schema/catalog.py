@@ -41,6 +41,7 @@ class Catalog:
         self._connection = connection
         self._schemas: dict[str, SchemaCatalog] = {}
         self._listed: dict[str, dict[str, TableInfo | None]] = {}  # with those that were declared here
+        self._comments: dict[str, dict[str, str]] = {}  # of what was listed, as long as nothing was declared
 
     def schema(self, name: str) -> SchemaCatalog:
         """Return what a schema holds, as it was when it was read; nothing for one that is not there."""
@@ -57,10 +58,16 @@ class Catalog:
     def _list(self, schema: str) -> dict[str, TableInfo | None]:
         listed = self._listed.get(schema)
         if listed is None:
-            listed = dict.fromkeys(self._connection.dialect.catalog.tables(self.execute, schema))
+            comments = self._connection.dialect.catalog.tables(self.execute, schema)
+            listed = dict.fromkeys(comments)
             if listed:
-                self._listed[schema] = listed
+                self._listed[schema], self._comments[schema] = listed, comments
         return listed
+
+    def comments(self, schema: str) -> dict[str, str]:
+        """Return the comments of the tables of a schema, for who reads all of it now."""
+        found = self._comments.pop(schema, None)
+        return found or self._connection.dialect.catalog.tables(self.execute, schema)
 
     def find(self, schema: str, table: str) -> TableInfo | None:
         """Return a table; None where there was none when the schema was last looked at."""
@@ -105,6 +112,7 @@ class Catalog:
         entry = self._schemas.get(info.schema)
         if entry is None:
             self._listed[info.schema] = {**self._list(info.schema), info.name: info}
+            self._comments.pop(info.schema, None)
             return
         entry.tables = {**entry.tables, info.name: info}
         entry.lineage = {**(entry.lineage or {}), **{(info.name, k): v for k, v in lineage.items()}}
@@ -113,13 +121,16 @@ class Catalog:
         if schema is None:
             self._schemas.clear()
             self._listed.clear()
+            self._comments.clear()
         else:
             self._schemas.pop(schema, None)
             self._listed.pop(schema, None)
+            self._comments.pop(schema, None)
 
     def remove(self, schema: str, table: str) -> None:
         """Take note that a table was dropped."""
         self._listed.pop(schema, None)
+        self._comments.pop(schema, None)
         entry = self._schemas.get(schema)
         if entry is not None:
             entry.tables = {name: info for name, info in entry.tables.items() if name != table}

@@ -67,7 +67,7 @@ class _SchemaReader:
         self._made: dict[str, TableInfo] = {}
         self._in_work: set[str] = set()
         self._lineage: dict[tuple[str, str], str] | None = None
-        self._comments = server.tables(catalog.execute, schema)
+        self._comments = catalog.comments(schema)
         self._columns: dict[str, list[ColumnRow]] = {}
         self._keys: dict[str, list[ForeignKeyRow]] = {}
         self._indexes: dict[str, list[IndexRow]] = {}
@@ -79,6 +79,7 @@ class _SchemaReader:
             except AccessError:  # of a parent's schema only the structure may be visible
                 self._lineage = None
         self._columns = _by_table(server.columns(catalog.execute, schema))
+        self._comments = {t: c for t, c in self._comments.items() if t in self._columns}  # else dropped since
         self._indexes = _by_table(server.indexes(catalog.execute, schema))
         for row in server.foreign_keys(catalog.execute, [schema]):
             if row.child[0] == schema:

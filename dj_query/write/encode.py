@@ -255,7 +255,8 @@ def _is_broken(text: str) -> bool:
 
 
 def _without_nan(attribute: Attribute, values: Sequence[Any]) -> Sequence[Any]:
-    if all(v is None or math.isfinite(v) for v in values):
+    present = [v for v in values if v is not None] if None in values else values
+    if all(map(math.isfinite, present)):
         return values
     _raise_first(values, math.isinf, "this server has no infinity")
     if not attribute.is_nullable:

@@ -93,3 +93,9 @@ def test_copy_text_of_each_type() -> None:
     columns = [[1], [0.1], [True], [b"\0\xff"], [Decimal("1.50")], [None]]
     assert "".join(postgres.blocks(columns)) == "1\t0.1\tt\t\\\\x00ff\t1.50\t\\N\n"
     assert not postgres.is_known([[1], [[1, 2]]])
+
+
+@given(st.lists(st.text(), min_size=1, max_size=5))
+def test_plain_texts_are_written_as_the_driver_would(texts: list[str]) -> None:
+    (statement,) = mysql.statements("VALUES (%s)", [texts], _escape)
+    assert statement == "VALUES " + ",".join(f"({_escape(text)})" for text in texts)
