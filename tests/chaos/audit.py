@@ -161,12 +161,9 @@ class Audit:
                 inputs.append(InputChange(seq, key, new["version"]))
         return moves, rows, inputs
 
-    def n_ended(self) -> int:
-        """Return how many results were inserted."""
-        statement = sql(
-            "SELECT count(*) FROM {} WHERE name = {} AND kind = 'row'", self._table, _text(self._name)
-        )
-        return int(self._connection.execute(statement, is_read=True).rows[0][0])
+    def clear(self) -> None:
+        """Forget what was recorded."""
+        self._connection.execute(sql("DELETE FROM {}", self._table))
 
 
 def _text(text: str) -> Sql:

@@ -126,22 +126,21 @@ def _rows_by_key(rows: Sequence[RowChange]) -> Mapping[Key, list[RowChange]]:
 
 def _row_and_end_together(key: Key, rows: Sequence[RowChange], moves: Sequence[Move]) -> Iterator[Violation]:
     name = "exactly one effect"
-    unpaired = {(r.session, r.transaction): r for r in rows if r.change > 0}
-    if len(unpaired) < sum(r.change > 0 for r in rows):
-        yield Violation(name, key, "one transaction inserted the result twice")
+    unpaired = [r for r in rows if r.change > 0 and not r.is_foreign]
     for move in moves:
         if edge_of(move.before, move.after) not in ENDS:
             continue
-        row = unpaired.pop((move.session, move.transaction), None)
+        same = (move.session, move.transaction)
+        own = [r for r in unpaired if (r.session, r.transaction) == same and r.seq < move.seq]
+        for row in own[-1:]:
+            unpaired.remove(row)
         is_empty = move.after is not None and move.after.is_empty
-        if is_empty and row is not None:
-            yield Violation(name, key, f"the job ended as one without a result, which it has: {row}")
-        elif not is_empty and row is None and not _is_there(rows, move.seq):
+        if is_empty and own:
+            yield Violation(name, key, f"the job ended as one without a result, which it has: {own[-1]}")
+        elif not is_empty and not own and not _is_there(rows, move.seq):
             yield Violation(name, key, f"the job ended at {move.seq}, and there was no result")
-        elif row is not None and row.seq > move.seq:
-            yield Violation(name, key, f"the result {row.seq} came after the end of its job {move.seq}")
-    for row in unpaired.values():
-        yield Violation(name, key, f"a result was committed without the end of its job: {row}")
+    for row in unpaired:
+        yield Violation(name, key, f"a result was committed without the end of its job after it: {row}")
 
 
 def _is_there(rows: Sequence[RowChange], seq: int) -> bool:

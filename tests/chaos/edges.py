@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.chaos.history import Job, Move
 
 ENDS = ("complete", "forget")
+_KEEPS_COUNTS = ("renew", "complete", "cancel", "fail", "give_up", "ignore", "reschedule")
 _PLAIN: dict[tuple[str | None, str | None], str] = {
     (None, "pending"): "add",
     (None, "ignore"): "ignore",
@@ -14,6 +15,7 @@ _PLAIN: dict[tuple[str | None, str | None], str] = {
     ("pending", None): "drop",
     ("reserved", "success"): "complete",
     ("reserved", None): "forget",
+    ("reserved", "ignore"): "cancel",
     ("error", "pending"): "again",
     ("error", "ignore"): "ignore",
     ("error", None): "drop",
@@ -66,7 +68,7 @@ def sums_up(move: Move) -> str:
         return f"a claim changed the counts of attempts, faults and rescues by {change}"
     if edge == "again" and (after.attempts, after.faults, after.rescues) != (0, 0, 0):
         return f"a job that begins anew has counts: {after}"
-    if edge in ("renew", "complete", "fail", "give_up", "ignore", "reschedule") and change != (0, 0, 0):
+    if edge in _KEEPS_COUNTS and change != (0, 0, 0):
         return f"the edge {edge} changed the counts of attempts, faults and rescues by {change}"
     if after.status != "reserved" and after.lease_until is not None:
         return f"a job that is {after.status} has a lease until {after.lease_until}"

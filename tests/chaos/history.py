@@ -72,6 +72,8 @@ class RowChange:
         1 for an insert, -1 for a delete.
     seen : int or None
         The version of its input that the result says it was computed from.
+    is_foreign : bool
+        By somebody who has nothing to do with jobs.
     """
 
     seq: int
@@ -81,6 +83,7 @@ class RowChange:
     seen: int | None = None
     session: int = 0
     transaction: str = ""
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
