@@ -5,6 +5,14 @@ from __future__ import annotations
 from tests.chaos.history import Job, Move
 
 ENDS = ("complete", "forget")
+_WAYS_BACK = {
+    # by the change of attempts, faults and rescues
+    (0, 0, 1): "rescue",
+    (-1, 0, 1): "rescue",
+    (-1, 0, 0): "release",
+    (-1, 1, 0): "fault",
+    (0, 0, 0): "retry",
+}
 _KEEPS_COUNTS = ("renew", "complete", "cancel", "fail", "give_up", "ignore", "reschedule")
 _PLAIN: dict[tuple[str | None, str | None], str] = {
     (None, "pending"): "add",
@@ -50,7 +58,9 @@ def _way_back(before: Job, after: Job) -> str | None:
         after.faults - before.faults,
         after.rescues - before.rescues,
     )
-    return {(0, 0, 1): "rescue", (-1, 0, 0): "release", (-1, 1, 0): "fault", (0, 0, 0): "retry"}.get(change)
+    if change == (-1, 0, 1) and before.rescues:
+        return None  # only at the first rescue is it not known whether a job of a batch had begun
+    return _WAYS_BACK.get(change)
 
 
 def sums_up(move: Move) -> str:

@@ -23,7 +23,8 @@ from dj_schema.settings import Config
 from tests.chaos.breaking import Breaker
 from tests.chaos.checker import violations
 from tests.chaos.crew import Crew
-from tests.chaos.history import History, RowChange, Rules
+from tests.chaos.edges import edge_of
+from tests.chaos.history import Fault, History, Move, RowChange, Rules
 from tests.chaos.plan import ROW, Plan
 from tests.chaos.prepare import NAMES, audit_of, rows_of
 from tests.chaos.report import Report, ends_of, write_evidence
@@ -32,6 +33,7 @@ from tests.support.servers import ServerUnderTest
 
 MAX_FAULTS = 5
 ATTEMPTS = 2
+OF_OWNERS = ("claim", "renew")  # what a worker does with its own jobs
 _POLL_S = 0.05
 _LOOK_S = 0.4
 _STALLED_S = 8.0  # then what waits for a share of the results is done anyway
@@ -197,8 +199,10 @@ class Run:
         faults = [*self._breaker.faults, *self._breaker.cut_commits(crew), *ends]
         report.faults = Counter(f.kind for f in faults)
         report.n_workers = crew.n_started
+        recorded = {name: audit_of(self._connection, self._schema, name).read() for name in NAMES}
+        faults = [_with_owners(f, [m for moves, _, _ in recorded.values() for m in moves]) for f in faults]
         for name, endings in self._endings().items():
-            moves, rows, inputs = audit_of(self._connection, self._schema, name).read()
+            moves, rows, inputs = recorded[name]
             is_guarded = name != "Plain"
             history = History(
                 moves,
@@ -222,6 +226,18 @@ class Run:
             if found:
                 write_evidence(self._folder / f"violations-{name}.txt", history, found)
         return report
+
+
+def _with_owners(fault: Fault, moves: list[Move]) -> Fault:
+    """Of a session that was ended, name the process too: it may then close its others by itself."""
+    if not fault.sessions:
+        return fault
+    owners = {
+        m.after.pid
+        for m in moves
+        if m.after is not None and m.session in fault.sessions and edge_of(m.before, m.after) in OF_OWNERS
+    }
+    return replace(fault, pids=fault.pids | owners)
 
 
 def _blind(row: RowChange) -> RowChange:

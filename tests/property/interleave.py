@@ -1,4 +1,4 @@
-"""Several calls at once, a connection each, whose statements are let through one by one as a schedule says."""
+"""Several calls at once, a connection each, whose statements go one by one as a schedule says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from dj_schema.connection import Connection
 
 _BLOCKED_S = 0.15  # a statement that takes longer than this waits for a lock of another call
-_LONGEST_S = 60.0
+_LONGEST_S = 15.0
 
 
 @dataclass(eq=False)
@@ -53,14 +53,14 @@ class _Call:
         """Wait before each statement until it is let through."""
         exchange = self.connection._exchange
 
-        def gated(call: Any, is_read: bool) -> Any:
+        def gated(*what: Any) -> Any:
             with self.changed:
                 self.state = "at a statement"
                 self.changed.notify_all()
                 self.changed.wait_for(lambda: self.permits > 0)
                 self.permits -= 1
                 self.state = "running"
-            return exchange(call, is_read)
+            return exchange(*what)
 
         self.connection._exchange = gated  # type: ignore[method-assign]
         try:

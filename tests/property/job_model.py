@@ -22,6 +22,8 @@ class ModelJob:
     ----------
     lease_until : float or None
         None also of a job that is held for as long as its session lives.
+    batch : int
+        How many jobs its claim asked for: of several, it is not known which had begun when a worker dies.
     order : tuple
         Comes after the priority in the order of claims: what the server said of its schedule, and the key.
     sessions : frozenset of int
@@ -39,6 +41,7 @@ class ModelJob:
     attempts: int = 0
     faults: int = 0
     rescues: int = 0
+    batch: int = 1
     is_empty: bool = False
     order: tuple[object, ...] = ()
 
@@ -80,14 +83,14 @@ class Model:
         ]
         return [key for _, _, key in sorted(due)[:n]]
 
-    def claim(self, key: Key, token: str, session: int, worker: str, *, has_lease: bool = True) -> None:
-        lease = self.now + LEASE_S if has_lease else None
+    def claim(self, key: Key, token: str, session: int, worker: str, batch: int) -> None:
         attempts = self.jobs[key].attempts + 1
         self.put(
             key,
             status="reserved",
             token=token,
-            lease_until=lease,
+            lease_until=self.now + LEASE_S,
+            batch=batch,
             sessions=frozenset({session}),
             main_session=session,
             worker=worker,
@@ -131,7 +134,11 @@ class Model:
             if job.rescues >= self.max_rescues:
                 self.put(key, status="error", token=None, lease_until=None)
             else:
-                self.put(key, status="pending", rescues=job.rescues + 1, token=None, lease_until=None)
+                attempts = job.attempts - (job.batch > 1 and not job.rescues)
+                rescues = job.rescues + 1
+                self.put(
+                    key, status="pending", attempts=attempts, rescues=rescues, token=None, lease_until=None
+                )
         return len(dead)
 
     # -- the edges out of reserved -------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The engine against a model: simulated workers claim, end, fail, lose and rescue jobs, one by one or at once.
+"""The engine against a model: simulated workers claim, end, fail, lose and rescue jobs, alone or at once.
 
 A worker is a connection with the jobs on it; each step is one call of the engine, or several whose statements
 are interleaved as a schedule says. The clock of jobs is moved, leases end, sessions are ended in the server.
@@ -23,7 +23,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -135,10 +134,6 @@ def test_the_engine_does_what_the_model_says(lab: Lab) -> None:
     )
 
 
-def has_claims(machine: JobMachine) -> bool:
-    return any(worker.claims for worker in machine.workers)
-
-
 def half_steps(seconds: float) -> float:
     """Return a time without the seconds that the test has taken so far: by the half steps of the clock."""
     return (seconds + 1) // 50 * 50
@@ -149,8 +144,17 @@ keys = st.sampled_from(KEYS)
 some_keys = st.sets(keys, min_size=1, max_size=3)
 picks = st.integers(0, 99)
 ENDS = st.sampled_from(
-    ["complete", "complete", "complete without a row", "fail", "retry later", "fault", "release", "renew"]
-    + ["release all"]
+    [
+        "complete",
+        "complete",
+        "complete empty",
+        "fail",
+        "retry later",
+        "fault",
+        "release",
+        "give back",
+        "renew",
+    ]
 )
 ORDERS = st.sampled_from(
     ["retry", "unignore", "cancel", "ignore", "delete", "release a worker", "insert", "delete the result"]
@@ -275,6 +279,7 @@ class JobMachine(RuleBasedStateMachine):
             sessions=sessions,
             main_session=main,
             worker="",
+            batch=0,
             order=(),
         )
 
@@ -282,6 +287,7 @@ class JobMachine(RuleBasedStateMachine):
         """The job table, in the terms of the model."""
         jobs = self.lab.jobs_on(self.lab.connection)
         hidden = ("_token", "_lease_until", "_lease_session", "_worker", "_attempts", "_faults", "_rescues")
+        hidden += ("_batch",)
         return {row["id"]: self._read(row) for row in jobs.proj(..., *hidden, "_is_empty").to_dicts()}
 
     def _read(self, row: dict[str, Any]) -> ModelJob:
@@ -299,6 +305,7 @@ class JobMachine(RuleBasedStateMachine):
             row["_attempts"],
             row["_faults"],
             row["_rescues"],
+            row["_batch"],
             bool(row["_is_empty"]),
             (row["scheduled_time"], row["id"]),
         )
@@ -315,20 +322,21 @@ class JobMachine(RuleBasedStateMachine):
     def some_jobs_are_claimed(self, i: int, n: int, priority: int | None) -> None:
         self.claim(i, n, priority)
 
-    @precondition(has_claims)
     @rule(pick=picks, how=ENDS)
     def a_claim_ends(self, pick: int, how: str) -> None:
         """Also one that was lost before."""
+        # what a step draws must not depend on what calls at once have led to
         found = self.pick(pick)
-        assert found is not None
+        if found is None:
+            return self.claim(pick, 4, None)
         ends: dict[str, Callable[..., None]] = {
             "complete": lambda *of: self.complete(*of, has_rows=True),
-            "complete without a row": lambda *of: self.complete(*of, has_rows=False),
+            "complete empty": lambda *of: self.complete(*of, has_rows=False),
             "fail": self.fail,
             "retry later": lambda *of: self.retry_later(*of, is_fault=False),
             "fault": lambda *of: self.retry_later(*of, is_fault=True),
             "release": self.release,
-            "release all": lambda worker, _: self.release_all(worker),
+            "give back": lambda worker, _: self.release_all(worker),
             "renew": self.renew,
         }
         ends[how](*found)
@@ -347,12 +355,10 @@ class JobMachine(RuleBasedStateMachine):
         else:
             self.move_the_clock(seconds)
 
-    @precondition(has_claims)
     @rule(pick=picks, i=workers, j=workers)
     def a_worker_loses_its_jobs_to_another(self, pick: int, i: int, j: int) -> None:
         found = self.pick(pick)
-        assert found is not None
-        self.lose_session(self.workers.index(found[0]))
+        self.lose_session(i if found is None else self.workers.index(found[0]))
         self.rescue(i)
         self.claim(j, 4, None)
 
@@ -381,7 +387,7 @@ class JobMachine(RuleBasedStateMachine):
         for claim in got:
             before = self.model.jobs[claim.key["id"]]
             assert (claim.token, claim.attempt, claim.n_faults) == (token, before.attempts + 1, before.faults)
-            self.model.claim(claim.key["id"], token.hex, worker.session, worker.worker.name)
+            self.model.claim(claim.key["id"], token.hex, worker.session, worker.worker.name, n)
         worker.claims += got
 
     def renew(self, worker: SimWorker, claim: Claim) -> None:
@@ -582,8 +588,9 @@ class JobMachine(RuleBasedStateMachine):
 
     def _adopt(self) -> None:
         """Take over what the database says: each way there was judged, and which was gone is open."""
+        sessions = {worker.session for worker in self.workers}  # some are new, where one was lost
         live = self.live()
-        self._lose({worker.session for worker in self.workers} - live)
+        self._lose(sessions - live)
         named = {session for job in self.read().values() for session in job.sessions}
         self.model.dead |= named - live
         self.model.jobs = self.read()
