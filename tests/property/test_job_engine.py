@@ -212,7 +212,7 @@ class JobMachine(RuleBasedStateMachine):
             own, jobs = self.lab.crew[i]
             own.clock_offset_s = 0.0
             self.workers.append(SimWorker(own, jobs, Worker(f"worker {i}", "here", 1000 + i)))
-        for priority in sorted(set(priorities)):
+        for priority in sorted(set(priorities), reverse=True):  # so that their age does not order them too
             which = [{"id": key} for key, own in zip(KEYS, priorities, strict=True) if own == priority]
             counts = self.workers[0].jobs.refresh(which, priority=priority)
             assert counts["added"] == len(which)
@@ -270,12 +270,10 @@ class JobMachine(RuleBasedStateMachine):
     def shown(job: ModelJob) -> ModelJob:
         """What of a job is compared."""
         due = job.scheduled if job.status == "pending" else 0.0
-        token = job.token if job.status == "reserved" else None
         sessions, main = (job.sessions, job.main_session) if job.status == "reserved" else (frozenset(), 0)
         return replace(
             job,
             scheduled=due,
-            token=token,
             sessions=sessions,
             main_session=main,
             worker="",
