@@ -33,12 +33,23 @@ def dtype_of(attribute: Attribute) -> np.dtype[Any]:
 def column_array(attribute: Attribute, values: Sequence[Any], squeeze: bool = False) -> np.ndarray[Any, Any]:
     """Return a column as a one-dimensional array; NULL is NaN among floats, and None in an object array."""
     dtype = dtype_of(attribute)
+    if attribute.type is None and attribute.kind == "int":
+        dtype = np.dtype(_fitting(values))
     if dtype.kind == "f" or (dtype.kind != "O" and not (attribute.is_nullable and None in values)):
         return np.array(values, dtype=dtype)  # None becomes NaN
     if squeeze:
         values = [v.squeeze() if isinstance(v, np.ndarray) else v for v in values]
     # fromiter takes each value as one object, also a sequence or an array
     return np.fromiter(values, dtype=object, count=len(values))
+
+
+def _fitting(values: Sequence[Any]) -> str:
+    """Return the integer dtype that holds computed values: 64 bits, signed unless they need it otherwise."""
+    known = [v for v in values if v is not None]
+    low, high = min(known, default=0), max(known, default=0)
+    return (
+        "int64" if low >= -(2**63) and high < 2**63 else "uint64" if low >= 0 and high < 2**64 else "object"
+    )
 
 
 def columns_of(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> dict[str, np.ndarray[Any, Any]]:
@@ -86,7 +97,7 @@ def arrow_table(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> A
         raise DataJointError('to_arrow() needs pyarrow: pip install "dj-workers[arrow]".') from e
     columns = by_column(len(attributes), rows)
     arrays = [
-        pa.array(_arrow_values(a, c), type=_arrow_type(pa, a))
+        pa.array(_arrow_values(a, c), type=_arrow_type(pa, a, c))
         for a, c in zip(attributes, columns, strict=True)
     ]
     return pa.table(arrays, names=[a.name for a in attributes])
@@ -102,7 +113,10 @@ def _arrow_values(attribute: Attribute, values: Sequence[Any]) -> list[Any]:
     return [v.tolist() if isinstance(v, np.ndarray) else v for v in values]
 
 
-def _arrow_type(pa: Any, attribute: Attribute) -> Any:
+def _arrow_type(pa: Any, attribute: Attribute, values: Sequence[Any]) -> Any:
+    if attribute.type is None and attribute.kind == "int":
+        name = _fitting(values)
+        return pa.decimal128(38, 0) if name == "object" else getattr(pa, name)()
     if isinstance(attribute.type, CoreType):
         name = attribute.type.name
         if name.startswith(("int", "uint", "float")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 Decoder = Callable[[Any], Any]
 _MOST_PLANS = 512
+# The value of a computed attribute may come in another class: a truth value as a number, a sum as a decimal.
+_COMPUTED: dict[str, Decoder] = {"bool": bool, "int": int, "float": float, "decimal": Decimal, "string": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,8 @@ def decoding_of(attributes: Sequence[Attribute], dialect: Dialect) -> Decoding:
         stored = dialect.types.decoder_of(attribute.storage)
         if stored is not None:
             decoders.append((i, stored))
-        elif attribute.type is None and attribute.kind == "bool":
-            decoders.append((i, bool))  # an expression's truth value is a number on MySQL
-        elif attribute.type is None and attribute.kind == "int":
-            decoders.append((i, int))  # a sum or an unsigned number is a decimal to some servers
+        elif attribute.type is None and attribute.kind in _COMPUTED:
+            decoders.append((i, _COMPUTED[attribute.kind]))
         elif attribute.type is None and attribute.kind == "json" and dialect.name != "postgresql":
             decoders.append((i, _json))
         if isinstance(attribute.type, CodecType):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from dj_schema.definition.spec import Default
 from dj_schema.errors import UnknownAttributeError
-from dj_schema.types import CodecType, Kind, TypeSpec
+from dj_schema.types import CodecType, CoreType, Kind, TypeSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,11 @@ class Attribute:
     @property
     def is_codec(self) -> bool:
         return isinstance(self.type, CodecType)
+
+    @property
+    def is_enum(self) -> bool:
+        """Whether the server holds one of a list of labels, which is no text to PostgreSQL."""
+        return isinstance(self.storage, CoreType) and self.storage.name == "enum"
 
     @property
     def is_required(self) -> bool:
@@ -100,9 +105,9 @@ class Heading:
         return [n for n, a in self.attributes.items() if not a.in_key]
 
     @cached_property
-    def kinds(self) -> dict[str, Kind]:
+    def kinds(self) -> dict[str, Kind | Literal["enum"]]:
         """Names and kinds, hidden attributes too: what user SQL is checked against."""
-        return {a.name: a.kind for a in self.all}
+        return {a.name: "enum" if a.is_enum else a.kind for a in self.all}
 
     @cached_property
     def json_names(self) -> frozenset[str]:

@@ -12,6 +12,8 @@ from typing import Any
 
 Row = dict[str, Any]
 Predicate = Callable[[Row], bool | None]
+Aggregates = Mapping[str, tuple[str, Callable[[Sequence[Row]], Any]]]
+"""A kind, and a function of the rows of a group, by name."""
 
 
 class NotAllowed(Exception):
@@ -20,9 +22,13 @@ class NotAllowed(Exception):
 
 @dataclass(frozen=True)
 class Column:
+    """An attribute: `kind` is that of its values in Python (`dj_schema.types.Kind`)."""
+
     name: str
     in_key: bool
     lineage: str | None
+    kind: str = "int"
+    is_nullable: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,9 +71,9 @@ class Relation:
         """Keep the other rows."""
         return Relation(self.columns, tuple(r for r in self.rows if predicate(r) is not True))
 
-    def matches(self, other: Relation) -> Predicate:
+    def matches(self, other: Relation, semantic_check: bool = True) -> Predicate:
         """The predicate that a row has a partner in another relation."""
-        names = _namesakes(self, other)
+        names = _namesakes(self, other, semantic_check)
         return lambda row: any(_agree(row, r, names) for r in other.rows)
 
     # -- projection --
@@ -76,9 +82,12 @@ class Relation:
         self,
         keep: Iterable[str],
         renames: Mapping[str, str],
-        computed: Mapping[str, Callable[[Row], Any]],
+        computed: Mapping[str, tuple[str, Callable[[Row], Any]]],
     ) -> Relation:
-        """Keep the key and some attributes, rename, and compute; `renames` has new names by old ones."""
+        """Keep the key and some attributes, rename, and compute.
+
+        `renames` has new names by old ones, `computed` a kind and a function by name.
+        """
         kept = {*keep, *self.key} - set(renames)
         picked = [
             (replace(c, name=renames.get(c.name, c.name)), c.name)
@@ -89,16 +98,25 @@ class Relation:
         if len(set(names)) < len(names):
             raise NotAllowed("a name twice")
         rows = [
-            {**{c.name: r[old] for c, old in picked}, **{n: f(r) for n, f in computed.items()}}
+            {**{c.name: r[old] for c, old in picked}, **{n: f(r) for n, (_, f) in computed.items()}}
             for r in self.rows
         ]
-        columns = (*(c for c, _ in picked), *(Column(n, False, None) for n in computed))
+        columns = (
+            *(c for c, _ in picked),
+            *(Column(n, False, None, kind) for n, (kind, _) in computed.items()),
+        )
         return Relation(columns, tuple(rows), self.cut if columns == self.columns else None)
 
     # -- two relations --
 
-    def join(self, other: Relation, left: bool = False, allow_nullable_pk: bool = False) -> Relation:
-        names = _namesakes(self, other)
+    def join(
+        self,
+        other: Relation,
+        left: bool = False,
+        allow_nullable_pk: bool = False,
+        semantic_check: bool = True,
+    ) -> Relation:
+        names = _namesakes(self, other, semantic_check)
         if left and not allow_nullable_pk and not _determines(self, other):
             raise NotAllowed("a left join that does not determine the other")
         key, first, second = _joined_key(self, other, both=left and allow_nullable_pk)
@@ -137,7 +155,7 @@ class Relation:
         self,
         other: Relation,
         keep: Iterable[str],
-        aggregates: Mapping[str, Callable[[Sequence[Row]], Any]],
+        aggregates: Aggregates,
         exclude_nonmatching: bool = False,
     ) -> Relation:
         if not set(self.key) <= set(other.names):
@@ -155,9 +173,7 @@ class Relation:
         columns = self._as_key(names)
         return Relation(columns, tuple(dict(zip(names, values, strict=True)) for values in found))
 
-    def universal_aggr(
-        self, names: Sequence[str], aggregates: Mapping[str, Callable[[Sequence[Row]], Any]]
-    ) -> Relation:
+    def universal_aggr(self, names: Sequence[str], aggregates: Aggregates) -> Relation:
         """`dj.U(*names).aggr(self, ...)`."""
         groups: dict[tuple[Any, ...], list[Row]] = {} if names else {(): []}
         for row in self.rows:
@@ -177,18 +193,24 @@ class Relation:
             return whole.top(min(limits, default=None), order, self.cut.offset + offset)
         rows = list(self.rows)
         for name, is_descending in reversed(order):
-            rows.sort(key=lambda r: (r[name] is not None, r[name] or 0), reverse=is_descending)
+            rows.sort(
+                key=lambda r: (r[name] is not None, 0 if r[name] is None else r[name]), reverse=is_descending
+            )
         kept = rows[offset:] if limit is None else rows[offset : offset + limit]
         return Relation(self.columns, tuple(kept), Cut(self.rows, limit, tuple(order), offset))
+
+
+def _nulls_first(value: Any) -> tuple[bool, Any]:
+    return (False, 0) if value is None else (True, value)
 
 
 def _agree(a: Row, b: Row, names: Iterable[str]) -> bool:
     return all(a[n] is not None and a[n] == b[n] for n in names)
 
 
-def _namesakes(a: Relation, b: Relation) -> list[str]:
+def _namesakes(a: Relation, b: Relation, semantic_check: bool = True) -> list[str]:
     names = [n for n in a.names if n in b.names]
-    for n in names:
+    for n in names if semantic_check else ():
         if a.by_name[n].lineage is None or a.by_name[n].lineage != b.by_name[n].lineage:
             raise NotAllowed(f"{n} is not of one origin")
     return names
@@ -210,15 +232,16 @@ def _joined_key(a: Relation, b: Relation, both: bool) -> tuple[list[str], Relati
 def _summary(
     columns: tuple[Column, ...],
     groups: Mapping[tuple[Any, ...], Sequence[Row]],
-    aggregates: Mapping[str, Callable[[Sequence[Row]], Any]],
+    aggregates: Aggregates,
 ) -> Relation:
     if set(aggregates) & {c.name for c in columns}:
         raise NotAllowed("a name twice")
     rows = [
         {
             **{c.name: v for c, v in zip(columns, values, strict=True)},
-            **{n: f(g) for n, f in aggregates.items()},
+            **{n: f(g) for n, (_, f) in aggregates.items()},
         }
         for values, g in groups.items()
     ]
-    return Relation((*columns, *(Column(n, False, None) for n in aggregates)), tuple(rows))
+    found = (Column(n, False, None, kind) for n, (kind, _) in aggregates.items())
+    return Relation((*columns, *found), tuple(rows))

@@ -33,6 +33,9 @@ def name_of(value: Any) -> str:
         ("sex = 'M'", {1, 5}),
         ('sex = "M" and weight > 20', {1}),
         ("subject_id IN (1, 2, 9)", {1, 2}),
+        # labels that the enum lacks, and their order as texts
+        ("sex IN ('F', 'Q')", {2, 3}),
+        ("sex < 'G'", {2, 3}),
         ("species LIKE 'm%'", {1, 2}),
         ({"sex": "F"}, {2, 3}),
         ({"sex": "F", "species": "rat"}, {3}),

@@ -1,0 +1,64 @@
+"""Computed attributes come as the same values, of the same Python types, from every server."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.conformance.test_user_sql_values import ROWS
+from tests.conformance.user_sql_cases import CASES
+
+DEFINITION = """
+id : int32
+---
+small = null : uint8
+n = null : int32
+big = null : int64
+x = null : float64
+f = null : float32
+amount = null : decimal(5,2)
+ok = null : bool
+sex = null : enum('M','F')
+name = null : varchar(40)
+code = null : varchar(10)
+d = null : date
+t = null : datetime
+car = null : json
+u = null : uuid
+"""
+CLASSES = {
+    "int": int, "bool": bool, "float": float, "decimal": Decimal, "string": str, "date": dt.date,
+    "datetime": dt.datetime, "uuid": uuid.UUID,
+}  # fmt: skip
+
+
+@pytest.mark.rule("query-algebra", "2.3", "3.4")
+def test_user_sql_in_a_query_has_the_values_and_types_of_its_kind(new_schema: Any, dj: Any) -> None:
+    import json
+
+    table = new_schema()(type("Odd", (dj.Manual,), {"definition": DEFINITION}))
+    table.insert([(*row[:13], row[13] and json.loads(row[13]), row[14]) for row in ROWS])
+    wrong = {}
+    for text, expected in CASES.items():
+        query = table.proj(v=text) if len(expected) == 3 else dj.U().aggr(table, v=text)
+        found = query.to_arrays("v", order_by="KEY").tolist()
+        kind = query.heading["v"].kind
+        classes = {type(v) for v in found if not _is_null(v)}
+        same = [_is_null(v) if e is None else _equals(v, e) for v, e in zip(found, expected, strict=True)]
+        if not all(same) or not classes <= {CLASSES.get(kind, v) for v in classes}:
+            wrong[text] = (kind, found, expected)
+    assert wrong == {}
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or value != value
+
+
+def _equals(value: Any, expected: Any) -> bool:
+    if isinstance(value, float) or isinstance(expected, float):
+        return float(value) == pytest.approx(float(expected), abs=1e-8)
+    return bool(value == expected)
