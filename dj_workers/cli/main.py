@@ -25,6 +25,7 @@ _COMMANDS = {
     "dispatch": ("dj_workers.cli.celery", "dispatch", "Keep the queues of Celery filled by what is pending."),
     "exporter": ("dj_workers.cli.exporter", "exporter", "Serve the state of the jobs to Prometheus."),
     "probe": ("dj_workers.cli.probe", "probe", "Ask a worker of this machine how it is."),
+    "slurm": ("dj_workers.cli.slurm", "slurm", "Write a batch script that runs workers on SLURM."),
     "demo": ("dj_workers.demo.command", "demo", "Watch a real pipeline being computed on this machine."),
 }
 

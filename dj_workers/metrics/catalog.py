@@ -124,6 +124,18 @@ KEYS_DONE = _gauge(
 HOLDERS = _gauge(
     "datajoint_workers_busy", By.EXPORTER, (), "Workers that hold at least one job by a live lease."
 )
+ALIVE = _gauge(
+    "datajoint_workers_alive",
+    By.EXPORTER,
+    (),
+    "Worker processes that have shown themselves in the registry of workers of late, idle ones included.",
+)
+CODE = _gauge(
+    "datajoint_workers_code",
+    By.EXPORTER,
+    ("code",),
+    "Of these, how many run which version of the pipeline (setting jobs.version).",
+)
 COLLECTION_OK = _gauge(
     "datajoint_exporter_collection_success",
     By.EXPORTER,
@@ -145,7 +157,7 @@ COLLECTION_DURATION = _gauge(
 
 METRICS = (
     CLAIMS, RESULTS, FAILURES, RESCUES, LEASE_LOSSES, DURATION, FETCH, COMPUTE, INSERT, PROCESSES, DEATHS,
-    LAST_PROGRESS, BUILD, JOBS, OLDEST, ERRORS, EXPIRED, KEYS, KEYS_DONE, HOLDERS, COLLECTION_OK,
+    LAST_PROGRESS, BUILD, JOBS, OLDEST, ERRORS, EXPIRED, KEYS, KEYS_DONE, HOLDERS, ALIVE, CODE, COLLECTION_OK,
     COLLECTION_TIME, COLLECTION_DURATION,
 )  # fmt: skip
 

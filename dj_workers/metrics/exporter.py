@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from dj_jobs.overview import TableJobs, TableProgress, overview, progress_of
+from dj_jobs.registry import WorkerInfo, registered
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError
 from dj_workers.health import OK, Health
@@ -26,6 +28,7 @@ log = logging.getLogger("datajoint.workers")
 
 _MOST_BUSY = 0.2  # of the time is spent on reading, at most: then reads get rarer
 _READ_IS_STUCK_S = 900.0
+_MOST_VERSIONS = 20
 _MISSED = 3  # intervals without figures, and the exporter is not ready
 
 
@@ -73,6 +76,7 @@ class Exporter(Collector):
         self._connection = connection
         self._schemas = sorted(set(schemas))
         self._tables = list(tables)
+        self.workers: list[WorkerInfo] = []
         self.jobs = Part(interval_s)
         self.keys = Part(keys_interval_s)
         self._reading_since: float | None = None
@@ -101,7 +105,10 @@ class Exporter(Collector):
             self._read(self.keys, self._read_keys, "keys")
 
     def _read_jobs(self) -> list[Any]:
-        return overview(self._connection, self._schemas)
+        found = overview(self._connection, self._schemas)
+        workers = {w.incarnation: w for s in self._schemas for w in registered(self._connection, s)}
+        self.workers = [w for w in workers.values() if w.is_alive]  # one of several schemas is one
+        return found
 
     def _read_keys(self) -> list[Any]:
         for schema in self._schemas:
@@ -131,6 +138,7 @@ class Exporter(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from _of_jobs(self.jobs.figures)
+        yield from _of_workers(self.workers)
         yield from _of_keys(self.keys.figures)
         yield from self._of_itself()
 
@@ -188,6 +196,14 @@ def _of_jobs(tables: list[TableJobs]) -> Iterator[Metric]:
     busy = _family(catalog.HOLDERS)
     busy.add_metric([], len(workers))
     yield from (jobs, oldest, errors, expired, busy)
+
+
+def _of_workers(workers: list[WorkerInfo]) -> Iterator[Metric]:
+    alive, code = _family(catalog.ALIVE), _family(catalog.CODE)
+    alive.add_metric([], len(workers))
+    for version, n in Counter(w.version for w in workers).most_common(_MOST_VERSIONS):
+        code.add_metric([version or "none"], n)
+    yield from (alive, code)
 
 
 def _of_keys(tables: list[TableProgress]) -> Iterator[Metric]:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from dj_jobs.job import Worker
+from dj_jobs.registry import Presence
 from dj_workers.metrics.catalog import METRICS, Kind
 from tests.support.scrape import get
 from tests.support.servers import RunningPrometheus
@@ -41,6 +43,12 @@ def pipeline(
 
     yield rooms_of_test
     del sys.modules["rooms_of_test"]
+
+
+def show_presence(table: Any) -> None:
+    """Register this process, as a worker does that computes for a while."""
+    connection = table._schema.connection
+    Presence(connection, Worker.of_this_process(), [table._class_info.full_name]).beat(connection)
 
 
 def query(server: RunningPrometheus, expression: str) -> list[Any]:
@@ -73,6 +81,8 @@ def test_every_panel_shows_something_of_a_real_run(pipeline: Any, prometheus: Ru
         ended = 'sum(datajoint_job_results_total{table="__price", result="succeeded"})'
         until(lambda: [r["value"][1] for r in query(prometheus, ended)] == ["45"])
         until(lambda: [r["value"][1] for r in query(prometheus, "sum(datajoint_keys_done)")] == ["90"])
+        show_presence(pipeline.Area)
+        until(lambda: bool(query(prometheus, "datajoint_workers_code")))
         empty = [f"{title}: {expr}" for title, expr in QUERIES if not query(prometheus, expr)]
         assert empty == []
         ignored = 'sum(datajoint_jobs{status="ignore"})'

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from dj_jobs.job import Worker
+from dj_jobs.registry import Presence
 from dj_workers.cli.exit_codes import ExitCode
 from dj_workers.metrics.catalog import METRICS, By, Kind
 from tests.support.scrape import Scrape, get, probe
@@ -151,6 +153,8 @@ def test_the_exporter_serves_the_state_of_the_database(lab: Lab) -> None:
     lab.Square.populate("number < 5", reserve_jobs=True, suppress_errors=True)
     lab.Square.jobs.refresh()
     lab.Square.jobs.ignore({"number": 7})
+    connection = lab.schema.connection
+    Presence(connection, Worker("w", "h", 1), [lab.Square._class_info.full_name]).beat(connection)
     labels = {"schema": schema, "table": "__square"}
     for module in (lab.name, f"schema:{schema}"):
         ended = dj_worker("exporter", module, "--once")
@@ -170,6 +174,10 @@ def test_the_exporter_serves_the_state_of_the_database(lab: Lab) -> None:
         )
         assert found.value("datajoint_keys", schema=schema, table="__next") == 3
         assert found.value("datajoint_exporter_collection_success") == 2
+        assert (
+            found.value("datajoint_workers_alive") == found.value("datajoint_workers_code", code="none") == 1
+        )
+        assert found.value("datajoint_workers_busy") == 0
     of_others = {n for n in found.names() if not n.startswith(("python_", "process_"))}
     assert of_others == names_of(By.EXPORTER)
 
