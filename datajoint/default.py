@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from dj_jobs.autopopulate import CELERY, INLINE, PROCESS, Computed, Imported, set_pool
 from dj_query.schema import Schema as _Schema
-from dj_query.schema import VirtualModule as _VirtualModule
 from dj_query.table import FreeTable as _FreeTable
+from dj_query.virtual import VirtualModule as _VirtualModule
 from dj_schema.connection import Connection as _Connection
 from dj_schema.errors import DataJointError
 from dj_schema.server_address import connection_settings

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dj_query.alter import alter_class
 from dj_query.binding import Binding
 from dj_query.confirm import confirmed, row_counts
 from dj_query.source import save_source
+from dj_query.spawn import register_tier, spawn
 from dj_query.table import FreeTable, UserTable
 from dj_query.tiers import Part
-from dj_query.virtual import VirtualModule, register_tier, spawn
 from dj_schema.catalog import LINEAGE
 from dj_schema.declare import create_lineage_table
 from dj_schema.errors import AccessError, DataJointError, IntegrityError, MissingTableError, QueryError
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from dj_schema.connection import Connection
     from dj_schema.dialects.base import Result
     from dj_schema.sql import Sql
+    from dj_schema.table_info import TableInfo
 
-__all__ = ["Schema", "VirtualModule", "register_tier", "spawn"]
+__all__ = ["Schema", "register_tier", "spawn"]
 
 log = logging.getLogger("datajoint.schema")
 T = TypeVar("T", bound=type)
@@ -184,6 +186,10 @@ class Schema:
         else:
             self._waiting.append((cls, names))
         return cls
+
+    def alter(self, table: UserTable, prompt: bool | None, names: Mapping[str, Any]) -> TableInfo:
+        """Bring the table of a class up to its definition: what `Table.alter` does."""
+        return alter_class(table, prompt, names)
 
     # -- what is there -----------------------------------------------------------------------------
 

@@ -18,13 +18,13 @@ from dj_query.make_scope import current_scope
 from dj_query.make_scope import inserts_allowed as inserts_allowed
 from dj_query.table_source import base_select
 from dj_query.write.delete import PartIntegrity, cascade_of, delete_own_rows
+from dj_query.write.drop import drop_alone, drop_with_dependents
 from dj_query.write.insert import insert_rows
 from dj_query.write.update import update_row
 from dj_query.write.validate import ValidationResult, validate_rows
-from dj_schema.declare import drop_tables
 from dj_schema.errors import DataJointError
 from dj_schema.graph.dependencies import load_dependencies
-from dj_schema.names import Tier, job_table_name
+from dj_schema.names import Tier
 from dj_schema.table_info import TableInfo, TableName
 
 if TYPE_CHECKING:
@@ -224,23 +224,11 @@ class Table(QueryExpression):
 
     def drop(self, prompt: bool | None = None, part_integrity: str = "enforce") -> None:
         """Drop the table and all that depend on it, with their parts and job tables."""
-        if self.is_restricted:
-            raise DataJointError("a restricted table cannot be dropped; drop the table class itself.")
-        if self.info.tier is Tier.PART and part_integrity != "ignore":
-            raise DataJointError(
-                "Cannot drop a Part directly. Drop the master, or use part_integrity='ignore' to force."
-            )
-        graph = load_dependencies(self.connection, [self.database])
-        doomed = graph.descendants(self.table_id)
-        ask = self.connection.config.safemode if prompt is None else prompt
-        counts = {t: _row_count(self.connection, t) for t in doomed} if ask else {}
-        if ask and not confirmed("About to drop", row_counts(counts)):
-            return
-        drop_tables(self.connection, [*_job_tables(self.connection, doomed), *reversed(doomed)])
+        drop_with_dependents(self, prompt, part_integrity)
 
     def drop_quick(self) -> None:
         """Drop this table alone, without a question; fails where others depend on it."""
-        drop_tables(self.connection, [*_job_tables(self.connection, [self.table_id]), self.table_id])
+        drop_alone(self)
 
     # -- structure ---------------------------------------------------------------------------------
 
@@ -328,15 +316,6 @@ class Table(QueryExpression):
         tables = self.connection.catalog.schema(self.database).tables.values()
         found = [FreeTable.of_info(self.connection, i) for i in tables if i.master == self.table_id]
         return found if as_objects else [t.full_table_name for t in found]
-
-
-def _job_tables(connection: Connection, tables: Iterable[TableName]) -> list[TableName]:
-    known = [(s, job_table_name(t)) for s, t in tables]
-    return [(s, t) for s, t in known if t in connection.catalog.table_names(s)]
-
-
-def _row_count(connection: Connection, name: TableName) -> int:
-    return len(FreeTable.at(connection, *name))
 
 
 class FreeTable(Table):
@@ -439,11 +418,9 @@ class UserTable(Table, metaclass=TableMeta):
         return self._heading
 
     def alter(self, prompt: bool | None = None, context: Mapping[str, Any] | None = None) -> None:
-        from dj_query.alter import alter_class
-
         frame = sys._getframe(1)
         names = {**frame.f_globals, **frame.f_locals, **(context or {})}
-        self._info = alter_class(self, prompt, names)
+        self._info = type(self)._schema.alter(self, prompt, names)
         self._heading, self._select = self._info.heading, base_select(self._info)
 
     alter.__doc__ = Table.alter.__doc__

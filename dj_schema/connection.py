@@ -1,49 +1,33 @@
-"""A connection: one session to a server, replaced when it breaks, never shared with a forked child.
+"""A connection: statements and transactions on one session to a server.
 
-What is sent is a composed `Sql` or a text with values. Transactions are in `transaction.py`.
+What is sent is a composed `Sql` or a text with values. The life of the session is in `live_session.py`,
+transactions as blocks are in `transaction.py`.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from dj_schema.catalog import Catalog
-from dj_schema.dialects import open_dialect
-from dj_schema.dialects.base import Dialect, Result, Row, Session
+from dj_schema.dialects.base import Result, Row, Session
 from dj_schema.errors import (
-    DataJointError,
-    DeadlockError,
     LostConnectionError,
     QueryError,
     TransactionError,
 )
+from dj_schema.live_session import DOOMED, LiveSession
 from dj_schema.rows import Rows
 from dj_schema.sql import Sql, Statement, render
 from dj_schema.transaction import TransactionState, transaction
-from dj_schema.turn import Turn
 
 if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
     from dj_schema.settings import Config
-
-log = logging.getLogger("datajoint.connection")
-
-T = TypeVar("T")
-_IN_TRANSACTION = "Its transaction was rolled back; run the whole of it again."
-_OUTSIDE = "Whether the statement was carried out is not known: look before you repeat it."
-_DOOMED = (
-    "the server rolled this transaction back to end a deadlock, so nothing more can be done in it; "
-    "let the error leave the block, and run the whole block again"
-)
-_STALE_AFTER_S = 30.0  # an idle session is asked whether it lives before a statement that cannot be repeated
-
 
 _NOISE = re.compile(
     r"(?:[\s(;]+|--[^\n]*(?:\n|$)|\#[^\n]*(?:\n|$)|/\*!?\d*(?=[^*])|/\*(?!!).*?\*/|\*/)*", re.S
@@ -57,7 +41,7 @@ def first_words(query: str) -> tuple[str, str]:
     return first.upper(), second.upper()
 
 
-class Connection(AbstractContextManager["Connection"]):
+class Connection(LiveSession, AbstractContextManager["Connection"]):
     """A connection to one server.
 
     Opened at the first statement. Threads may share it: one statement at a time, and a transaction
@@ -72,103 +56,10 @@ class Connection(AbstractContextManager["Connection"]):
     """
 
     def __init__(self, settings: ConnectionSettings, config: Config) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self.config = config
-        self._open: Callable[[], tuple[Dialect, Session]] = open_dialect(settings)
-        self._dialect: Dialect | None = None
-        self._session: Session | None = None
-        self._pid = os.getpid()
-        self._turn = Turn()
-        self._last_use = 0.0
-        self._closed = False
-        self._broken_blocks: set[int] = set()  # threads in a `with` block whose transaction is gone
-        self.transaction_state = TransactionState()
         self.catalog = Catalog(self)
-        self.n_statements = 0
         self.clock_offset_s = 0.0  # of the clock of jobs, for tests that move it
-
-    # -- life --------------------------------------------------------------------------------------
-
-    @property
-    def dialect(self) -> Dialect:
-        if self._dialect is None:
-            self.session()
-        assert self._dialect is not None
-        return self._dialect
-
-    def session(self, reconnect: bool | None = None) -> Session:
-        """Return the live session of this process, opening one where there is none.
-
-        Parameters
-        ----------
-        reconnect : bool, optional
-            Whether one that broke is replaced; by default as the setting `database.reconnect` says.
-
-        Raises
-        ------
-        LostConnectionError
-            Where the session broke inside a transaction, which is gone with it; where the connection was
-            closed; and where it broke and may not be replaced.
-        """
-        self._see_fork()
-        return self._live_session(reconnect)
-
-    def _live_session(self, reconnect: bool | None) -> Session:
-        session = self._session
-        if session is not None and session.is_open():
-            return session
-        taken = self._turn.take()
-        try:
-            return self._new_session(self.settings.reconnect if reconnect is None else reconnect)
-        finally:
-            if taken:
-                self._turn.end()
-
-    def _new_session(self, reconnect: bool) -> Session:
-        if self._session is not None and self._session.is_open():
-            return self._session  # another thread was faster
-        if self._closed:
-            raise LostConnectionError("this connection was closed; connect() opens it again")
-        if self.transaction_state.is_open:
-            self._lose_session()
-            raise LostConnectionError(f"the connection was lost. {_IN_TRANSACTION}")
-        if self._session is not None and not reconnect:
-            raise LostConnectionError(
-                "the connection was lost, and database.reconnect is off; connect() opens it again"
-            )
-        self._dialect, self._session = self._open()
-        self._last_use = time.monotonic()
-        log.debug("connected to %s", self)
-        return self._session
-
-    def _see_fork(self) -> None:
-        """In a forked child, leave the parent's session alone, and its locks and transaction too."""
-        if self._pid == os.getpid():
-            return
-        if self._session is not None:
-            self._session.abandon()
-        self._session = None
-        self._pid = os.getpid()
-        self._turn = Turn()
-        self._broken_blocks = set()
-        self.transaction_state = TransactionState()
-
-    def connect(self) -> Connection:
-        """Open the session now, rather than at the first statement; also again after `close`."""
-        self._see_fork()
-        self._closed = False
-        if self._session is not None and not self._session.is_open():
-            self._lose_session()
-            self._session = None
-        self.session()
-        return self
-
-    def close(self) -> None:
-        """Close the session; an open transaction is rolled back by the server."""
-        self._see_fork()
-        self._closed = True
-        self._lose_session()
-        self._session = None
 
     def __exit__(self, *exc: object) -> None:
         self.close()
@@ -222,33 +113,6 @@ class Connection(AbstractContextManager["Connection"]):
     @property
     def user(self) -> str | None:
         return self.settings.user
-
-    @property
-    def connection_id(self) -> int:
-        """The server's number of this session; another one after a reconnect or a fork."""
-        return self.session().id
-
-    @property
-    def session_id(self) -> int:
-        """The number of the session that is open now, in any thread's hands; 0 where none is."""
-        session = self._session
-        return session.id if session is not None and self._pid == os.getpid() else 0
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether the server answers now."""
-        self._see_fork()
-        if self._closed or self._session is None:
-            return False
-        taken = self._turn.take()
-        try:
-            self._session.execute("SELECT 1", None)
-            return True
-        except DataJointError:
-            return False
-        finally:
-            if taken:
-                self._turn.end()
 
     def ping(self) -> None:
         """Ask the server for an answer, reconnecting outside a transaction.
@@ -308,63 +172,6 @@ class Connection(AbstractContextManager["Connection"]):
     def defer(self, text: str) -> None:
         """Send what a transaction needs for itself, where it costs no wait of its own."""
         self._exchange(lambda session: session.defer(text), False)
-
-    def _exchange(self, call: Callable[[Session], T], is_read: bool, reconnect: bool | None = None) -> T:
-        """Let a session do something, in our turn; again on a new one where that is safe."""
-        self._see_fork()
-        taken = self._turn.take()
-        try:
-            if self._broken_blocks and threading.get_ident() in self._broken_blocks:
-                raise LostConnectionError(f"the connection was lost in this transaction. {_IN_TRANSACTION}")
-            session = self._ready_session(is_read, reconnect)
-            self.n_statements += 1
-            try:
-                return call(session)
-            except LostConnectionError as e:
-                was_open = self.transaction_state.is_open
-                self._lose_session()
-                may_repeat = self.settings.reconnect if reconnect is None else reconnect
-                if was_open or not is_read or not may_repeat:
-                    raise LostConnectionError(f"{e}. {_IN_TRANSACTION if was_open else _OUTSIDE}") from e
-                return call(self.session(reconnect))
-            except DeadlockError:
-                state = self.transaction_state
-                state.is_doomed = state.is_open and self.dialect.flags.deadlock_ends_transaction
-                raise
-            except Exception:
-                raise
-            except BaseException:
-                self._lose_session()  # interrupted in the middle of an exchange: nobody knows where it is
-                raise
-        finally:
-            if taken and self._turn.is_mine:
-                self._turn.end()
-
-    def _ready_session(self, is_read: bool, reconnect: bool | None) -> Session:
-        session = self._live_session(reconnect)
-        state = self.transaction_state
-        if state.is_doomed and state.is_open:
-            raise TransactionError(_DOOMED)
-        now = time.monotonic()
-        if not is_read and now - self._last_use > _STALE_AFTER_S and not state.is_open:
-            try:
-                session.execute("SELECT 1", None)
-            except LostConnectionError:
-                self._lose_session()
-                session = self.session(reconnect)
-        self._last_use = now
-        return session
-
-    def _lose_session(self) -> None:
-        """The session is broken or not wanted any more: its transaction has ended, and the next may begin."""
-        if self._session is not None:
-            self._session.close()
-        state = self.transaction_state
-        if state.is_open:
-            state.is_lost = True
-            if state.is_block:
-                self._broken_blocks.add(state.thread_id)
-            self._forget_transaction()
 
     def query(
         self,
@@ -449,13 +256,6 @@ class Connection(AbstractContextManager["Connection"]):
         """All or nothing: the open transaction where there is one, else one of its own."""
         return transaction(self, join=True)
 
-    @property
-    def in_transaction(self) -> bool:
-        """Whether this thread has a transaction open here."""
-        self._see_fork()
-        state = self.transaction_state
-        return state.is_open and state.thread_id == threading.get_ident()
-
     def owns(self, state: TransactionState) -> bool:
         """Whether this is the transaction that this thread has open: for `transaction.py`."""
         return self.in_transaction and self.transaction_state is state
@@ -521,14 +321,4 @@ class Connection(AbstractContextManager["Connection"]):
             if self.transaction_state is state:
                 self._forget_transaction()
         if is_doomed and verb == "COMMIT":
-            raise TransactionError(_DOOMED)
-
-    def leave_block(self) -> None:
-        """A `with` block of this thread has ended, whatever became of its transaction."""
-        self._broken_blocks.discard(threading.get_ident())
-
-    def _forget_transaction(self) -> None:
-        """Let the next thread in, once the transaction has ended in whatever way."""
-        if self.transaction_state.is_open:
-            self.transaction_state = TransactionState()
-            self._turn.end()
+            raise TransactionError(DOOMED)

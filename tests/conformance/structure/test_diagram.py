@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from dj_query.diagram import Diagram
-from dj_query.schema import Schema, VirtualModule
+from dj_query.schema import Schema
+from dj_query.virtual import VirtualModule
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError
 from dj_schema.graph.picture import COLLAPSED, STYLES, Reference

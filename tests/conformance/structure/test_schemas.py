@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from dj_query.schema import Schema, VirtualModule
+from dj_query.schema import Schema
+from dj_query.virtual import VirtualModule
 from dj_schema.connection import Connection
 from dj_schema.definition.spec import CurrentTimestamp, Literal, Null
 from dj_schema.errors import DataJointError, MissingTableError

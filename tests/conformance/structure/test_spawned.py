@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dj_query.schema import Schema, VirtualModule
+from dj_query.schema import Schema
+from dj_query.virtual import VirtualModule
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError, DefinitionError, MakeError, MissingTableError
 from tests.conformance.structure.tables import table_class, tables_in
