@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         DatabaseSettings,
         DisplaySettings,
         JobsSettings,
+        NotifySettings,
         Settings,
     )
     from dj_schema.settings.stores import ObjectStorage, Stores
@@ -63,6 +64,7 @@ class Config:
         stores: Stores
         jobs: JobsSettings
         celery: CelerySettings
+        notify: NotifySettings
         display: DisplaySettings
         aws: AwsSettings
         object_storage: ObjectStorage

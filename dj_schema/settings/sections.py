@@ -134,6 +134,26 @@ class CelerySettings(Section):
     )
 
 
+class NotifySettings(Section):
+    """Whom workers tell of failed jobs, of work that is done, and of work that does not go on."""
+
+    slack_webhook: SecretStr | None = None
+    email_to: Annotated[list[str], BeforeValidator(_split)] = Field(
+        default_factory=list, description="addresses, separated by commas"
+    )
+    email_from: str | None = None
+    smtp_host: str | None = None
+    smtp_port: Port = 587
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    gather_s: SecondsOrZero = Field(default=10.0, description="from the first thing to its message")
+    interval_s: SecondsOrZero = Field(default=300.0, description="between two messages, at least")
+    stuck_after_s: Seconds = Field(
+        default=900.0, description="without a job that begins or ends, where some are due"
+    )
+
+
 class DisplaySettings(Section):
     """How a query is printed."""
 
@@ -158,6 +178,7 @@ class Settings(Section):
     stores: Stores = Field(default_factory=Stores)
     jobs: JobsSettings = Field(default_factory=lambda: JobsSettings())
     celery: CelerySettings = Field(default_factory=lambda: CelerySettings())
+    notify: NotifySettings = Field(default_factory=lambda: NotifySettings())
     display: DisplaySettings = Field(default_factory=lambda: DisplaySettings())
     aws: AwsSettings = Field(default_factory=lambda: AwsSettings())
     safemode: bool = Field(default=True, description="ask before rows or tables are removed")

@@ -13,6 +13,7 @@ from dj_workers.cli import options
 from dj_workers.cli.exit_codes import ExitCode, UsageMistakeError
 from dj_workers.cli.source import Source, load
 from dj_workers.daemon import Tally, Work, Worker
+from dj_workers.notify import notifications_of
 from dj_workers.plan import TableClass, name_of
 from dj_workers.telemetry import exported
 from dj_workers.vitals import Vitals
@@ -113,6 +114,8 @@ def run(
     )
     worker = Worker(chosen, work, processes=processes, vitals=Vitals(stuck_after, job_stuck_after))
     with ExitStack() as around:
+        told = notifications_of(chosen[0]._schema.connection.config, chosen)
+        worker.events.subscribe(around.enter_context(told))
         if otel:
             worker.events.subscribe(around.enter_context(exported()))
         if metrics_port is not None:

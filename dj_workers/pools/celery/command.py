@@ -12,6 +12,7 @@ from celery.exceptions import CeleryError
 
 from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
 from dj_schema.settings import Config
+from dj_workers.notify import notifications_of
 from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.dispatch import Dispatcher, Filled
 from dj_workers.pools.celery.errors import BrokerError
@@ -91,7 +92,8 @@ def run_dispatcher(
     config = Config.load()
     found = load_tables(modules or config.celery.modules, tables, exclude)
     longest_s = config.celery.dispatch_interval_s if interval_s is None else interval_s
-    with Broker(config) as broker, StopRequests() as requests:
+    told = notifications_of(config, found, counts_failures=True)  # workers are many, and nobody tells for all
+    with Broker(config) as broker, StopRequests() as requests, told:
         broker.check()
         dispatcher = Dispatcher(found, broker, config)
         log.info("keeping %d queues filled, for %d tables", dispatcher.n_queues, len(found))
