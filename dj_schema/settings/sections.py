@@ -137,6 +137,9 @@ class CelerySettings(Section):
 class NotifySettings(Section):
     """Whom workers tell of failed jobs, of work that is done, and of work that does not go on."""
 
+    on: Annotated[list[str], BeforeValidator(_split)] = Field(
+        default_factory=lambda: ["error", "drained", "stuck"], description="what is told"
+    )
     slack_webhook: SecretStr | None = None
     email_to: Annotated[list[str], BeforeValidator(_split)] = Field(
         default_factory=list, description="addresses, separated by commas"

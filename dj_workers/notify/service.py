@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from types import TracebackType
 from typing import Any
 
-from dj_jobs.events import Event
+from dj_jobs.events import Event, Kind
 from dj_schema.errors import ConfigError, DataJointError
 from dj_schema.settings import Config
 from dj_workers.notify.notice import ERROR, KINDS, Digest, Notice
@@ -138,7 +138,7 @@ class Notifications:
     def __call__(self, event: Event) -> None:
         """Take note of an event of the engine."""
         self._n_events[event.table] += 1
-        if event.kind == "failed" and ERROR in self._on:
+        if event.kind is Kind.FAILED and ERROR in self._on:
             for channel in self._channels:
                 channel.failure(event)
 
@@ -207,6 +207,7 @@ def notifications_of(
     return Notifications(
         *notifiers,
         tables=tables,
+        on=settings.on,
         gather_s=settings.gather_s,
         interval_s=settings.interval_s,
         stuck_after_s=settings.stuck_after_s,

@@ -53,6 +53,7 @@ class Judge:
         self._before: dict[str, Work] = {}
         self._standing_since: dict[str, tuple[float, int]] = {}  # and how many events there had been
         self._told_stuck: set[str] = set()
+        self._n_events = 0
 
     def look(self, works: dict[str, Work], n_events: dict[str, int], now: float) -> Iterator[Notice]:
         """Yield what is new since the last look."""
@@ -62,7 +63,9 @@ class Judge:
                 yield _failed(table, work.error - before.error)
             if self._is_stuck(table, work, before, n_events.get(table, 0), now):
                 yield _stuck(table, work, self._stuck_after_s)
-        had_work = any(work.due or work.held for work in self._before.values())
+        n_now = sum(n_events.values())
+        had_work = any(work.due or work.held for work in self._before.values()) or n_now > self._n_events
+        self._n_events = n_now
         if had_work and not any(work.due or work.held for work in works.values()):
             yield _drained(works)
         self._before = dict(works)
@@ -106,6 +109,7 @@ def works_of(tables: Sequence[TableClass], connection: Connection) -> dict[str, 
     for cls in tables:
         schema, name = cls._class_info.full_name
         if job_table_name(name) not in connection.catalog.table_names(schema):
+            connection.catalog.forget(schema)  # the next look is to see one that was made since
             continue
         jobs: Any = FreeTable.at(connection, schema, job_table_name(name))
         counts = progress.counts(jobs)

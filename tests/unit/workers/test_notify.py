@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from dj_jobs.events import Event, Events
+from dj_jobs.events import Event, Events, Kind
 from dj_schema.errors import ConfigError, DataJointError
 from dj_schema.settings import Config
 from dj_workers.notify import Email, Notice, Notifications, SlackWebhook, notifications_of
@@ -25,7 +25,7 @@ NOTICE = Notice(ERROR, "2 jobs of lab.__x failed", "lab.__x, 2 x ValueError: GrÃ
 
 
 def failure(n: int, table: str = "lab.__x", error: Exception | None = None) -> Event:
-    return Event("failed", table, {"n": n}, error=error or ValueError(f"{n} is bad"))
+    return Event(Kind.FAILED, table, {"n": n}, error=error or ValueError(f"{n} is bad"))
 
 
 # -- together --------------------------------------------------------------------------------------
@@ -85,6 +85,7 @@ def test_drained_is_told_once_when_the_last_work_is_done() -> None:
     assert kinds(judge, 2, a=(0, 1, 0), b=(0, 0, 0)) == []
     assert kinds(judge, 3, a=(0, 0, 0), b=(0, 0, 1)) == [DRAINED]
     assert kinds(judge, 4, a=(0, 0, 0), b=(0, 0, 1)) == []
+    assert kinds(judge, 5, n_events=3, a=(0, 0, 0)) == [DRAINED]  # there was work between two looks
 
 
 def test_stuck_is_where_nobody_works_on_what_is_due() -> None:
