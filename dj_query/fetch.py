@@ -36,6 +36,20 @@ def run(query: QueryExpression, names: tuple[str, ...] | None = None) -> tuple[P
     return plan, plan.decoding.rows(result.rows)
 
 
+def _arrow(query: QueryExpression, squeeze: bool) -> Any:
+    from dj_query.frames import arrow_table, fitted_arrow, is_plain_in_arrow
+
+    plan = plan_of(query)
+    attributes = [query.heading.by_name[n] for n in plan.decoding.names]
+    if all(map(is_plain_in_arrow, attributes)):
+        table = query.connection.fetch_arrow(plan.text, plan.params)
+        fitted = None if table is None else fitted_arrow(attributes, table)
+        if fitted is not None:
+            return fitted
+    result = query.connection.run(plan.text, plan.params, is_read=True)
+    return arrow_table(attributes, plan.decoding.rows(result.rows), squeeze)
+
+
 def iterate(query: QueryExpression, batch_rows: int = 10_000) -> Iterator[dict[str, Any]]:
     """Yield one dict a row, from one statement, with constant memory."""
     plan = plan_of(query)
@@ -165,12 +179,12 @@ class Fetching:
         offset: int | None = None,
         squeeze: bool = False,
     ) -> Any:
-        """Fetch a pyarrow Table."""
-        from dj_query.frames import arrow_table
+        """Fetch a pyarrow Table.
 
-        query = _windowed(self._query(), order_by, limit, offset)
-        plan, rows = run(query)
-        return arrow_table([query.heading.by_name[n] for n in plan.decoding.names], rows, squeeze)
+        On PostgreSQL its columns come from the server as they are, where ADBC is installed; not so stored
+        objects, and not inside a transaction.
+        """
+        return _arrow(_windowed(self._query(), order_by, limit, offset), squeeze)
 
     def to_polars(
         self,
@@ -182,9 +196,7 @@ class Fetching:
         """Fetch a polars DataFrame."""
         from dj_query.frames import polars_frame
 
-        query = _windowed(self._query(), order_by, limit, offset)
-        plan, rows = run(query)
-        return polars_frame([query.heading.by_name[n] for n in plan.decoding.names], rows, squeeze)
+        return polars_frame(lambda: _arrow(_windowed(self._query(), order_by, limit, offset), squeeze))
 
     def head(self, limit: int = 25) -> list[dict[str, Any]]:
         """Fetch the first rows in the order of the primary key."""

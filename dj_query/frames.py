@@ -5,7 +5,7 @@ The only file that knows these libraries.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,8 @@ def pandas_frame(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> 
         raise DataJointError('to_pandas() needs pandas: pip install "dj-workers[pandas]".') from e
     columns: dict[str, Any] = dict(columns_of(attributes, rows, squeeze))
     for a in attributes:
+        if columns[a.name].dtype == object and (nullable := _nullable_dtype(a)):
+            columns[a.name] = pd.array(columns[a.name], dtype=nullable)
         if a.kind == "datetime":
             # the slow way through numpy's own reading of objects takes ten times as long
             columns[a.name] = pd.DatetimeIndex(columns[a.name], dtype="datetime64[us]")
@@ -89,12 +91,15 @@ def pandas_frame(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> 
     return frame.set_index(key) if key else frame
 
 
+def _nullable_dtype(attribute: Attribute) -> str | None:
+    """The dtype of pandas that holds numbers and NULL side by side."""
+    is_unsigned = isinstance(attribute.type, CoreType) and attribute.type.name == "uint64"
+    return {"int": "UInt64" if is_unsigned else "Int64", "bool": "boolean"}.get(attribute.kind)
+
+
 def arrow_table(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> Any:
     """Return a pyarrow Table; codec attributes must be of values that arrow can hold."""
-    try:
-        import pyarrow as pa
-    except ImportError as e:
-        raise DataJointError('to_arrow() needs pyarrow: pip install "dj-workers[arrow]".') from e
+    pa = _pyarrow()
     columns = by_column(len(attributes), rows)
     arrays = [
         pa.array(_arrow_values(a, c), type=_arrow_type(pa, a, c))
@@ -103,13 +108,60 @@ def arrow_table(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> A
     return pa.table(arrays, names=[a.name for a in attributes])
 
 
+def is_plain_in_arrow(attribute: Attribute) -> bool:
+    """Whether the values of an attribute are, in arrow, what the server's driver says: no stored objects."""
+    if attribute.type is None and attribute.kind == "decimal":
+        return False  # its digits are known from its values alone
+    return not attribute.is_codec and attribute.kind in _PLAIN_IN_ARROW
+
+
+_PLAIN_IN_ARROW = frozenset(
+    {"int", "float", "bool", "decimal", "string", "date", "datetime", "json", "uuid", "bytes"}
+)
+
+
+def fitted_arrow(attributes: Sequence[Attribute], table: Any) -> Any:
+    """Return a driver's table with the types of ours; None where a value fits none of them."""
+    pa = _pyarrow()
+    try:
+        columns = [_fitted_column(pa, a, table.column(i)) for i, a in enumerate(attributes)]
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    return pa.table(columns, names=[a.name for a in attributes])
+
+
+def _fitted_column(pa: Any, attribute: Attribute, column: Any) -> Any:
+    if isinstance(column.type, pa.BaseExtensionType):  # a uuid, JSON, or an exact number as text
+        column = pa.chunked_array([c.storage for c in column.chunks], column.type.storage_type)
+    if attribute.kind == "uuid":
+        return pa.chunked_array([_uuid_texts(pa, c) for c in column.chunks], pa.string())
+    return column.cast(_arrow_type(pa, attribute, ()))
+
+
+def _uuid_texts(pa: Any, array: Any) -> Any:
+    """Return uuids of 16 bytes each as their texts, all at once."""
+    start = array.offset * 16
+    raw = array.buffers()[1].to_pybytes()[start : start + len(array) * 16]
+    digits = np.frombuffer(raw.hex().encode(), "S1").reshape(-1, 32)
+    texts = np.ascontiguousarray(np.insert(digits, [8, 12, 16, 20], b"-", axis=1)).view("S36").ravel()
+    return pa.array(texts, pa.binary(), mask=array.is_null().to_numpy(zero_copy_only=False)).cast(pa.string())
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError as e:
+        raise DataJointError('to_arrow() needs pyarrow: pip install "dj-workers[arrow]".') from e
+    return pyarrow
+
+
 def _arrow_values(attribute: Attribute, values: Sequence[Any]) -> list[Any]:
     if attribute.kind == "uuid":
         return [None if v is None else str(v) for v in values]
     if attribute.kind == "json":
         import json
 
-        return [None if v is None else json.dumps(v) for v in values]
+        return [None if v is None else json.dumps(v, ensure_ascii=False) for v in values]
     return [v.tolist() if isinstance(v, np.ndarray) else v for v in values]
 
 
@@ -130,10 +182,10 @@ def _arrow_type(pa: Any, attribute: Attribute, values: Sequence[Any]) -> Any:
     return None if isinstance(attribute.type, CodecType) else simple.get(attribute.kind)
 
 
-def polars_frame(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> Any:
-    """Return a polars DataFrame."""
+def polars_frame(arrow: Callable[[], Any]) -> Any:
+    """Return a polars DataFrame of an arrow table, which is asked for once the library is there."""
     try:
         import polars as pl  # type: ignore[import-not-found, unused-ignore]
     except ImportError as e:
         raise DataJointError('to_polars() needs polars: pip install "dj-workers[polars]".') from e
-    return pl.from_arrow(arrow_table(attributes, rows, squeeze))
+    return pl.from_arrow(arrow())

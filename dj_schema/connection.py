@@ -211,6 +211,15 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
             return Rows(dict(zip(result.columns, row, strict=True)) for row in result.rows)
         return Rows(result.rows)
 
+    def fetch_arrow(self, text: str, params: Sequence[Any]) -> Any:
+        """Return the rows of a SELECT as a pyarrow Table that never was Python objects.
+
+        None where the server's driver cannot, and in a transaction, whose rows another session does not see.
+        """
+        if self.in_transaction:
+            return None
+        return self._exchange(lambda session: session.fetch_arrow(text, params), True)
+
     def stream_text(self, text: str, params: Sequence[Any], batch_rows: int = 10_000) -> Iterator[list[Row]]:
         """Yield the rows of a SELECT in batches, with constant memory here.
 

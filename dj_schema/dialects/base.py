@@ -53,6 +53,9 @@ class Session(Protocol):
     ) -> Iterator[list[Row]]:
         """Yield batches; other statements may run on the session between two of them."""
 
+    def fetch_arrow(self, text: str, params: Sequence[Any]) -> Any:
+        """Return the committed rows of a SELECT as a pyarrow Table; None where the driver makes none."""
+
     def copy_in(self, text: str, columns: Sequence[Sequence[Any]]) -> int:
         """Send many rows, by column, in the server's fastest way; `text` is a COPY or a one-row INSERT."""
 

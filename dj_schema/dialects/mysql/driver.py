@@ -211,6 +211,9 @@ class MysqlSession:
             raise _translate(e, text) from e
         return n_rows
 
+    def fetch_arrow(self, text: str, params: Sequence[Any]) -> Any:
+        return None  # no driver of these servers makes Arrow
+
     def is_open(self) -> bool:
         return bool(self._connection.open)
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import generators, pq
 from psycopg.adapt import PyFormat, Transformer
+from psycopg.conninfo import make_conninfo
 from psycopg.errors import error_from_result
 from psycopg.types.string import TextBinaryLoader
 
 from dj_schema.dialects.base import Result, Row
 from dj_schema.dialects.postgres import bulk
+from dj_schema.dialects.postgres.arrow import ArrowReader
 from dj_schema.dialects.postgres.errors import from_sqlstate
 from dj_schema.dialects.postgres.repeated import RepeatedText, RepeatedTexts
 from dj_schema.errors import (
@@ -109,6 +111,7 @@ class PostgresSession:
         self._transformer = Transformer(connection)
         self._repeated = RepeatedTexts()
         self._cursor = connection.cursor(binary=True)
+        self._arrow: ArrowReader | None = None
         self._deferred: list[str] = []
         self._deferred_cursor = connection.cursor()
         self._n_ended = 0  # of transactions and savepoints, which take their cursors with them
@@ -244,16 +247,26 @@ class PostgresSession:
         except psycopg.Error as e:
             raise self._translate(e, text) from e
 
+    def fetch_arrow(self, text: str, params: Sequence[Any]) -> Any:
+        if self._arrow is None:
+            info = self._connection.info
+            self._arrow = ArrowReader(make_conninfo(info.dsn, password=info.password or None))
+        return self._arrow.read(text, params)
+
     def is_open(self) -> bool:
         return self._libpq.status != _BROKEN
 
     def close(self) -> None:
+        if self._arrow is not None:
+            self._arrow.close()
         self._connection.close()
         on_close, self._on_close = self._on_close, None
         if on_close is not None:
             on_close()
 
     def abandon(self) -> None:
+        if self._arrow is not None:
+            self._arrow.close()
         _abandoned.append(self._connection)  # closing it would speak on the parent's socket
 
     def _translate(self, error: psycopg.Error, statement: str) -> DataJointError:
