@@ -10,7 +10,7 @@ from dj_query.contents import fill
 from dj_query.index_sql import index_column_for
 from dj_query.table import Table, TableMeta, UserTable
 from dj_query.tiers import Lookup, Part
-from dj_schema.declare import declare_tables, table_info_of
+from dj_schema.declare import declare_tables, drop_tables, table_info_of
 from dj_schema.definition.grammar import parse_definition
 from dj_schema.definition.spec import ForeignKeySpec
 from dj_schema.errors import DefinitionError, MissingTableError
@@ -53,7 +53,18 @@ class Binding:
         for part in parts:
             part._master = cls
         if issubclass(cls, Lookup):
+            self._fill(cls)
+
+    def _fill(self, cls: type[Lookup]) -> None:
+        """Insert the contents; where they do not fit, what was declared for them does not stay."""
+        try:
             fill(cls(), cls().contents)
+        except Exception:
+            if self.new:
+                drop_tables(self.schema.connection, [info.full_name for info in reversed(self.new)])
+                for planned in self.planned:
+                    planned._is_bound = False
+            raise
 
     def _plan(
         self, cls: type[UserTable], tier: Tier, master: TableInfo | None, names: Mapping[str, Any]
@@ -201,6 +212,14 @@ def _own_parts(cls: type[UserTable]) -> list[type[Part]]:
         if name not in vars(cls):
             found[name] = cast("type[Part]", TableMeta(name, (part,), {"__module__": cls.__module__}))
             setattr(cls, name, found[name])
+    for part in found.values():
+        if inner := next(
+            (v for v in vars(part).values() if isinstance(v, type) and issubclass(v, Part)), None
+        ):
+            raise DefinitionError(
+                f"the part {part.__name__} has a part of its own, {inner.__name__}.",
+                expected="parts of the master alone, or tables that refer to the part",
+            )
     return list(found.values())
 
 

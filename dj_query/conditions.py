@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dj_schema.errors import ArgumentTypeError, DataJointError
+
 
 class AndList(list[Any]):
     """Conditions that must all hold; a plain list means that one of them must."""
@@ -38,12 +40,12 @@ class Top:
 
     def __post_init__(self) -> None:
         if self.limit is not None and (not isinstance(self.limit, int) or isinstance(self.limit, bool)):
-            raise TypeError(f"limit of Top must be an int or None, not {self.limit!r}")
+            raise ArgumentTypeError(f"limit of Top must be an int or None, not {self.limit!r}")
         if not isinstance(self.offset, int) or isinstance(self.offset, bool):
-            raise TypeError(f"offset of Top must be an int, not {self.offset!r}")
+            raise ArgumentTypeError(f"offset of Top must be an int, not {self.offset!r}")
         items = self.order_by
         is_list = isinstance(items, (list, tuple)) and all(isinstance(i, str) for i in items)
         if not (items is None or isinstance(items, str) or is_list):
-            raise TypeError(f"order_by of Top must be a str, a list of str or None, not {items!r}")
+            raise ArgumentTypeError(f"order_by of Top must be a str, a list of str or None, not {items!r}")
         if (self.limit or 0) < 0 or self.offset < 0:
-            raise ValueError("limit and offset of Top cannot be negative")
+            raise DataJointError("limit and offset of Top cannot be negative")

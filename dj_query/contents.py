@@ -45,7 +45,7 @@ def _missing(table: Table, rows: list[Any] | tuple[Any, ...]) -> list[Any]:
     heading = table.heading
     key = heading.primary_key
     mappings = [as_mapping(row, heading, table.full_table_name) for row in rows]
-    if not key or any(name not in mapping for mapping in mappings for name in key):
+    if not key or any(mapping.get(name) is None for mapping in mappings for name in key):
         return list(rows)
     simple = [
         n

@@ -220,6 +220,8 @@ class Fetching:
 
         Use `to_dicts`, `to_arrays`, `to_pandas` or `keys`.
         """
+        if format not in (None, "array", "frame"):
+            raise DataJointError(f"format is 'array' or 'frame', not {format!r}.")
         query = self._query()
         window: dict[str, Any] = {"order_by": order_by, "limit": limit, "offset": offset}
         if attrs == ("KEY",):

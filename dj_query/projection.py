@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from dj_query.expression import QueryExpression
     from dj_query.user_sql import Dialect, UserExpression
 
-_NEW_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
+_NEW_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_MAX_NAME_LENGTH = 63  # PostgreSQL would cut a longer one
 _DUPLICATE = re.compile(r"^\(\s*(\w+)\s*\)$")
 
 Shown = tuple[Attribute, "str | UserExpression"]
@@ -54,9 +55,10 @@ def _check_arguments(attributes: Sequence[Any], named: Mapping[str, Any]) -> Non
     if bad := [a for a in attributes if a is not ... and not isinstance(a, str)]:
         raise DataJointError(f"give attribute names and `...`, not {bad[0]!r:.60}.")
     for new, text in named.items():
-        if not _NEW_NAME.match(new):
+        if not _NEW_NAME.fullmatch(new) or len(new) > _MAX_NAME_LENGTH:
             raise DataJointError(
-                f"{new!r} cannot name an attribute: use a letter, then letters, digits and underscores."
+                f"{new!r} cannot name an attribute: use a letter, then letters, digits and underscores, "
+                f"{_MAX_NAME_LENGTH} in all."
             )
         if not isinstance(text, str):
             raise DataJointError(

@@ -20,7 +20,7 @@ from dj_schema.declare import create_lineage_table
 from dj_schema.errors import AccessError, DataJointError, IntegrityError, MissingTableError, QueryError
 from dj_schema.graph.dependencies import load_dependencies
 from dj_schema.lineage import rebuild_lineage
-from dj_schema.names import class_name_of, master_of
+from dj_schema.names import SCHEMAS_OF_SERVERS, check_schema_name, class_name_of, master_of
 
 if TYPE_CHECKING:
     from dj_schema.connection import Connection
@@ -106,8 +106,11 @@ class Schema:
                 )
             self._bind_waiting()
             return
-        if not isinstance(schema_name or self.database, str):
-            raise DataJointError("a schema needs a name to be activated.")
+        name = schema_name if schema_name is not None else self.database
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise DataJointError(f"a schema needs a name to be activated, not {name!r}.")
+        if name.lower() in SCHEMAS_OF_SERVERS:
+            raise DataJointError(f"schema {name!r} is the server's own; give yours another name.")
         self.database = schema_name or self.database
         self._connection = connection or self._connection
         self.create_schema = self.create_schema if create_schema is None else create_schema
@@ -129,6 +132,7 @@ class Schema:
             return
         if not self.create_schema:
             raise DataJointError(f"there is no schema {name!r} on this server; check its name, or create it.")
+        check_schema_name(name)
         try:
             connection.script(connection.dialect.ddl.create_schema(name))
         except AccessError as e:

@@ -340,7 +340,8 @@ class FreeTable(Table):
         return new
 
     def __init__(self, connection: Connection, full_table_name: str) -> None:
-        parts = [p.strip('`"') for p in full_table_name.split(".")]
+        is_text = isinstance(full_table_name, str)
+        parts = [p.strip('`"') for p in full_table_name.split(".")] if is_text else []
         if len(parts) != 2:
             raise DataJointError(f"{full_table_name!r} is no full table name; write schema.table.")
         self.__dict__.update(self.at(connection, *parts).__dict__)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
+import math
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +13,7 @@ import numpy as np
 
 from dj_schema.errors import DataError
 from dj_schema.heading import Attribute
+from dj_schema.types import CoreType
 
 _MISSING = frozenset({"NaTType", "NAType"})  # pandas may not be there to be asked
 
@@ -42,6 +45,10 @@ def comparable(attribute: Attribute, value: Any) -> Any:
     try:
         if kind == "string":
             text = value if isinstance(value, str) else str(value)
+            if "\0" in text:
+                raise ValueError("no text holds a null character")
+            if isinstance(attribute.type, CoreType) and attribute.type.labels:
+                _check_label(text, attribute.type.labels)
             return text if text.isascii() else text.encode().decode()  # half a surrogate pair raises
         if kind == "bool":
             return as_bool(value)
@@ -50,11 +57,15 @@ def comparable(attribute: Attribute, value: Any) -> Any:
         if kind == "int" and isinstance(value, bool):
             return int(value)
         if kind == "int" and not isinstance(value, int):
-            return value if isinstance(value, (float, Decimal)) else int(value)
+            return _finite(value) if isinstance(value, (float, Decimal)) else int(value)
         if kind in ("float", "decimal") and isinstance(value, str):
-            return Decimal(value)
+            return _number(value)
         if kind == "bytes" and (attribute.is_codec or not isinstance(value, bytes)):
             raise ValueError("a query cannot be restricted by a stored object")
+        if kind == "json" and not isinstance(value, str):
+            raise ValueError(f"name a path into it, as in {{'{attribute.name}.length': 5}}")
+        if kind in ("date", "datetime") and isinstance(value, str):
+            dt.datetime.fromisoformat(value)
         if kind == "date" and isinstance(value, dt.datetime):
             return value.date() if value.time() == dt.time() else naive_utc(value)
         if kind == "datetime" and isinstance(value, dt.datetime):
@@ -64,6 +75,24 @@ def comparable(attribute: Attribute, value: Any) -> Any:
             f"{value!r:.60} cannot be compared with attribute {attribute.name!r} ({attribute.type}): {e}"
         ) from None
     return value
+
+
+def _check_label(text: str, labels: Sequence[str]) -> None:
+    if text not in labels:
+        raise ValueError(f"it is one of {', '.join(map(repr, labels))}")
+
+
+def _finite(value: float | Decimal) -> float | Decimal:
+    if not math.isfinite(value):
+        raise ValueError("expected a whole number")
+    return value
+
+
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError("expected a number") from None
 
 
 def naive_utc(moment: dt.datetime) -> dt.datetime:

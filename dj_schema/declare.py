@@ -176,11 +176,36 @@ def table_info_of(
         for item in JOB_METADATA:
             draft._add_attribute(item, False)
     check_indexes(spec, draft.attributes)
+    _check_comparable(draft, spec)
     attributes = draft.attributes
     if SINGLETON in attributes:  # the peer puts it last
         attributes[SINGLETON] = attributes.pop(SINGLETON)
     heading = Heading(tuple(attributes.values()), spec.comment)
     return TableInfo(*name, heading, tuple(draft.foreign_keys), tuple(draft.indexes))
+
+
+def _check_comparable(draft: _Draft, spec: TableSpec) -> None:
+    """See that what is in the key or in an index can be compared: bytes, JSON and objects cannot."""
+    lines = {i.columns: i.line_number for i in spec.primary + spec.secondary if isinstance(i, IndexSpec)}
+    for attribute in draft.attributes.values():
+        if attribute.in_key and _is_opaque(attribute):
+            raise DefinitionError(
+                f"{attribute.type} cannot be in the primary key, and {attribute.name!r} is.",
+                expected="a number, a string, a date or a uuid",
+            )
+    for index in draft.indexes:
+        for column in index.columns:
+            if column in draft.attributes and _is_opaque(draft.attributes[column]):
+                raise DefinitionError(
+                    f"{draft.attributes[column].type} cannot be in an index, and {column!r} is.",
+                    line_number=lines.get(index.columns),
+                    line=f"index({', '.join(index.columns)})",
+                    expected="a number, a string, a date or a uuid, or a path into JSON",
+                )
+
+
+def _is_opaque(attribute: Attribute) -> bool:
+    return attribute.storage is not None and attribute.storage.kind in ("bytes", "json")
 
 
 def _warn_native(text: str, attribute: str) -> None:
@@ -230,6 +255,11 @@ def declare_tables(
         try:
             _create_all(connection, missing, index_column or _no_expression)
             break
+        except DefinitionError as e:
+            reason = str(e).removesuffix(f" Expected {e.expected}.")
+            raise DefinitionError(
+                f"table {names} of schema {schema!r} was not declared: {reason}", expected=e.expected
+            ) from e
         except (QueryError, MissingTableError) as e:
             is_taken = isinstance(e, QueryError) and e.code in connection.dialect.ddl.EXISTS_CODES
             if attempt + 1 == _MAX_ATTEMPTS or not (is_taken or isinstance(e, DeadlockError)):

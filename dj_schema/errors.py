@@ -19,6 +19,7 @@
     │   ├── UnknownAttributeError
     │   └── MissingAttributeError
     ├── MissingTableError
+    ├── ArgumentTypeError            an argument is of a type that is not taken; a TypeError too
     ├── TransactionError             a transaction is used where it cannot be
     ├── MakeError                    a `make` broke its contract
     │   ├── ForeignKeyOfMakeError    it inserted a row of another key
@@ -96,6 +97,9 @@ class QueryError(DataJointError):
         self.statement = statement
 
 
+CHECK_SQL = "Check the SQL that you gave: operators, functions, and what each of them takes."
+
+
 class QuerySyntaxError(QueryError):
     """The SQL, ours or the user's, does not parse on the server."""
 
@@ -134,6 +138,10 @@ class MissingAttributeError(QueryError):
 
 class MissingTableError(DataJointError):
     """The table is not declared in the database."""
+
+
+class ArgumentTypeError(DataJointError, TypeError):
+    """An argument is of a type that is not taken."""
 
 
 class TransactionError(DataJointError):

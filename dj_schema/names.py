@@ -11,6 +11,10 @@ from dj_schema.errors import DefinitionError
 MAX_NAME_LENGTH = 64
 _CAMEL = re.compile(r"[A-Z][A-Za-z0-9]*")
 _BOUNDARY = re.compile(r"(?<!^)(?=[A-Z])")
+SCHEMAS_OF_SERVERS = frozenset(
+    {"information_schema", "pg_catalog", "pg_toast", "mysql", "performance_schema", "sys"}
+)
+_SCHEMA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 _SNAKE = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
 
 
@@ -37,6 +41,21 @@ _PATTERNS: tuple[tuple[Tier, re.Pattern[str]], ...] = (
     (Tier.IMPORTED, re.compile(rf"_(?P<name>{_SNAKE})")),
     (Tier.MANUAL, re.compile(rf"(?P<name>{_SNAKE})")),
 )
+
+
+def check_schema_name(name: str) -> None:
+    """See that a schema that is to be created has a name which every server and every program can hold.
+
+    Raises
+    ------
+    DefinitionError
+        Where it has not; schemas that are there already may be named as they are.
+    """
+    if not _SCHEMA_NAME.fullmatch(name):
+        raise DefinitionError(
+            f"{name!r} cannot name a schema.",
+            expected="up to 63 letters, digits, underscores and hyphens, as in lab_ephys",
+        )
 
 
 def to_snake_case(class_name: str) -> str:

@@ -172,7 +172,13 @@ def _compile(
 ) -> UserExpression:
     strings = [token.value for token in tokens if token.sort is Sort.STRING]
     renderer = _RENDERERS[dialect](attributes, strings)
-    piece = _rendered(tokens, renderer)
+    try:
+        piece = _rendered(tokens, renderer)
+    except RecursionError:
+        raise QuerySyntaxError(
+            f"An SQL expression of {len(tokens)} words is nested too deeply. Restrict by a list in place of "
+            "a long OR, by dj.AndList in place of a long AND."
+        ) from None
     kind: Kind = "bool" if is_condition else "string" if piece.kind == "enum" else piece.kind
     return UserExpression(
         sql=(renderer.truth(piece).operand if is_condition else piece.sql).replace("%", "%%"),

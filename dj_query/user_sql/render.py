@@ -50,10 +50,8 @@ class Renderer(OperatorRenderer):
         nodes, is_distinct = list(node.expressions), False
         if len(nodes) == 1 and type(nodes[0]).__name__ == "Distinct":
             nodes, is_distinct = list(nodes[0].expressions), True
-        if signature and not signature.at_least <= len(nodes) <= signature.at_most:
-            raise QuerySyntaxError(
-                f"The function {name} is given {len(nodes)} arguments, {_arity(signature)}."
-            )
+        if signature:
+            _check_arity(name, signature, len(nodes))
         if is_distinct and name in SCALARS:
             raise QuerySyntaxError(f"DISTINCT has no meaning in {name}; it is for aggregates such as COUNT.")
         if signature and signature.is_aggregate and not over:
@@ -121,6 +119,7 @@ class Renderer(OperatorRenderer):
         nodes = [
             part for part in (node.this, node.args.get("start"), node.args.get("length")) if part is not None
         ]
+        _check_arity("SUBSTRING", FUNCTIONS["SUBSTR"], len(nodes))
         return self.call(Call("SUBSTR", [self.render(part) for part in nodes]), FUNCTIONS["SUBSTR"], "SUBSTR")
 
     def _node_strposition(self, node: exp.StrPosition) -> Piece:
@@ -227,6 +226,11 @@ def _frame(spec: exp.Expr, renderer: Renderer) -> str:
     if spec.args.get("end") is None:
         return f"{spec.args['kind']} {start}"
     return f"{spec.args['kind']} BETWEEN {start} AND {bound(spec.args['end'], spec.args.get('end_side'))}"
+
+
+def _check_arity(name: str, signature: Signature, n_arguments: int) -> None:
+    if not signature.at_least <= n_arguments <= signature.at_most:
+        raise QuerySyntaxError(f"The function {name} is given {n_arguments} arguments, {_arity(signature)}.")
 
 
 def _arity(signature: Signature) -> str:

@@ -49,6 +49,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029]")
+_HALF = re.compile(r"[\ud800-\udfff]")
 _CLOSES = {")": "(", "]": "["}
 
 
@@ -82,6 +83,8 @@ def _checked(text: str) -> list[Token]:
         raise _refusal(
             text, f"has the control character {found.group()!r}", "Write it as an escape in a string."
         )
+    if _HALF.search(text):
+        raise _refusal(text, "has half of a surrogate pair", "Write the whole character.")
     tokens = _lex(text)
     _check_brackets(text, tokens)
     return tokens

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from operator import itemgetter
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Convert = Callable[[Any], Any]
 _NONE = type(None)
 _DASHES = itemgetter(4, 7)
+_WRITTEN_AS_TEXT = (str, int, float, Decimal, UUID, dt.date, dt.time, dt.timedelta, PurePath)
 _FLOAT32_MAX = 3.4028235677973366e38  # what rounds to the largest
 
 
@@ -154,7 +156,7 @@ def _decimal(value: Any) -> Decimal:
 
 
 def _string(value: Any) -> str:
-    if isinstance(value, (bytes, bytearray, memoryview, dict, list, tuple, set)):
+    if not isinstance(value, _WRITTEN_AS_TEXT):
         raise TypeError(f"expected a string, not {type(value).__name__}")
     return str(value)
 

@@ -12,6 +12,7 @@ from dj_schema.errors import DefinitionError
 from dj_schema.types import QUOTED, parse_type
 
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
+_HALF = re.compile("[\ud800-\udfff]")
 _SEPARATOR = re.compile(r"(?:-{3,}|_{3,})\s*(?:#.*)?", re.S)
 _COMMENT = r"(?:\#(?P<comment>.*))?"
 _BARE = r"""[^'"#:=\s](?:[^'"#:=]*[^'"#:=\s])?"""
@@ -58,6 +59,10 @@ def parse_definition(text: str) -> TableSpec:
         line = raw.strip()
         if not line:
             continue
+        if not line.isascii() and _HALF.search(line):
+            raise DefinitionError(
+                "half of a surrogate pair is no character.", line_number=number, line=line, expected="UTF-8"
+            )
         if line[0] == "#":
             if is_first:
                 comment = line[1:].strip()

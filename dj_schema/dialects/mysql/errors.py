@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dj_schema import errors
-from dj_schema.errors import DataJointError, LostConnectionError, MissingTableError, QueryError
+from dj_schema.errors import (
+    DataJointError,
+    DefinitionError,
+    LostConnectionError,
+    MissingTableError,
+    QueryError,
+)
 
 _NUMBERS: dict[int, type[QueryError]] = {
     1022: errors.DuplicateError,
@@ -36,6 +42,14 @@ _NUMBERS: dict[int, type[QueryError]] = {
     1305: errors.QuerySyntaxError,
     1582: errors.QuerySyntaxError,
     1111: errors.QuerySyntaxError,
+    1273: errors.QuerySyntaxError,  # an unknown collation
+    3143: errors.QuerySyntaxError,  # a path into JSON
+    3593: errors.QuerySyntaxError,  # a window function where none can be
+    4015: errors.QuerySyntaxError,
+    4161: errors.QuerySyntaxError,  # an unknown type
+    1139: errors.DataError,  # a regular expression
+    3685: errors.DataError,
+    3696: errors.DataError,
     1205: errors.LockTimeoutError,
     3572: errors.LockTimeoutError,
     1213: errors.DeadlockError,
@@ -57,6 +71,18 @@ _NUMBERS: dict[int, type[QueryError]] = {
     4038: errors.DataError,
     1153: errors.DataError,  # packet larger than max_allowed_packet
 }
+# What a definition asks for and these servers do not have, and what would do instead.
+_NOT_HERE: dict[int, str] = {
+    1071: "keys and indexes of at most 3072 bytes, such as 768 characters",
+    1074: "at most 255 characters in a char; varchar(n) or <blob> for more",
+    1075: "one auto_increment attribute, in the primary key",
+    1117: "fewer attributes, or several tables",
+    1118: "attributes of at most 65535 bytes in all; <blob> or json for what is long",
+    1170: "a number, a string, a date or a uuid in a key or index",
+    1427: "a number of digits that is not below that of decimals",
+    3152: "a path into the JSON attribute in the index",
+    3505: "enum labels of at most 255 characters",
+}
 _LOST = {0, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031}
 _MISSING = {1146, 1049, 1051, 1109, 1824}
 
@@ -67,7 +93,11 @@ def from_number(number: int, message: str, statement: str) -> DataJointError:
         return LostConnectionError(f"the connection to the server was lost: {message or 'no answer'}")
     if number in _MISSING:
         return MissingTableError(f"{message}. Is it declared, and the schema activated?")
+    if number in _NOT_HERE:
+        return DefinitionError(f"{message.rstrip('.')}.", expected=_NOT_HERE[number])
     kind = _NUMBERS.get(number)
     if kind is None:
         return QueryError(f"server error {number}: {message}", code=str(number), statement=statement)
+    if kind is errors.QuerySyntaxError:
+        message = f"{message.rstrip('.')}. {errors.CHECK_SQL}"
     return kind(message, code=str(number), statement=statement)

@@ -61,4 +61,6 @@ def from_sqlstate(
         return QueryError(f"PostgreSQL error {code}: {text}", code=code, statement=statement)
     if constraint and constraint not in text:
         text += f" (constraint {constraint})"
+    if kind is errors.QuerySyntaxError:
+        text = f"{text.rstrip('.')}. {errors.CHECK_SQL}"
     return kind(text, code=code, statement=statement)
