@@ -212,14 +212,6 @@ def _own_parts(cls: type[UserTable]) -> list[type[Part]]:
         if name not in vars(cls):
             found[name] = cast("type[Part]", TableMeta(name, (part,), {"__module__": cls.__module__}))
             setattr(cls, name, found[name])
-    for part in found.values():
-        if inner := next(
-            (v for v in vars(part).values() if isinstance(v, type) and issubclass(v, Part)), None
-        ):
-            raise DefinitionError(
-                f"the part {part.__name__} has a part of its own, {inner.__name__}.",
-                expected="parts of the master alone, or tables that refer to the part",
-            )
     return list(found.values())
 
 

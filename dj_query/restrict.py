@@ -25,8 +25,9 @@ from dj_query.select import (
 )
 from dj_query.semantics import matching_names
 from dj_query.values import comparable, plain
-from dj_schema.errors import DataJointError
+from dj_schema.errors import DataError, DataJointError
 from dj_schema.heading import Attribute, Heading, unknown_attribute
+from dj_schema.json_text import json_text
 from dj_schema.types import Kind, NativeType
 
 if TYPE_CHECKING:
@@ -134,13 +135,25 @@ def _at_path(expression: QueryExpression, path: JsonPath, value: Any) -> Conditi
     if attribute.kind != "json":
         raise unknown_attribute(f"{path.name}{path.mysql_path[1:]}", expression.heading.names)
     if path.type_text is None:
-        return JsonEquals(path.name, path.steps, plain(value))
+        return JsonEquals(path.name, path.steps, _json_value(attribute, value))
     typed = compile_value(expression, path.as_sql())
     if typed.kind == "json":
-        return JsonEquals(path.name, path.steps, plain(value))
+        return JsonEquals(path.name, path.steps, _json_value(attribute, value))
     place = f"{path.name}{path.mysql_path[1:]}"
     wanted = Attribute(place, NativeType(path.type_text.strip()), kind=cast(Kind, typed.kind))
     return JsonEquals(path.name, path.steps, comparable(wanted, value), typed)
+
+
+def _json_value(attribute: Attribute, value: Any) -> Any:
+    """Return a value inside a document; raise `DataError` for what JSON cannot hold."""
+    value = plain(value)
+    try:
+        json_text(value).encode()
+    except (TypeError, ValueError) as e:
+        raise DataError(
+            f"{value!r:.60} cannot be compared with what is in {attribute.name!r}: {e}."
+        ) from None
+    return value
 
 
 def _any_of(expression: QueryExpression, items: Sequence[Any], semantic_check: bool) -> Condition:

@@ -15,6 +15,13 @@ from dj_schema.errors import DataError
 from dj_schema.heading import Attribute
 from dj_schema.types import CoreType
 
+_TAKEN: dict[str, type | tuple[type, ...]] = {
+    "float": (int, float, Decimal),
+    "decimal": (int, float, Decimal),
+    "date": (str, dt.date),
+    "datetime": (str, dt.date),
+    "time": (str, dt.time, dt.timedelta),
+}
 _MISSING = frozenset({"NaTType", "NAType"})  # pandas may not be there to be asked
 
 
@@ -60,6 +67,8 @@ def comparable(attribute: Attribute, value: Any) -> Any:
             return _finite(value) if isinstance(value, (float, Decimal)) else int(value)
         if kind in ("float", "decimal") and isinstance(value, str):
             return _number(value)
+        if not isinstance(value, _TAKEN.get(kind, object)):
+            raise ValueError(f"{type(value).__name__} is no {kind}")
         if kind == "bytes" and (attribute.is_codec or not isinstance(value, bytes)):
             raise ValueError("a query cannot be restricted by a stored object")
         if kind == "json" and not isinstance(value, str):

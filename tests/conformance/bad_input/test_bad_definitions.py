@@ -147,7 +147,7 @@ def test_contents_that_do_not_fit_leave_no_table(
     declare("a : int32", tier="Lookup", contents=[(1,)], Part=Part)
 
 
-def test_what_is_no_table_class_and_what_cannot_be_its_name_is_refused(
+def test_what_is_no_table_class_and_what_cannot_name_one_is_refused(
     lab: Any, dj: Any, unchanged: Any
 ) -> None:
     part = table_class(dj, "Solo", "a : int32", tier="Part")
@@ -162,7 +162,7 @@ def test_what_is_no_table_class_and_what_cannot_be_its_name_is_refused(
                 lab.schema(no_table)
         with pytest.raises(DefinitionError, match="does not reference its master"):
             lab.schema(table_class(dj, "Bad", "a : int32", Solo=part))
-        with pytest.raises(DefinitionError, match="a part of its own"):
+        with pytest.raises(DefinitionError, match="cannot have parts"):
             lab.schema(table_class(dj, "Bad", "a : int32", Nested=nested))
 
 
