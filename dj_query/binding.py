@@ -75,7 +75,7 @@ class Binding:
         limit = connection.dialect.ddl.MAX_NAME_LENGTH
         if len(name) > limit:
             raise DefinitionError(
-                f"the table name {name!r} has {len(name)} characters.",
+                f"Table name exceeds max length: {name!r} has {len(name)} characters.",
                 expected=f"at most {limit}: a shorter class name",
             )
         info = connection.catalog.find(schema.name, name)

@@ -170,7 +170,8 @@ class Diagram:
             return Node(f"{schema}.*", f"{schema} ({n} table{'s' * (n != 1)})", COLLAPSED, f"{schema}.*")
         info = self._info(table)
         master = master_of(name)
-        label = f"{class_name_of(master)}.{class_name_of(name)}" if master else class_name_of(name)
+        label = name if info.tier is None else class_name_of(name)
+        label = f"{class_name_of(master)}.{label}" if master else label
         inherited = {child for fk in info.foreign_keys for child, _ in fk.pairs}
         is_dimension = any(key not in inherited for key in info.heading.primary_key)
         tooltip = describe(self._connection, info)

@@ -39,12 +39,12 @@ def save_source(schema: Schema, filename: str | Path | None) -> str:
 def module_source(schema: Schema) -> str:
     """Return the source of a module with a class for each table, parts inside their masters.
 
-    A table whose name comes from no class name is left out, with a comment in its place.
+    What no class declares, such as a view or a name that comes from no class name, is a comment instead.
     """
     connection = schema.connection
     connection.catalog.forget(schema.name)
     tables = connection.catalog.schema(schema.name).tables
-    ours = {n: i for n, i in tables.items() if i.tier not in (None, Tier.JOBS) and not n.startswith("~")}
+    ours = {n: i for n, i in tables.items() if not n.startswith("~")}
     named = {name: info for name, info in ours.items() if _comes_from_a_class(info, ours)}
     modules = _modules(schema.name, named)
     blocks = [
@@ -58,11 +58,9 @@ def module_source(schema: Schema) -> str:
     for name in _in_order(named):
         parts = [i for i in named.values() if i.master == (schema.name, name)]
         source += f"\n\n@schema\n{_class(connection, named[name], parts, modules)}"
-    for name in ours.keys() - named.keys():
-        log.warning(
-            "table %r of schema %r has no class in the source: no class name gives it", name, schema.name
-        )
-        source += f"\n\n# The table {name!r} comes from no class name; schema[{name!r}] is it.\n"
+    for name in (n for n in ours if n not in named):
+        log.warning("table %r of schema %r is not in the source: no class declares it", name, schema.name)
+        source += f"\n\n# No class declares the table {name!r}; schema[{name!r}] is it.\n"
     return source
 
 
@@ -70,7 +68,8 @@ def _comes_from_a_class(info: TableInfo, tables: Mapping[str, TableInfo]) -> boo
     master = info.master[1] if info.master else None
     if master is not None and not (master in tables and _comes_from_a_class(tables[master], tables)):
         return False
-    assert info.tier is not None
+    if info.tier is None or not info.heading.key_columns:  # a view, or a table of another program
+        return False
     try:
         return table_name_of(class_name_of(info.name), info.tier, master) == info.name
     except DefinitionError:

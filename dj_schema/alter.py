@@ -107,7 +107,8 @@ def _check_rows(connection: Connection, changes: TableChanges) -> frozenset[str]
         if attribute.is_required and some_row():
             raise MissingAttributeError(
                 f"{title} has rows, and the new attribute {attribute.name!r} has no value for them. "
-                f"Give it a default, as in `{attribute.name} = null : {attribute.type}`."
+                f"Give it a default, as in `{attribute.name} = null : {attribute.type}`"
+                + _rename_hint(changes)
             )
     without_values: set[str] = set()
     for change in changes.changed:
@@ -134,6 +135,14 @@ def _check_rows(connection: Connection, changes: TableChanges) -> frozenset[str]
                 "Change them first, or choose a type that holds them."
             )
     return frozenset(without_values)
+
+
+def _rename_hint(changes: TableChanges) -> str:
+    """Say how to rename, where an attribute goes and another comes."""
+    if not changes.dropped:
+        return "."
+    old = changes.dropped[0].name
+    return f"; or, if it was {old!r} before, say so in its comment: `# {{{old}}}`."
 
 
 def _lost_value(connection: Connection, change: AttributeChange) -> Sql | None:

@@ -62,7 +62,7 @@ def to_snake_case(class_name: str) -> str:
     """``ProcessedEMG`` becomes ``processed_e_m_g``: a word for each capital, as the peer has it."""
     if not _CAMEL.fullmatch(class_name):
         raise DefinitionError(
-            f"{class_name!r} cannot name a table.",
+            f"Invalid table name: {class_name!r} cannot name a table.",
             expected="CamelCase letters and digits, as in ProcessedData",
         )
     return _BOUNDARY.sub("_", class_name).lower()
@@ -85,7 +85,7 @@ def table_name_of(class_name: str, tier: Tier, master: str | None = None) -> str
     name = f"{master}__{snake}" if tier is Tier.PART else tier.value + snake
     if len(name) > MAX_NAME_LENGTH:
         raise DefinitionError(
-            f"the table name {name!r} has {len(name)} characters.",
+            f"Table name exceeds max length: {name!r} has {len(name)} characters.",
             expected=f"at most {MAX_NAME_LENGTH}: a shorter class name",
         )
     return name

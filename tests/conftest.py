@@ -30,6 +30,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.launch import Unavailable, install
 from tests.support.rules import RuleReporter
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     from dj_query.schema import Schema
     from dj_schema.connection import Connection
     from dj_schema.settings import Config
+
+# How long examples take says nothing on a machine that does other work as well.
+settings.register_profile("any_speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_speed")
 
 _RUN = pytest.StashKey[RunFolder]()
 _SERVERS = pytest.StashKey[Servers]()

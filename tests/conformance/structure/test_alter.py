@@ -241,6 +241,9 @@ def test_rows_must_have_a_value_for_what_becomes_required(
     table.insert1({"k": 1})
     with pytest.raises(MissingAttributeError, match="y = null : int8"):
         table.alter(prompt=False)
+    table.definition = "k : int8\n---\nz : int8"  # renamed, and nobody said so
+    with pytest.raises(MissingAttributeError, match="if it was 'x' before.*# {x}"):
+        table.alter(prompt=False)
     table.definition = "k : int8\n---\nx : int8"
     with pytest.raises(DataError, match="'x' is NULL"):
         table.alter(prompt=False)

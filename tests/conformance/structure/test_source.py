@@ -73,10 +73,13 @@ def test_a_table_that_no_class_name_gives_is_named_in_the_source(
     schema = new_schema()
     schema(table_class(dj, "Good", "k : int8"))
     connection.query(f"CREATE TABLE {schema.name}.session_2 (k integer NOT NULL PRIMARY KEY)")
+    connection.query(f"CREATE VIEW {schema.name}.seen AS SELECT k FROM {schema.name}.good")
     with caplog.at_level(logging.WARNING, "datajoint.schema"):
         source = schema.save()
     assert "class Good(dj.Manual)" in source
-    assert "# The table 'session_2' comes from no class name; schema['session_2'] is it." in source
+    assert "# No class declares the table 'session_2'; schema['session_2'] is it." in source
+    assert "# No class declares the table 'seen'" in source
+    assert "class Seen" not in source
     assert "Session2" not in source
     assert "session_2" in caplog.text
 
