@@ -19,12 +19,13 @@ BENCH := .bench
 MADE := $(VENV)/.made
 INSTALLED_DEMO := $(VENV)/.installed-demo
 INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED_QUEUES := $(BENCH)/queues/.installed
 INSTALLED_PEER := $(BENCH)/peer/.installed
 
-.PHONY: help demo test chaos lint format conformance bench clean
+.PHONY: help demo test chaos lint format conformance bench bench-engine clean
 
 help:  ## List every target
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(INSTALLED_DEMO)  ## Compute a real pipeline with several worker processes (ARGS=--kill ends one of them)
 	@$(BIN)/dj-worker demo $(ARGS)
@@ -51,6 +52,9 @@ conformance: $(INSTALLED_DEV)  ## Test the rules of the specification, and write
 bench: $(INSTALLED_DEV) $(INSTALLED_PEER)  ## Time us, the peer and a hand-written floor (ARGS="--server mysql --only insert")
 	@$(BIN)/python -m benchmarks.run --peer $(BENCH)/peer/bin/python $(ARGS)
 
+bench-engine: $(INSTALLED_DEV) $(INSTALLED_QUEUES)  ## Time the job engine with a million jobs, and beside other queues
+	@$(BIN)/python -m benchmarks.engine --others $(BENCH)/queues/bin/python $(ARGS)
+
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) $(BENCH) demo-output build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -75,6 +79,12 @@ $(INSTALLED_PEER): benchmarks/peer-requirements.txt | $(MADE)
 	@echo "Installing the peer in an environment of its own (once)" >&2
 	@$(BIN)/python -m venv --clear $(BENCH)/peer
 	@$(BENCH)/peer/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peer-requirements.txt
+	@touch $@
+
+$(INSTALLED_QUEUES): benchmarks/engine/queue-requirements.txt | $(MADE)
+	@echo "Installing other queues in an environment of their own (once)" >&2
+	@$(BIN)/python -m venv --clear $(BENCH)/queues
+	@$(BENCH)/queues/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/engine/queue-requirements.txt
 	@touch $@
 
 # Sets the shell's $python to the first interpreter on the PATH that will do. One that can make an

@@ -40,7 +40,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _environment(server: ServerUnderTest) -> dict[str, str]:
+def environment_of(server: ServerUnderTest) -> dict[str, str]:
+    """Return the environment in which a program works on a server, without the developer's own settings."""
     settings = server.settings
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DJ_", "PYTHON"))}
     return inherited | {
@@ -99,7 +100,7 @@ def main() -> int:
     try:
         servers = Servers(run)
         server = servers.get(arguments.server)
-        environment = _environment(server)
+        environment = environment_of(server)
         if any(figure.group == "celery" for figure in figures):
             environment["DJ_CELERY_BROKER_URL"] = servers.redis_url()
         with tempfile.TemporaryDirectory(prefix="dj-bench-") as folder:

@@ -3,22 +3,29 @@
 A commit waits for the disk, which for a job of a millisecond is most of its time. What a job does stays
 all or nothing, rows and the end of the job together; only when it becomes durable, and is told to anyone,
 is up to `jobs.group_commit_s` later, or when the job that runs then has ended: once one has been seen to
-take longer than that, those that follow are committed each by itself. Where the transaction is lost, its
-jobs are still reserved by us, and are run again one by one.
+take longer than that, those that follow are committed each by itself. The jobs of a group are ended by one
+statement. Where the transaction is lost, they are still reserved by us, and are run again one by one.
 """
 
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from dj_jobs import finish
 from dj_jobs.job import Claim, Outcome
-from dj_schema.errors import DeadlockError, LostConnectionError, TransactionError
+from dj_schema.errors import (
+    ClaimLostError,
+    DeadlockError,
+    LockTimeoutError,
+    LostConnectionError,
+    TransactionError,
+)
 from dj_schema.transaction import transaction
 
 if TYPE_CHECKING:
-    from dj_schema.connection import Connection
+    from dj_jobs.table import JobTable
 
 Ended = tuple[Claim, Outcome]
 
@@ -32,19 +39,25 @@ class Group:
         How long a finished job may wait for its commit; 0 commits each by itself.
     """
 
-    def __init__(self, connection: Connection, longest_s: float) -> None:
-        self._connection = connection
+    def __init__(self, jobs: JobTable, longest_s: float) -> None:
+        self._jobs = jobs
+        self._connection = jobs.connection
         self._longest_s = longest_s
-        self._context: AbstractContextManager[Connection] | None = None
+        self._context: ExitStack | None = None
         self._started = 0.0
         self.ended: list[Ended] = []
 
     def open(self) -> None:
         """Begin a transaction for the jobs to come, where none is open."""
         if self._longest_s > 0 and self._context is None:
-            context = transaction(self._connection, guarded=True)
-            context.__enter__()
-            self._context, self._started = context, time.monotonic()
+            with ExitStack() as stack:
+                stack.enter_context(transaction(self._connection, guarded=True))
+                self._context, self._started = stack.pop_all(), time.monotonic()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a transaction is open, in which the jobs of the group are ended together."""
+        return self._context is not None
 
     def end(self) -> None:
         """Begin no further transaction: the jobs to come are long, and end one by one."""
@@ -63,10 +76,13 @@ class Group:
         """Whether the server has ended the transaction: a lost connection, or a deadlock on MySQL."""
         if self._context is None:
             return False
+        return self._is_broken()
+
+    def _is_broken(self) -> bool:
         return not self._connection.in_transaction or self._connection.transaction_state.is_doomed
 
     def commit(self) -> tuple[list[Ended], list[Ended]]:
-        """End the transaction.
+        """End the jobs that are still open, and the transaction.
 
         Returns
         -------
@@ -79,7 +95,9 @@ class Group:
         if context is None:
             return ended, []
         try:
-            context.__exit__(None, None, None)
-        except (LostConnectionError, DeadlockError, TransactionError):
+            with context:
+                if not self._is_broken():
+                    finish.complete_all(self._jobs, [claim for claim, outcome in ended if outcome.is_open])
+        except (LostConnectionError, DeadlockError, LockTimeoutError, TransactionError, ClaimLostError):
             return [], ended
         return ended, []

@@ -81,7 +81,13 @@ _NO_PHASES = Phases()
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one key."""
+    """What became of one key.
+
+    Attributes
+    ----------
+    is_open : bool
+        Its rows are inserted, and its job is still to be ended, in the same transaction.
+    """
 
     key: Key
     result: Result
@@ -89,6 +95,7 @@ class Outcome:
     error: BaseException | None = None
     traceback: str = ""
     phases: Phases = _NO_PHASES
+    is_open: bool = False
 
     @property
     def message(self) -> str:

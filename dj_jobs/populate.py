@@ -207,7 +207,7 @@ class _Loop:
     def _run_batch(self, keeper: LeaseKeeper, claimed: list[Claim]) -> Iterator[Outcome]:
         started = time.perf_counter()
         left = list(claimed)
-        group = Group(self.jobs.connection, self._group_commit_s())
+        group = Group(self.jobs, self._group_commit_s())
         try:
             while left and not self.should_stop() and time.perf_counter() - started < _LONGEST_BATCH_S:
                 claim = left.pop(0)
@@ -216,7 +216,9 @@ class _Loop:
                 group.open()
                 self.n_calls += 1
                 try:
-                    outcome = self.runner.run_claim(self.jobs, claim, group.is_cut_off, keeper)
+                    outcome = self.runner.run_claim(
+                        self.jobs, claim, group.is_cut_off, keeper, ends_later=group.is_open
+                    )
                 finally:
                     keeper.drop(self.jobs, claim)
                 group.add(claim, outcome)
@@ -225,11 +227,11 @@ class _Loop:
                     group.end()
                 is_last = outcome.result is Result.ERROR and not self.options.suppress_errors
                 if group.is_due or not left or is_last:
-                    yield from self._committed(group)
+                    yield from self._committed(group, keeper)
                 if is_last:
                     self.is_failed = True
                     return
-            yield from self._committed(group)
+            yield from self._committed(group, keeper)
         finally:
             kept, lost = group.commit()  # after an interruption; else there is nothing left to commit
             for claim, outcome in kept:
@@ -247,7 +249,7 @@ class _Loop:
             # this may run while another error is on its way, and a rescue does the same later
             log.warning("%d jobs are left to be rescued: %s", len(claims), e)
 
-    def _committed(self, group: Group) -> Iterator[Outcome]:
+    def _committed(self, group: Group, keeper: LeaseKeeper) -> Iterator[Outcome]:
         """Commit a group; what its transaction lost is looked up by its token, and run again if ours."""
         kept, lost = group.commit()
         for claim, outcome in kept:
@@ -255,10 +257,20 @@ class _Loop:
         for claim, outcome in lost:
             known = self.runner.resolved(self.jobs, claim)
             if known is None:
-                outcome = self.runner.run_claim(self.jobs, claim)
+                outcome = self._run_alone(claim, keeper)
             elif known is Result.LOST:
                 outcome = replace(outcome, result=Result.LOST)
             yield self._told(claim, outcome)
+
+    def _run_alone(self, claim: Claim, keeper: LeaseKeeper) -> Outcome:
+        """Run a job again whose transaction was lost, and commit it by itself."""
+        keeper.hold(self.jobs, [claim])
+        try:
+            if not keeper.start(self.jobs, claim):
+                return Outcome(claim.key, Result.LOST, 0.0)
+            return self.runner.run_claim(self.jobs, claim, held=keeper)
+        finally:
+            keeper.drop(self.jobs, claim)
 
     def _told(self, claim: Claim, outcome: Outcome) -> Outcome:
         if outcome.result is Result.RETRY:

@@ -71,6 +71,8 @@ def _refresh(jobs: JobTable, restrictions: Sequence[Any], wish: _Wish) -> dict[s
         removed = _remove_stale(jobs, source, wish.stale_s)
     if has_done:
         repended = _repeat(jobs, source, wish.retry_empty)
+        if not jobs.connection.config.jobs.keep_completed:
+            _forget_rescued(jobs)
     default = jobs.connection.config.jobs.default_priority
     is_plain = not restrictions and not wish.delay_s and wish.priority == default
     note = control.note_refresh if is_plain else None
@@ -186,6 +188,21 @@ def _repeat(jobs: JobTable, source: QueryExpression, retry_empty: bool) -> int:
     full = EMPTY if retry_empty else sql(" AND NOT {}", Ident("_is_empty"))
     again = join(", ", (sql("{} = {}", Ident(n), v) for n, v in finish.fresh(jobs).items()))
     return _change(jobs, sql("UPDATE {} SET {}{}{}", Ident(*jobs.table_id), again, missing, full))
+
+
+def _forget_rescued(jobs: JobTable) -> None:
+    """Finished jobs that were another worker's before are kept for one lease: it may look for its token."""
+    connection = jobs.connection
+    is_old = sql(
+        "{} = {} AND {} > 0 AND NOT {} AND {} < {}",
+        Ident("status"),
+        Param(Status.SUCCESS.value),
+        Ident("_rescues"),
+        Ident("_is_empty"),
+        Ident("completed_time"),
+        clock.after(connection, -connection.config.jobs.lease_timeout),
+    )
+    _change(jobs, sql("DELETE FROM {} WHERE {}", Ident(*jobs.table_id), is_old))
 
 
 def _add(

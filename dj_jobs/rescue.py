@@ -46,9 +46,10 @@ def rescue(jobs: JobTable) -> int:
     found = jobs.connection.execute(look, is_read=True).rows
     if not found:
         return 0
+    alive = _alive(jobs) if any(row[4] for row in found) else set()
     lease = timedelta(seconds=float(jobs.connection.config.jobs.lease_timeout))
     for session, reserved, lease_until, _, is_silent in found:
-        if is_silent:
+        if is_silent and session not in alive:
             # when the job was last known to be held by this session; a later one may have its number
             _end_session(jobs, int(session), max(reserved, lease_until - lease))
     n = 0
@@ -57,6 +58,22 @@ def rescue(jobs: JobTable) -> int:
         n += len(take(jobs, worn_out, _BATCH, _giving_up(jobs, most + 1), ()))
     fresh = sql("{} AND {} < {}", dead, Ident("_rescues"), Param(most))
     return n + len(take(jobs, fresh, _BATCH, _returning(jobs), ()))
+
+
+def _alive(jobs: JobTable) -> set[int]:
+    """The sessions that hold other jobs and renew them.
+
+    What such a one has let run out is what it has finished, and commits together with the job that it runs.
+    """
+    statement = sql(
+        "SELECT DISTINCT {} FROM {} WHERE {} = {} AND NOT {}",
+        Ident("connection_id"),
+        Ident(*jobs.table_id),
+        Ident("status"),
+        Param(Status.RESERVED.value),
+        _silent(jobs),
+    )
+    return {int(row[0]) for row in jobs.connection.execute(statement, is_read=True).rows}
 
 
 def _silent(jobs: JobTable) -> Sql:

@@ -94,6 +94,7 @@ class Runner:
         claim: Claim,
         is_cut_off: Callable[[], bool] = lambda: False,
         held: Held = _UNKEPT,
+        ends_later: bool = False,
     ) -> Outcome:
         """Compute one claimed key; every way in which that can end leaves the job in a state of its own.
 
@@ -103,18 +104,26 @@ class Runner:
         ----------
         is_cut_off : callable
             Whether a transaction around several jobs is gone, so that nothing can be recorded in it.
+        ends_later : bool
+            The caller ends a job that has rows and leaves no trace (`Outcome.is_open`), before it commits.
         """
         started = time.perf_counter()
-        keep = jobs.connection.config.jobs.keep_completed
+        # a job that was another worker's before leaves its token, so that one learns what became of it
+        keep = jobs.connection.config.jobs.keep_completed or claim.n_rescues > 0
         making = Making(self.table, claim.key, self.make_kwargs)
         watch = Watch(_timeout_of(self))
         self._tell_started(claim.key, claim.attempt, claim.token, watch.timeout_s)
+        is_open = False
 
         def end(has_rows: bool) -> None:
+            nonlocal is_open
             watch.finish()
             duration_s = time.perf_counter() - started
             if has_rows:
                 metadata.record(self.table, claim.key, duration_s)
+            if has_rows and ends_later and not keep:
+                is_open = True
+                return
             finish.complete(jobs, claim, duration_s, has_rows=has_rows, keep=keep)
 
         try:
@@ -124,7 +133,8 @@ class Runner:
                     jobs, claim, making, lambda: making.insert(end, lambda: held.confirm(jobs, claim)), watch
                 )
             result = Result.SUCCESS if has_rows else Result.EMPTY
-            outcome = Outcome(claim.key, result, time.perf_counter() - started, phases=making.phases)
+            duration_s = time.perf_counter() - started
+            outcome = Outcome(claim.key, result, duration_s, phases=making.phases, is_open=is_open)
         except (Exception, InterruptedMakeError) as e:  # noqa: BLE001 - of the user's make
             error = _cause(e, watch)
             duration_s = time.perf_counter() - started

@@ -77,3 +77,16 @@ def test_an_error_stops_populate_or_is_reported(declare: Any, reserve_jobs: bool
         table.jobs.errors.delete()
     done = table.populate(reserve_jobs=reserve_jobs, suppress_errors=True, return_exception_objects=True)
     assert [type(e) for _, e in done["error_list"]] == [ValueError] * 3
+
+
+def test_a_short_job_costs_few_statements(result: Any, source: Any) -> None:
+    """Counted over all that populate does: refresh, claims, makes with a fetch and an insert, commits."""
+    n = 400
+    source.insert({"id": i} for i in range(6, n))
+    _ = result.jobs
+    connection = source.connection
+    before = connection.n_statements
+    with connection.config.override(jobs={"group_commit_s": 60}):  # however slow this machine is
+        assert result.populate(reserve_jobs=True)["success"] == n
+    # of the four of a job, two go together with the next one on PostgreSQL: SAVEPOINT and its RELEASE
+    assert (connection.n_statements - before) / n <= 5

@@ -171,7 +171,9 @@ def test_processes_compute_each_key_once(result: Any, source: Any, start: Any) -
     assert len(result.jobs) == 0
 
 
-def test_the_key_of_a_killed_worker_is_rescued_at_once(result: Any, start: Any) -> None:
+def test_the_key_of_a_killed_worker_is_rescued_at_once(
+    result: Any, start: Any, connection: Connection
+) -> None:
     victim = start("self.insert1(key); print(key['id'], flush=True); time.sleep(600)")
     key = int(victim.stdout.readline())
     assert (result.jobs & {"id": key}).fetch1("status") == "reserved"
@@ -179,8 +181,12 @@ def test_the_key_of_a_killed_worker_is_rescued_at_once(result: Any, start: Any) 
     victim.wait()
     wait_until_session_ends(result, key)
     assert result.populate(reserve_jobs=True)["success"] == 6
-    assert len(result.jobs) == 0
     assert len(result) == 6
+    assert (result.jobs & {"id": key}).fetch1("status") == "success"  # kept for one lease
+    assert len(result.jobs) == 1
+    connection.clock_offset_s = 61.0
+    result.jobs.refresh()
+    assert len(result.jobs) == 0
 
 
 def wait_until_session_ends(table: Any, key: int) -> None:
