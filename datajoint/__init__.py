@@ -58,7 +58,7 @@ _PLACES = {
     "DataJointError": "dj_schema.errors",
     "logger": "datajoint.default",
 }
-_MODULES = ("errors", "codecs", "blob", "hash", "migrate", "settings", "testing")
+_MODULES = ("errors", "codecs", "blob", "hash", "jobs", "migrate", "settings", "testing")
 
 __all__ = [
     "AndList",

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from dj_jobs.autopopulate import CELERY, INLINE, PROCESS, Computed, Imported, set_pool
+from dj_jobs.schema_jobs import SchemaJobs
 from dj_query.schema import Schema as _Schema
 from dj_query.table import FreeTable as _FreeTable
 from dj_query.virtual import VirtualModule as _VirtualModule
@@ -159,6 +160,12 @@ class Schema(_Schema):
         if self._connection is None and kwargs.get("connection") is None:
             kwargs["connection"] = conn()
         super().activate(schema_name, **kwargs)
+
+    @property
+    def jobs(self) -> SchemaJobs:
+        """All job tables of this schema, and their progress."""
+        connection = self.connection  # raises where the schema is not activated
+        return SchemaJobs(connection, str(self.database))
 
 
 schema = Schema
