@@ -14,7 +14,7 @@ from dj_query.schema import Schema
 from dj_query.table import Table, UserTable
 from dj_schema.errors import DataJointError
 from dj_schema.graph.dependencies import Dependencies, load_dependencies
-from dj_schema.graph.dot import dot_text, draw, has_graphviz
+from dj_schema.graph.dot import NO_GRAPHVIZ, dot_text, draw, has_graphviz
 from dj_schema.graph.mermaid import mermaid_text
 from dj_schema.graph.picture import COLLAPSED, Arrow, Node, Picture, Reference
 from dj_schema.names import Tier, class_name_of, master_of
@@ -246,7 +246,8 @@ class Diagram:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         if has_graphviz():
             return {"text/plain": repr(self), "image/svg+xml": self.make_svg()}
-        return {"text/plain": str(self), "text/vnd.mermaid": self.make_mermaid()}
+        text = self.make_mermaid()
+        return {"text/plain": f"%% {NO_GRAPHVIZ}\n{text}", "text/vnd.mermaid": text}
 
     def __str__(self) -> str:
         return self.make_mermaid()

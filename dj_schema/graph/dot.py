@@ -15,8 +15,8 @@ _LINES = {
     Reference.CONTAINMENT: ("solid", "0.9"),
     Reference.ATTRIBUTE: ("dashed", "0.9"),
 }
-_MISSING = (
-    "pictures are drawn by the program `dot` of Graphviz, which is not on the PATH. Install it (Debian and "
+NO_GRAPHVIZ = (
+    "Pictures are drawn by the program `dot` of Graphviz, which is not on the PATH. Install it (Debian and "
     "Ubuntu: apt-get install graphviz; macOS: brew install graphviz; conda: conda install graphviz), or use "
     "make_mermaid(), or save('diagram.mmd'), which need nothing."
 )
@@ -84,7 +84,7 @@ def draw(text: str, file_format: str) -> bytes:
     """
     program = shutil.which("dot")
     if program is None:
-        raise DataJointError(_MISSING)
+        raise DataJointError(NO_GRAPHVIZ)
     done = subprocess.run(
         [program, f"-T{file_format}"], input=text.encode(), capture_output=True, check=False
     )

@@ -218,7 +218,10 @@ def test_without_graphviz_there_is_a_clear_message_and_mermaid(
     assert (tmp_path / "x.mmd").read_text() == diagram.make_mermaid()
     assert (tmp_path / "x.dot").read_text() == diagram.make_dot()
     assert diagram._repr_svg_() is None
-    assert diagram._repr_mimebundle_()["text/vnd.mermaid"] == diagram.make_mermaid()
+    bundle = diagram._repr_mimebundle_()
+    assert bundle["text/vnd.mermaid"] == diagram.make_mermaid()
+    assert bundle["text/plain"].startswith("%% Pictures are drawn by the program `dot` of Graphviz")
+    assert bundle["text/plain"].endswith(diagram.make_mermaid())
 
 
 def test_draw_shows_the_picture_in_a_window(lab: Any, dj: ModuleType, dot_program: str) -> None:
