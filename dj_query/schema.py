@@ -15,7 +15,7 @@ from dj_query.source import save_source
 from dj_query.spawn import register_tier, spawn
 from dj_query.table import FreeTable, UserTable
 from dj_query.tiers import Part
-from dj_schema.catalog import LINEAGE
+from dj_schema.catalog_entry import LINEAGE
 from dj_schema.declare import create_lineage_table
 from dj_schema.errors import AccessError, DataJointError, IntegrityError, MissingTableError, QueryError
 from dj_schema.graph.dependencies import load_dependencies

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from dj_schema.catalog import make_attribute, parsed_or_none
+from dj_schema.catalog_entry import make_attribute, parsed_or_none
 from dj_schema.declare import JOB_METADATA, explained
 from dj_schema.definition.diff import AttributeChange, TableChanges, table_changes
 from dj_schema.errors import DataError, MissingAttributeError, MissingTableError, QueryError, TransactionError

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dj_schema.codecs.chain import chain_of
-from dj_schema.errors import DataJointError, DefinitionError, MissingTableError
-from dj_schema.heading import Attribute
+from dj_schema.catalog_entry import LINEAGE as LINEAGE
+from dj_schema.catalog_entry import SchemaCatalog as SchemaCatalog
+from dj_schema.catalog_reading import Reading
+from dj_schema.errors import MissingTableError
 from dj_schema.sql import Ident, Sql, sql
 from dj_schema.table_info import TableInfo, TableName
-from dj_schema.types import CodecType, TypeSpec, parse_type
 
 if TYPE_CHECKING:
     from dj_schema.connection import Connection
     from dj_schema.dialects.base import Result
-
-LINEAGE = "~lineage"
-
-
-@dataclass
-class SchemaCatalog:
-    """The tables of one schema, in the order in which they were declared.
-
-    Threads share it: what changes is replaced, never changed in place.
-    """
-
-    schema: str
-    tables: dict[str, TableInfo] = field(default_factory=dict)
-    lineage: dict[tuple[str, str], str] | None = None
 
 
 class Catalog:
@@ -47,8 +32,6 @@ class Catalog:
         """Return what a schema holds, as it was when it was read; nothing for one that is not there."""
         found = self._schemas.get(name)
         if found is None:
-            from dj_schema.catalog_reading import Reading
-
             read = Reading(self).schema(name)
             found = read[name]
             self._schemas.update({n: entry for n, entry in read.items() if entry.tables})
@@ -155,23 +138,3 @@ class Catalog:
         """The recorded lineage of an attribute."""
         lineage = self.schema(table[0]).lineage
         return (lineage or {}).get((table[1], attribute))
-
-
-def parsed_or_none(text: str) -> TypeSpec | None:
-    """Return a recorded type, or None for text that is no type of ours."""
-    try:
-        return parse_type(text)
-    except DefinitionError:
-        return None
-
-
-def make_attribute(name: str, type_: TypeSpec, **fields: Any) -> Attribute:
-    """Return an attribute with the storage type at the end of its codec chain filled in."""
-    storage: TypeSpec | None = type_
-    if isinstance(type_, CodecType):
-        try:
-            storage = parse_type(chain_of(str(type_)).dtype)
-        except DataJointError:
-            storage = None  # the codec is not registered here; fetching it says so
-    hidden = name.startswith("_")
-    return Attribute(name=name, type=type_, kind=type_.kind, storage=storage, is_hidden=hidden, **fields)

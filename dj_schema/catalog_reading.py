@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from dj_schema.catalog import LINEAGE, SchemaCatalog, make_attribute, parsed_or_none
+from dj_schema.catalog_entry import LINEAGE, SchemaCatalog, make_attribute, parsed_or_none
 from dj_schema.catalog_rows import ColumnRow, ForeignKeyRow, IndexRow
 from dj_schema.definition.defaults import fit_default
 from dj_schema.definition.index_columns import read_columns

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dj_schema.catalog import LINEAGE, make_attribute
+from dj_schema.catalog_entry import LINEAGE, make_attribute
 from dj_schema.definition.checks import check_indexes, check_spec
 from dj_schema.definition.spec import AttributeSpec, ForeignKeySpec, IndexSpec, Item, Literal, Null, TableSpec
 from dj_schema.dialects.base import IndexColumn, IndexExpression

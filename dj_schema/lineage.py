@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dj_schema.catalog import LINEAGE
+from dj_schema.catalog_entry import LINEAGE
 from dj_schema.graph.dependencies import Dependencies
 from dj_schema.sql import Ident, join, params, sql
 from dj_schema.table_info import TableInfo, TableName
