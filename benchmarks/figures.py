@@ -57,6 +57,7 @@ FIGURES = (
     Figure("fetch_to_dicts", "rows", "fetch 100,000 rows: to_dicts", _both(3)),
     Figure("fetch_to_arrays", "rows", "fetch 100,000 rows: to_arrays", _both(2)),
     Figure("fetch_to_pandas", "rows", "fetch 100,000 rows: to_pandas", _both(4)),
+    Figure("fetch_to_arrow", "rows", "fetch 100,000 rows: to_arrow", _both(10)),
     Figure("fetch_iterate", "rows", "fetch 100,000 rows: iterate", _postgres(3)),
     Figure("fetch1_by_key", "rows", "fetch1 by key", _postgres(2, 1.8)),
     Figure("import", "import", "import datajoint (over a bare interpreter)", _both(4)),

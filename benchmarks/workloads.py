@@ -125,6 +125,7 @@ def rows(bench: Bench) -> None:
         "to_dicts": source.to_dicts,
         "to_arrays": source.to_arrays,
         "to_pandas": source.to_pandas,
+        "to_arrow": source.to_arrow,
         "keys": source.keys,
         "iterate": lambda: sum(1 for _ in source()),
     }

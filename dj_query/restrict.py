@@ -120,8 +120,11 @@ def _mapping(expression: QueryExpression, mapping: Mapping[str, Any]) -> Conditi
     for name, value in mapping.items():
         attribute = known.get(name)
         if attribute is not None:
+            wanted = comparable(attribute, value)
+            if wanted is None and not attribute.is_nullable:
+                return Constant(False)
             names.append(name)
-            values.append(comparable(attribute, value))
+            values.append(wanted)
         elif isinstance(name, str) and (path := read_json_path(name, known)):
             paths.append(_at_path(expression, path, value))
     equals = Equals(tuple(names), tuple(values)) if names else None

@@ -9,6 +9,7 @@ from io import BytesIO
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from benchmarks import workloads
 from benchmarks.floor import statements as sql
@@ -43,6 +44,7 @@ class Floor:
             "to_dicts": lambda: server.fetch_dicts(sql.SELECT_SOURCE),
             "to_arrays": self._arrays,
             "to_pandas": self._frame,
+            "to_arrow": lambda: pa.table(dict(zip(COLUMNS, self._arrays(), strict=True))),
             "keys": lambda: server.fetch_dicts(sql.SELECT_KEYS),
             "iterate": lambda: sum(1 for _ in server.stream(sql.SELECT_SOURCE)),
         }

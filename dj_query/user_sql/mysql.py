@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dj_query.user_sql.json_values import Found, typed_value
-from dj_query.user_sql.kinds import EXACT, NUMBERS, TEXTS, Kind, Piece, joint_kind
+from dj_query.user_sql.kinds import EXACT, MOMENTS, NUMBERS, TEXTS, Kind, Piece, joint_kind
 from dj_query.user_sql.literals import mysql_string
 from dj_query.user_sql.operators import check_number
 from dj_query.user_sql.render import Renderer
@@ -91,6 +91,11 @@ class MySQLRenderer(Renderer):
     def null_safe(self, left: Piece, right: Piece) -> str:
         return f"{left.operand} <=> {right.operand}"
 
+    def is_null(self, piece: Piece) -> str:
+        if piece.kind in MOMENTS:  # `IS NULL` would ask a date that is NOT NULL for 0000-00-00
+            return f"{piece.operand} <=> NULL"
+        return super().is_null(piece)
+
     def regexp(self, value: Piece, pattern: Piece) -> str:
         return f"{value.operand} REGEXP {pattern.operand}"
 
@@ -169,6 +174,8 @@ class MySQLRenderer(Renderer):
 
     def call(self, call: Call, signature: Signature | None, written: str) -> Piece:
         arguments = call.arguments
+        if call.name == "ISNULL":
+            return Piece(self.is_null(arguments[0]), "bool", is_atomic=False, is_nullable=False)
         if signature is None:
             return Piece(f"{written}({', '.join(part.sql for part in arguments)}){call.over}", "unknown")
         kind = result_kind(signature, arguments)

@@ -201,7 +201,7 @@ class OperatorRenderer(ServerRules):
         if what not in ("Null", "Boolean"):
             raise NotKnownError("Is")
         if what == "Null":
-            return Piece(f"{piece.operand} IS NULL", "bool", is_atomic=False, is_nullable=False)
+            return Piece(self.is_null(piece), "bool", is_atomic=False, is_nullable=False)
         truth = "TRUE" if node.expression.this else "FALSE"
         return Piece(f"{self.truth(piece).operand} IS {truth}", "bool", is_atomic=False, is_nullable=False)
 

@@ -86,6 +86,9 @@ class ServerRules(ABC):
     def logic(self, operator: str, left: Piece, right: Piece) -> str: ...
     @abstractmethod
     def null_safe(self, left: Piece, right: Piece) -> str: ...
+    def is_null(self, piece: Piece) -> str:
+        return f"{piece.operand} IS NULL"
+
     @abstractmethod
     def regexp(self, value: Piece, pattern: Piece) -> str: ...
     @abstractmethod

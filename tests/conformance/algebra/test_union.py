@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import datajoint as dj
@@ -84,3 +86,15 @@ def test_union_with_a_secondary_attribute_of_both_is_refused(lab: Lab) -> None:
 def test_union_of_keys_of_different_origin_is_refused(lab: Lab) -> None:
     with pytest.raises(dj.DataJointError, match="different lineages"):
         lab.Subject.proj() + lab.Stray.proj()
+
+
+def test_a_date_in_the_key_of_a_union_is_never_null(new_schema: Any) -> None:
+    # MySQL asks a date that is NOT NULL for 0000-00-00 where it is asked for NULL, and then refuses that
+    days = new_schema()(type("Day", (dj.Manual,), {"definition": "day : date\n---\nn : int32"}))
+    days.insert([("2025-01-01", 1), ("2026-01-01", 2)])
+    united = days.proj() + (days & "n > 1").proj()
+    for condition in ("day IS NULL", "ISNULL(day)", {"day": None}):
+        for query in (united, days()):
+            assert len(query & condition) == 0
+            assert len(query - condition) == 2
+    assert len(united & "day IS NOT NULL") == 2

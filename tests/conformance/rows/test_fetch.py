@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import resource
 import sys
 import tracemalloc
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -396,6 +398,31 @@ def test_iteration_holds_few_rows_in_memory(many: Any, connection: Any, in_trans
     tracemalloc.stop()
     assert len(rows) == 25_000
     assert used < everything / 8
+
+
+def _memory_bytes() -> int:
+    """What the process holds now; where nobody tells, the most that it ever held."""
+    if sys.platform == "linux":
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+@pytest.mark.slow
+@pytest.mark.rule("fetch-api", "iteration")
+def test_a_million_rows_pass_through_less_than_100_megabytes(new_schema: Any, dj: Any) -> None:
+    schema = new_schema()
+    digits = schema(type("Digits", (dj.Manual,), {"definition": "i : int32\n---\ntext : varchar(100)"}))
+    digits.insert([(i, f"{i:0100}") for i in range(1000)])
+    pairs = digits * digits.proj(j="i", other="text")
+    before = _memory_bytes()
+    most = n = total = 0
+    for n, row in enumerate(pairs, 1):
+        total += row["i"] * row["j"]
+        if n % 5_000 == 0:
+            most = max(most, _memory_bytes())
+    assert (n, total) == (1_000_000, sum(range(1000)) ** 2)
+    assert most - before < 100e6
 
 
 def test_two_iterations_run_beside_each_other(many: Any, connection: Any) -> None:
