@@ -172,13 +172,20 @@ def _return_orphans(jobs: JobTable, timeout_s: float) -> int:
 
 
 def _remove_stale(jobs: JobTable, source: QueryExpression, stale_s: float) -> int:
-    """Pending jobs whose row is there already, or whose key has been gone for a while, are dropped."""
+    """Pending jobs whose row is there already, or whose key has been gone for a while, are dropped.
+
+    A look comes first: unlike a SELECT, a DELETE of MySQL waits for open transactions that have changed
+    what its subquery reads.
+    """
     pending = (jobs & {"status": Status.PENDING.value}).select.where[-1]
     table = Ident(*jobs.table_id)
-    done = _change(jobs, sql("DELETE FROM {}{}", table, _where(jobs, pending, _exists(jobs.target, jobs))))
     old = sql(" AND {} < {}", Ident("created_time"), clock.after(jobs.connection, -stale_s))
-    gone = _where(jobs, pending, Negated(_exists(source, jobs)))
-    return done + _change(jobs, sql("DELETE FROM {}{}{}", table, gone, old))
+    done = _where(jobs, pending, _exists(jobs.target, jobs))
+    gone = _where(jobs, pending, Negated(_exists(source, jobs))) + old
+    look = sql("SELECT EXISTS (SELECT 1 FROM {}{}), EXISTS (SELECT 1 FROM {}{})", table, done, table, gone)
+    found = jobs.connection.execute(look, is_read=True).rows[0]
+    wheres = [where for where, is_there in zip((done, gone), found, strict=True) if is_there]
+    return sum(_change(jobs, sql("DELETE FROM {}{}", table, where)) for where in wheres)
 
 
 def _repeat(jobs: JobTable, source: QueryExpression, retry_empty: bool) -> int:

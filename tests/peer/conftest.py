@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,8 @@ def peer_python(tmp_path_factory: pytest.TempPathFactory, skip_without: Callable
 
 
 @pytest.fixture
-def run(peer_python: Path, server: Any, config: Any, tmp_path: Path) -> Run:
-    """Return ``run(who, action, schema)``: what `shared_tables` sees, run by us or by the peer."""
+def start(peer_python: Path, server: Any, config: Any, tmp_path: Path) -> Iterator[Run]:
+    """Return ``start(who, program, *arguments)``: a running program of ours or of the peer, with pipes."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DJ_", "PYTHON"))}
     settings = server.settings
     environment = {
@@ -46,20 +46,40 @@ def run(peer_python: Path, server: Any, config: Any, tmp_path: Path) -> Run:
         "DJ_PASS": settings["password"] or "none",  # without one the peer would ask us
         "DJ_USE_TLS": "false",
         "SHARED_DATABASE": settings["database_name"],
+        "SHARED_BY": "",
     }
+    started: list[subprocess.Popen[str]] = []
 
-    def program(who: str, action: str, schema: str) -> Any:
+    def program(who: str, path: Path, *arguments: str) -> subprocess.Popen[str]:
         is_ours = who == "ours"
-        done = subprocess.run(
-            [sys.executable if is_ours else peer_python, "-W", "ignore", PROGRAM, action, schema],
+        own = {"SHARED_BY": who} | ({"PYTHONPATH": str(ROOT)} if is_ours else {})
+        process = subprocess.Popen(
+            [sys.executable if is_ours else peer_python, "-W", "ignore", path, *arguments],
             cwd=tmp_path,
-            env={**environment, "PYTHONPATH": str(ROOT)} if is_ours else environment,
-            capture_output=True,
+            env={**environment, **own},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=120,
         )
-        assert done.returncode == 0, f"{who} {action}: {done.stderr[-3000:]}"
-        (line,) = [line for line in done.stdout.splitlines() if line.startswith("SEEN ")]
-        return json.loads(line.removeprefix("SEEN "))
+        started.append(process)
+        return process
 
-    return program
+    yield program
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def seen(process: subprocess.Popen[str]) -> Any:
+    """Wait for the end of a program, and return what it has seen."""
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err[-3000:]
+    (line,) = [line for line in out.splitlines() if line.startswith("SEEN ")]
+    return json.loads(line.removeprefix("SEEN "))
+
+
+@pytest.fixture
+def run(start: Run) -> Run:
+    """Return ``run(who, action, schema)``: what `shared_tables` sees, run by us or by the peer."""
+    return lambda who, action, schema: seen(start(who, PROGRAM, action, schema))

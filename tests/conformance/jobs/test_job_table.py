@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from dj_query.table import FreeTable
 from dj_schema import errors
+from dj_schema.connection import Connection
 from dj_schema.sql import Ident, Param, sql
 
 
@@ -38,6 +40,23 @@ def test_refresh_leaves_out_rows_that_are_there(result: Any) -> None:
     assert result.jobs.refresh()["added"] == 4
     result.populate("id < 4")
     assert result.jobs.refresh() == {"added": 0, "removed": 2, "orphaned": 0, "re_pended": 0}
+
+
+def test_refresh_does_not_wait_for_open_transactions(
+    result: Any, source: Any, connection: Connection
+) -> None:
+    """Of a make that has inserted its row, say, or of somebody who changes an input."""
+    assert result.jobs.refresh()["added"] == 6
+    if connection.settings.backend == "mysql":
+        connection.query("SET innodb_lock_wait_timeout = 1")
+    else:
+        connection.query("SET lock_timeout = '1s'")
+    with connection.clone() as other, other.transaction:
+        FreeTable.at(other, *result().table_id).insert1({"id": 1}, allow_direct_insert=True)
+        FreeTable.at(other, *source().table_id).update1({"id": 2, "x": 7})
+        counts = result.jobs.refresh(stale_timeout=0)
+    assert (counts["removed"], counts["added"]) == (0, 0)
+    assert result.jobs.refresh()["removed"] == 1
 
 
 def test_a_pending_job_whose_key_is_gone_is_removed_once_it_is_stale(result: Any, source: Any) -> None:
