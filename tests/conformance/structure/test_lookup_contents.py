@@ -102,4 +102,4 @@ def test_contents_that_do_not_fit_are_refused_with_the_table_named(
     for i, contents in enumerate(([(1,)], [{"k": 1, "zz": 2}], [5], [(1000, 1)])):
         with pytest.raises(DataJointError, match=f"wrong{i}|'k'|a row is a dict"):
             schema(table_class(dj, f"Wrong{i}", "k : int8\n---\nx : int8", "Lookup", contents=contents))
-        assert len(schema[f"Wrong{i}"]) == 0
+        assert f"Wrong{i}" not in schema  # what was declared for them alone does not stay

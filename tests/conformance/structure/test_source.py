@@ -87,12 +87,12 @@ def test_a_table_that_no_class_name_gives_is_named_in_the_source(
 def test_names_of_schemas_become_names_of_python(
     connection: Connection, new_schema_name: Callable[[], str], new_schema: NewSchema, dj: ModuleType
 ) -> None:
-    odd = Schema(new_schema_name() + "-odd 1", connection=connection)
+    odd = Schema(new_schema_name() + "-odd", connection=connection)
     plain = new_schema()
     try:
         top = odd(table_class(dj, "Top", "t : int8"))
         child = plain(table_class(dj, "Child", "-> Top\nc : int8"), context={"Top": top})
-        name = odd.name.replace("-", "_").replace(" ", "_")
+        name = odd.name.replace("-", "_")
         assert child.describe() == f"-> {name}.Top\nc : int8"
         assert f"{name} = dj.VirtualModule('{name}', '{odd.name}')" in plain.save()
         before = child().info
