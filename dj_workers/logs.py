@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 LEVEL_VARIABLE = "DJ_LOG_LEVEL"
 FORMAT_VARIABLE = "DJ_LOG_FORMAT"
@@ -25,7 +27,7 @@ def set_up(level: str, format_: str) -> None:
     os.environ[LEVEL_VARIABLE] = level.upper()
     os.environ[FORMAT_VARIABLE] = format_
     if not root.handlers:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = LogHandler(sys.stderr)
         handler.setFormatter(formatter(format_))
         root.addHandler(handler)
         root.propagate = False
@@ -40,6 +42,34 @@ def set_up_child() -> None:
 def formatter(format_: str) -> logging.Formatter:
     """Return what makes the lines of a format."""
     return JsonLines() if format_ == JSON else logging.Formatter(_TEXT_LINE, "%Y-%m-%d %H:%M:%S")
+
+
+class LogHandler(logging.StreamHandler[TextIO]):
+    """Goes on where the log cannot be written, for want of space say, and tells so once, on stdout."""
+
+    _has_told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._has_told:
+            self._has_told = True
+            atexit.register(_forget_what_cannot_be_written)
+            with suppress(OSError):
+                sys.stdout.write(
+                    f"dj-worker: the log cannot be written: {error.strerror}. The work goes on without it; "
+                    "free space where stderr goes to, or send it elsewhere.\n"
+                )
+                sys.stdout.flush()
+
+
+def _forget_what_cannot_be_written() -> None:
+    """Else the interpreter would end with an exit code of its own."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class JsonLines(logging.Formatter):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -39,6 +40,12 @@ metrics_port = click.option(
 metrics_host = click.option(
     "--metrics-host", default="0.0.0.0", show_default=True, help="The address to serve them at."
 )
+
+
+def say(text: str) -> None:
+    """Say it on stderr; where that cannot be written the log has told."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def print_json(value: Any) -> None:

@@ -157,6 +157,6 @@ def _show(tables: list[TableClass], tally: Tally) -> None:
                 [name, str(done), str(counts.get(Result.ERROR, 0)), str(other), tally.broken.get(name, "")]
             )
     if rows:
-        click.echo(options.columns(["table", "done", "failed", "other", ""], rows, right=(1, 2, 3)), err=True)
+        options.say(options.columns(["table", "done", "failed", "other", ""], rows, right=(1, 2, 3)))
     else:
-        click.echo("nothing to do", err=True)
+        options.say("nothing to do")
