@@ -25,11 +25,20 @@ cd {folder}
 export DJ_JOBS_SHUTDOWN_TIMEOUT={shutdown_s}
 
 is_at_limit=0
+worker=
+drain() {{
+  is_at_limit=$1
+  is_told=1
+  [ -z "$worker" ] || kill -TERM "$worker"
+}}
+# USR1 comes {lead_s} s before the time limit; TERM from scancel, after which nothing is queued again.
+is_told=0
+trap 'drain 1' USR1
+trap 'drain 0' TERM INT
+
 {command} &
 worker=$!
-# USR1 comes {lead_s} s before the time limit; TERM from scancel, after which nothing is queued again.
-trap 'is_at_limit=1; kill -TERM "$worker"' USR1
-trap 'is_at_limit=0; kill -TERM "$worker"' TERM INT
+[ "$is_told" = 0 ] || kill -TERM "$worker"
 
 # A signal ends `wait`, not the worker.
 code=0
