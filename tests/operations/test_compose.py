@@ -137,7 +137,7 @@ class Running:
         return done.returncode == 0
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 240
         while not condition():
             for service, process in self._processes:
                 ended = process.poll()
@@ -187,6 +187,7 @@ def n_rows(connection: Connection, table: str, where: str = "") -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 def test_the_services_compute_the_demonstration(
     server: ServerUnderTest, database: Connection, redis_url: str, running: Running
