@@ -203,6 +203,7 @@ ROWS: list[Case] = [
 ]
 
 
+@pytest.mark.rule("data-manipulation", "7.1", "8.1", "8.2")
 def test_what_is_no_row_is_refused_and_nothing_is_written(lab: Any, unchanged: Any) -> None:
     with unchanged():
         wrong = [found for case in ROWS if (found := _refusal(case, lab.Person.insert)) is not None]
@@ -220,6 +221,7 @@ def _refusal(case: Case, insert: Callable[[Any], Any]) -> str | None:
         return None if is_right else f"line {make.__code__.co_firstlineno}: {type(e).__name__}: {e}"
 
 
+@pytest.mark.rule("data-manipulation", "5.1", "5.3")
 def test_what_insert_refuses_of_a_value_validate_and_update1_refuse_too(lab: Any, unchanged: Any) -> None:
     with unchanged():
         for make, kind, fragment in ROWS:

@@ -54,6 +54,8 @@ def lab(new_schema: Any, dj: Any) -> SimpleNamespace:
     return SimpleNamespace(A=A, B=B, C=C, Diamond=Diamond, Far=Far, Pair=Pair, Single=Single)
 
 
+@pytest.mark.rule("data-manipulation", "4.1", "4.2")
+@pytest.mark.rule("delete-data", "basic", "cascade", "count")
 def test_all_that_depends_on_a_row_goes_with_it(lab: Any) -> None:
     lab.Single.insert1({"a": 1})
     assert (lab.A & {"a": 0}).delete() == 1
@@ -82,6 +84,8 @@ def test_all_that_depends_on_a_row_goes_with_it(lab: Any) -> None:
         lambda lab, dj: (lab.A & "a > 0") & (dj.U("a") & (lab.Diamond & "a <> 2")),
     ],
 )
+@pytest.mark.rule("data-manipulation", "4.3")
+@pytest.mark.rule("delete-data", "patterns")
 def test_rows_are_chosen_by_any_restriction(lab: Any, dj: Any, restrict: Any) -> None:
     assert restrict(lab, dj).delete() == 2
     assert _ids(lab.A, "a") == [0, 2]
@@ -97,6 +101,8 @@ def test_rows_are_chosen_by_top(lab: Any, dj: Any) -> None:
     assert len(lab.Diamond()) == 8
 
 
+@pytest.mark.rule("data-manipulation", "4.3")
+@pytest.mark.rule("delete-data", "patterns")
 def test_everything_goes_and_nothing_goes(lab: Any) -> None:
     assert (lab.A & "a > 10").delete() == 0
     assert len(lab.Far()) == 16
@@ -104,6 +110,8 @@ def test_everything_goes_and_nothing_goes(lab: Any) -> None:
     assert not any(len(t()) for t in (lab.A, lab.B, lab.C, lab.Diamond, lab.Far, lab.Pair))
 
 
+@pytest.mark.rule("data-manipulation", "4.5", "7.2")
+@pytest.mark.rule("delete-data", "transaction")
 def test_delete_is_part_of_an_open_transaction(lab: Any, connection: Any) -> None:
     with pytest.raises(ZeroDivisionError), connection.transaction:  # noqa: PT012
         assert (lab.A & "a = 0").delete(transaction=False) == 1
@@ -114,6 +122,8 @@ def test_delete_is_part_of_an_open_transaction(lab: Any, connection: Any) -> Non
     assert len(lab.Far()) == 16
 
 
+@pytest.mark.rule("data-manipulation", "4.4")
+@pytest.mark.rule("delete-data", "prompt")
 def test_prompt_shows_what_goes_and_asks(
     lab: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any, config: Any
 ) -> None:
@@ -143,6 +153,8 @@ def test_prompt_shows_what_goes_and_asks(
     assert len(lab.A()) == 2
 
 
+@pytest.mark.rule("data-manipulation", "4.7")
+@pytest.mark.rule("delete-data", "quick")
 def test_delete_quick_takes_the_rows_alone(lab: Any, dj: Any) -> None:
     assert lab.Far.delete_quick() is None
     assert (lab.Diamond & "a < 2").delete_quick(get_count=True) == 8
@@ -248,12 +260,15 @@ def parts(new_schema: Any, dj: Any) -> SimpleNamespace:
     return SimpleNamespace(Stimulus=Stimulus, Session=Session)
 
 
+@pytest.mark.rule("data-manipulation", "6.2")
 def test_parts_go_with_their_master(parts: Any) -> None:
     assert (parts.Session & "session = 1").delete() == 1
     assert _ids(parts.Session.Trial, "session") == [0, 0, 2, 2]
     assert _ids(parts.Session.Note, "session") == [0, 2]
 
 
+@pytest.mark.rule("data-manipulation", "4.6")
+@pytest.mark.rule("delete-data", "parts")
 def test_parts_do_not_go_without_their_master(parts: Any, dj: Any) -> None:
     for query in (parts.Session.Trial, parts.Session.Trial & "session = 1", parts.Stimulus & "stimulus = 1"):
         with pytest.raises(dj.DataJointError, match="(?i)part.*master"):
@@ -268,6 +283,8 @@ def test_no_part_is_in_the_way_where_none_would_go(parts: Any) -> None:
     assert (parts.Stimulus & "stimulus = 3").delete() == 1
 
 
+@pytest.mark.rule("data-manipulation", "4.6")
+@pytest.mark.rule("delete-data", "parts")
 def test_part_integrity_can_be_ignored(parts: Any) -> None:
     assert (parts.Session.Trial & "session = 1").delete(part_integrity="ignore") == 2
     assert (parts.Stimulus & "stimulus = 0").delete(part_integrity="ignore") == 1
@@ -275,6 +292,8 @@ def test_part_integrity_can_be_ignored(parts: Any) -> None:
     assert len(parts.Session()) == 3
 
 
+@pytest.mark.rule("data-manipulation", "4.6")
+@pytest.mark.rule("delete-data", "parts")
 def test_the_masters_of_parts_can_go_too(parts: Any) -> None:
     assert (parts.Session.Trial & "session = 1 and trial = 0").delete(part_integrity="cascade") == 2
     assert _ids(parts.Session, "session") == [0, 2]

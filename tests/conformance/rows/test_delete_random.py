@@ -82,6 +82,7 @@ def survivors(rows: list[list[Row]], start: int, goes: Callable[[Row], bool]) ->
     return n, [[row for row in found if row[f"id{i}"] not in gone[i]] for i, found in enumerate(rows)]
 
 
+@pytest.mark.rule("data-manipulation", "4.2")
 def test_delete_leaves_what_the_evaluator_leaves(tables: list[Any], connection: Any) -> None:
     @settings(
         max_examples=30,

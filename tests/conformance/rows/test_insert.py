@@ -47,6 +47,8 @@ def _rows(n: int, start: int = 0) -> list[dict[str, Any]]:
     return [{"subject_id": i, "name": f"s{i}", "dob": DAY} for i in range(start, start + n)]
 
 
+@pytest.mark.rule("data-manipulation", "2.1", "2.3")
+@pytest.mark.rule("insert-data", "multiple-rows")
 def test_dicts_take_defaults_for_what_is_absent_or_none(lab: Any) -> None:
     lab.Subject.insert(
         [
@@ -71,6 +73,7 @@ def test_sequences_are_in_the_order_of_the_heading(lab: Any) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 3, 200])
+@pytest.mark.rule("data-manipulation", "2.2")
 def test_numpy_records_are_rows(lab: Any, n: int) -> None:
     dtype = [("subject_id", "i4"), ("name", "U10"), ("dob", "datetime64[ns]")]
     records = np.array([(i, f"s{i}", np.datetime64("2024-01-02")) for i in range(n)], dtype=dtype)
@@ -91,6 +94,8 @@ def test_a_fetched_array_can_be_inserted_again(lab: Any) -> None:
 
 
 @pytest.mark.parametrize("is_index", [True, False])
+@pytest.mark.rule("data-manipulation", "2.2")
+@pytest.mark.rule("insert-data", "from-pandas")
 def test_a_frame_is_inserted_with_its_index_as_key(lab: Any, is_index: bool) -> None:
     import pandas as pd
 
@@ -109,6 +114,7 @@ def test_a_frame_is_inserted_with_its_index_as_key(lab: Any, is_index: bool) -> 
     ]
 
 
+@pytest.mark.rule("data-manipulation", "2.2")
 def test_fetched_frames_can_be_inserted_again(lab: Any) -> None:
     lab.Subject.insert(_rows(60))
     lab.Copy.insert(lab.Subject.proj("name", "dob").to_pandas())
@@ -118,6 +124,8 @@ def test_fetched_frames_can_be_inserted_again(lab: Any) -> None:
     assert lab.Copy.to_dicts(order_by="KEY") == _rows(60)
 
 
+@pytest.mark.rule("data-manipulation", "2.2", "2.3")
+@pytest.mark.rule("insert-data", "from-query")
 def test_a_query_is_inserted_on_the_server(lab: Any, connection: Any) -> None:
     lab.Subject.insert(_rows(60))
     before = connection.n_statements
@@ -148,6 +156,7 @@ def test_a_query_without_what_the_table_needs_is_refused(lab: Any, dj: Any) -> N
 
 
 @pytest.mark.parametrize("kind", [str, Path])
+@pytest.mark.rule("data-manipulation", "2.2")
 def test_a_csv_file_is_read(lab: Any, tmp_path: Path, kind: Any) -> None:
     path = tmp_path / "subjects.csv"
     path.write_text(
@@ -193,6 +202,8 @@ def test_a_frame_without_rows_is_nothing(lab: Any) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 3, 300])
+@pytest.mark.rule("data-manipulation", "2.1", "2.4")
+@pytest.mark.rule("insert-data", "duplicates")
 def test_skip_duplicates_keeps_and_replace_overwrites(lab: Any, n: int) -> None:
     lab.Subject.insert([{**row, "notes": "old", "weight": 9.0} for row in _rows(n)])
     new = [{**row, "name": "new"} for row in _rows(n + 2)]
@@ -271,6 +282,8 @@ def test_a_row_of_defaults_only(new_schema: Any, dj: Any) -> None:
     assert table.to_arrays("k", order_by="k").tolist() == [1, 2, 3, 4]
 
 
+@pytest.mark.rule("data-manipulation", "2.1", "2.5")
+@pytest.mark.rule("insert-data", "extra-fields")
 def test_fields_that_the_table_has_not_are_refused_or_passed_over(lab: Any, dj: Any) -> None:
     rows = [{**row, "nmae": 1} for row in _rows(2)]
     with pytest.raises(dj.errors.UnknownAttributeError, match="row 0.*'nmae'.*Did you mean 'name'"):
@@ -281,6 +294,7 @@ def test_fields_that_the_table_has_not_are_refused_or_passed_over(lab: Any, dj: 
     assert lab.Copy.to_dicts(order_by="KEY") == [*_rows(2), *_rows(1, 5)]
 
 
+@pytest.mark.rule("data-manipulation", "2.1", "2.7", "7.3")
 def test_each_chunk_is_committed(lab: Any, dj: Any) -> None:
     def rows() -> Iterator[dict[str, Any]]:
         yield from _rows(250)
@@ -305,6 +319,8 @@ def test_chunks_are_taken_from_every_form(lab: Any, tmp_path: Path) -> None:
         lab.Copy.delete()
 
 
+@pytest.mark.rule("data-manipulation", "2.8")
+@pytest.mark.rule("insert-data", "single-row")
 def test_insert1_takes_one_row(lab: Any, dj: Any) -> None:
     lab.Copy.insert1({"subject_id": 1, "name": "a"})
     lab.Copy.insert1((2, "b", None))
@@ -315,6 +331,7 @@ def test_insert1_takes_one_row(lab: Any, dj: Any) -> None:
         lab.Copy.insert({"subject_id": 3, "name": "e"})
 
 
+@pytest.mark.rule("data-manipulation", "2.1", "2.6")
 def test_computed_tables_are_filled_by_make_unless_told_otherwise(lab: Any, dj: Any) -> None:
     Copy = lab.Copy  # noqa: F841 - the definition names it
 
@@ -333,6 +350,8 @@ def test_computed_tables_are_filled_by_make_unless_told_otherwise(lab: Any, dj: 
         assert table.fetch1() == row
 
 
+@pytest.mark.rule("data-manipulation", "6.1")
+@pytest.mark.rule("insert-data", "master-part")
 def test_parts_follow_their_master(new_schema: Any, dj: Any, connection: Any) -> None:
     @new_schema()
     class Session(dj.Manual):

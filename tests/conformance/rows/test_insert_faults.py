@@ -101,6 +101,7 @@ MISFITS: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize("n_before", [0, 5, 120])
+@pytest.mark.rule("data-manipulation", "7.1", "8.1", "8.2")
 def test_a_misfit_is_named_and_nothing_is_inserted(lab: Any, dj: Any, n_before: int) -> None:
     lab.Subject.insert1(_row(1000))
     for name, value, expected in MISFITS:
@@ -126,6 +127,7 @@ def test_the_row_is_named_by_its_place_in_what_was_given(lab: Any, dj: Any) -> N
 
 @pytest.mark.parametrize("n", [1, 4, 200])
 @pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.rule("data-manipulation", "2.4", "7.1", "8.1", "8.2")
 def test_duplicate_is_refused_and_the_table_stays_as_it_was(lab: Any, dj: Any, n: int, mixed: bool) -> None:
     lab.Subject.insert1(_row(n - 1, age=7))
     rows = [_row(i, **({"age": 1} if mixed and i % 2 else {})) for i in range(n)]
@@ -136,6 +138,7 @@ def test_duplicate_is_refused_and_the_table_stays_as_it_was(lab: Any, dj: Any, n
 
 @pytest.mark.parametrize("n", [1, 4, 200])
 @pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.rule("data-manipulation", "7.1", "8.1", "8.2")
 def test_missing_parent_is_refused_and_the_table_stays_as_it_was(
     lab: Any, dj: Any, n: int, mixed: bool
 ) -> None:
@@ -157,6 +160,7 @@ def test_second_unique_index_is_guarded(lab: Any, dj: Any, n: int) -> None:
 
 
 @pytest.mark.parametrize("n", [3, 200])
+@pytest.mark.rule("data-manipulation", "7.2", "8.2")
 def test_failure_in_a_transaction_leaves_what_was_before_it(
     lab: Any, dj: Any, connection: Any, n: int
 ) -> None:
@@ -169,6 +173,7 @@ def test_failure_in_a_transaction_leaves_what_was_before_it(
     assert lab.Subject.keys(order_by="KEY") == [{"subject_id": 500}, {"subject_id": 501}]
 
 
+@pytest.mark.rule("data-manipulation", "8.1")
 def test_what_must_be_given_is_named(lab: Any, dj: Any) -> None:
     wrong: list[Any] = [
         [{"species": "mouse"}],

@@ -36,6 +36,7 @@ def subject(new_schema: Any, dj: Any) -> Any:
 KEY = {"subject_id": 1, "session": "a"}
 
 
+@pytest.mark.rule("data-manipulation", "3.2")
 def test_update1_changes_one_row(subject: Any) -> None:
     new = {
         "name": "it's \\ % 🧠",
@@ -60,6 +61,7 @@ def test_update1_changes_one_row(subject: Any) -> None:
     assert subject.to_arrays("name", order_by="KEY").tolist() == ["s0", new["name"], "s2"]
 
 
+@pytest.mark.rule("data-manipulation", "3.4")
 def test_update1_with_none_resets_to_the_default(subject: Any, dj: Any) -> None:
     subject.update1({**KEY, "notes": "x", "weight": 9, "sex": "M", "data": [1]})
     subject.update1({**KEY, "notes": None, "weight": None, "sex": None, "data": None})
@@ -69,6 +71,7 @@ def test_update1_with_none_resets_to_the_default(subject: Any, dj: Any) -> None:
         subject.update1({**KEY, "name": None})
 
 
+@pytest.mark.rule("data-manipulation", "3.3-key", "3.3-one", "3.3-whole")
 def test_update1_has_three_rules(subject: Any, dj: Any) -> None:
     before = subject.to_dicts(order_by="KEY")
     with pytest.raises(dj.DataJointError, match="session"):
@@ -112,6 +115,8 @@ def test_update1_is_part_of_an_open_transaction(subject: Any, connection: Any) -
 
 
 @pytest.mark.rule("table-declaration", "10.3")
+@pytest.mark.rule("data-manipulation", "5.1", "5.3")
+@pytest.mark.rule("insert-data", "validate")
 def test_validate_finds_what_insert_would_refuse(subject: Any, connection: Any) -> None:
     good = {"subject_id": 5, "session": "b", "name": "n"}
     rows = [
@@ -150,6 +155,8 @@ def test_validate_finds_what_insert_would_refuse(subject: Any, connection: Any) 
     assert len(result.summary().splitlines()) == len(result.errors)
 
 
+@pytest.mark.rule("data-manipulation", "5.1")
+@pytest.mark.rule("insert-data", "validate")
 def test_validate_passes_what_insert_takes(subject: Any) -> None:
     import pandas as pd
 
