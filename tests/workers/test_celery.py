@@ -7,11 +7,13 @@ import signal
 import threading
 import urllib.request
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from dj_schema.errors import DataJointError
 from dj_workers.cli.exit_codes import ExitCode
+from dj_workers.pools.celery.errors import BrokerError
 from tests.support.launch import _new_address
 from tests.support.recipes import Redis
 from tests.workers.celery_lab import CeleryLab, until
@@ -114,6 +116,20 @@ def test_what_does_not_end_in_time_is_released(celery: CeleryLab) -> None:
     assert (job["status"], job["_attempts"], job["_rescues"]) == ("pending", 0, 0)
 
 
+def test_sigquit_releases_the_running_job_at_once(celery: CeleryLab) -> None:
+    lab = celery.lab
+    lab.add(1, wait=[0])
+    lab.make_pipes()
+    worker = celery.start_worker()
+    lab.Square.populate(reserve_jobs=True, dispatch="celery", wait=False)
+    lab.wait_until_started()
+    worker.popen.send_signal(signal.SIGQUIT)
+    worker.popen.wait(60)
+    [job] = lab.Square.jobs.proj("status", "_attempts", "_rescues").to_dicts()
+    assert (job["status"], job["_attempts"], job["_rescues"]) == ("pending", 0, 0)
+    assert celery.n_waiting() > 0
+
+
 def test_a_table_says_its_queue_and_workers_take_from_chosen_ones(celery: CeleryLab) -> None:
     lab = celery.lab
     lab.add(3)
@@ -148,6 +164,23 @@ def test_a_wrong_broker_is_a_message_without_its_password(
     assert "DJ_CELERY_BROKER_URL" in ended.err
     assert ended.code == ExitCode.NO_BROKER
     assert not any(part in ended.err for part in ("secret", "wo:rd", "Traceback"))
+
+
+def test_a_wrong_password_is_told_and_not_shown(celery: CeleryLab) -> None:
+    lab = celery.lab
+    lab.add(1)
+    parts = urlsplit(celery.broker_url)
+    wrong = f"redis://:s3cret@{parts.hostname}:{parts.port}/0"
+    worker = celery.start(
+        "celery", "-m", lab.name, "--tables", "Square", "worker", DJ_CELERY_BROKER_URL=wrong
+    )
+    worker.wait_for("The worker waits for it.")
+    worker.wait_for("Trying again")
+    celery.config["celery.broker_url"] = wrong
+    with pytest.raises(BrokerError, match="DJ_CELERY_BROKER_URL") as caught:
+        lab.Square.populate(reserve_jobs=True, dispatch="celery")
+    assert "s3cret" not in f"{caught.value}{worker.log}"
+    assert lab.Square.jobs.progress()["total"] == 0
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,16 @@ broker has lost is sent again, and two dispatchers find each other's messages wa
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 from uuid import uuid4
 
+from dj_jobs.refresh import refresh_once
 from dj_jobs.rescue import rescue
+from dj_jobs.table import JobTable
 from dj_jobs.version import code_version
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
 from dj_schema.settings import Config
@@ -24,6 +27,8 @@ from dj_workers.pools.celery.message import WakeUp
 from dj_workers.routes import message_priority, queue_of
 
 log = logging.getLogger("datajoint.workers")
+
+_SHARE_OF_REFRESHING = 0.1  # of the time, at most
 
 
 @dataclass
@@ -56,6 +61,7 @@ class Dispatcher:
         self._tables = plan_of(tables).tables
         self._broker = broker
         self._config = config
+        self._refresh_at: dict[TableClass, float] = {}
         self._by_queue: dict[str, list[TableClass]] = {}
         for table in self._tables:
             self._by_queue.setdefault(queue_of(table, config), []).append(table)
@@ -87,13 +93,22 @@ class Dispatcher:
     def _due(self, table: TableClass, filled: Filled) -> list[int]:
         """Return the priorities of the most urgent jobs that are due, no more than a queue may hold."""
         try:
-            return due_priorities(table(), self._config.celery.queue_length)
+            jobs = table().jobs
+            self._refresh(table, jobs)
+            return due_priorities(jobs, self._config.celery.queue_length)
         except (LostConnectionError, ConnectionRefusedByServerError):
             raise
         except DataJointError as e:
             log.error("cannot dispatch %s: %s", name_of(table), e)
             filled.broken[name_of(table)] = f"{type(e).__name__}: {e}"
             return []
+
+    def _refresh(self, table: TableClass, jobs: JobTable) -> None:
+        """Bring jobs in line, but not so often that the database does little else."""
+        started = time.monotonic()
+        if started >= self._refresh_at.get(table, 0.0):
+            bring_in_line(jobs, (), None)
+            self._refresh_at[table] = started + (time.monotonic() - started) / _SHARE_OF_REFRESHING
 
     def _send(self, table: TableClass, queue: str, priority: int) -> None:
         wake_up = WakeUp(
@@ -104,13 +119,17 @@ class Dispatcher:
         self._broker.send(wake_up, queue, message_priority(priority), str(uuid4()))
 
 
-def due_priorities(table: Any, limit: int) -> list[int]:
-    """Bring the jobs of a table in line, and return the priorities of the most urgent that are due."""
-    jobs = table.jobs
-    if table.connection.config.jobs.auto_refresh:
-        jobs.refresh()
+def bring_in_line(jobs: JobTable, restrictions: Sequence[Any], wants_refresh: bool | None) -> None:
+    """Refresh the jobs of a table where that is wanted; at any rate take back those of dead workers."""
+    settings = jobs.connection.config.jobs
+    if settings.auto_refresh if wants_refresh is None else wants_refresh:
+        refresh_once(jobs, restrictions)
     else:
         rescue(jobs)
+
+
+def due_priorities(jobs: JobTable, limit: int) -> list[int]:
+    """Return the priorities of the most urgent jobs that are due."""
     urgent = (jobs.pending & IS_DUE).proj("priority", "scheduled_time")
     return [
         int(row["priority"]) for row in urgent.to_dicts(order_by=["priority", "scheduled_time"], limit=limit)

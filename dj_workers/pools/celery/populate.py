@@ -17,9 +17,9 @@ from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.job import Key, Outcome
 from dj_jobs.populate import Options
-from dj_jobs.rescue import rescue
 from dj_workers.plan import name_of
 from dj_workers.pools.celery.broker import Broker
+from dj_workers.pools.celery.dispatch import bring_in_line
 from dj_workers.pools.celery.errors import BrokerError
 from dj_workers.pools.celery.fates import IS_DUE, KeyValues, Watch
 from dj_workers.pools.celery.message import WakeUp, check_travels
@@ -66,11 +66,7 @@ def populate_by_celery(table: Any, options: Options, events: Events) -> Iterator
 
 def _due_keys(table: Any, options: Options) -> list[dict[str, Any]]:
     """Bring the jobs in line, and return the keys that may be claimed now, with their priority."""
-    wants_refresh = table.connection.config.jobs.auto_refresh if options.refresh is None else options.refresh
-    if wants_refresh:
-        table.jobs.refresh(*options.restrictions, priority=None)
-    else:
-        rescue(table.jobs)
+    bring_in_line(table.jobs, options.restrictions, options.refresh)
     waiting = populating.restricted_jobs(table.jobs, options.restrictions).pending & IS_DUE
     if options.priority is not None:
         waiting = waiting & f"priority <= {options.priority:d}"

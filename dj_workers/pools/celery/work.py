@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -19,6 +19,8 @@ from dj_workers.pools.celery.stopping import released_by_sigterm
 from dj_workers.shutdown import StoppedAtOnceError
 
 log = logging.getLogger("datajoint.workers")
+
+_HESITATION_S = 1.0
 
 
 class Ending(Enum):
@@ -41,6 +43,7 @@ class Pipeline:
 
     tables: Mapping[str, TableClass]
     events: Events
+    _refused: set[tuple[str, str]] = field(default_factory=set)
 
     @classmethod
     def of(cls, tables: list[TableClass], events: Events) -> Pipeline:
@@ -56,10 +59,19 @@ class Pipeline:
             return f"its code is of version {ours or '(none)'}, and {wake_up.version} is asked for"
         return ""
 
+    def _refuse(self, table: str, reason: str, should_stop: Callable[[], bool]) -> None:
+        """Say it once, and be slow: others shall get the message, and it shall not go round in circles."""
+        if (table, reason) not in self._refused:
+            self._refused.add((table, reason))
+            log.warning("this worker leaves jobs of %s alone: %s", table, reason)
+        end = time.monotonic() + _HESITATION_S
+        while time.monotonic() < end and not should_stop():
+            time.sleep(_HESITATION_S / 10)
+
     def work(self, wake_up: WakeUp, seconds: float, should_stop: Callable[[], bool]) -> Ending:
         """Claim and compute until nothing is due, the share is done, or the time is over."""
         if reason := self.refusal(wake_up):
-            log.warning("this worker leaves jobs of %s alone: %s", wake_up.table, reason)
+            self._refuse(wake_up.table, reason, should_stop)
             return Ending.NOT_FOR_US
         table: Any = self.tables[wake_up.table]
         end = time.monotonic() + seconds
