@@ -44,15 +44,16 @@ def _both(peer_over_us: float) -> dict[str, Bar]:
 
 
 FIGURES = (
-    Figure("populate_reserved_1", "jobs_1", "populate reserved, 1 worker, trivial make", _postgres(2.5, 1.6)),
+    Figure("populate_reserved_1", "jobs_1", "populate reserved, 1 worker, trivial make", _postgres(3, 1.5)),
     Figure(
         "populate_reserved_4",
         "jobs_4",
         "populate reserved, 4 processes",
-        {**_postgres(3.5, 1.6), "mysql": Bar(6)},
+        {"postgresql": Bar(4, 1.5), "mysql": Bar(6, 1.5), "mariadb": Bar(6, 1.5)},
     ),
     Figure("jobs_refresh", "refresh", "jobs.refresh, 20,000 new keys", _postgres(50, 2)),
     Figure("three_part_make_8MB", "signals", "three-part make, 8 MB array fetched", _postgres(100)),
+    Figure("three_part_make_dicts", "many_inputs", "three-part make, 20,000 dicts fetched", _postgres(10)),
     Figure("insert_dicts", "rows", "insert 100,000 dicts", {**_postgres(4, 2.5), "mysql": Bar(3)}),
     Figure("fetch_to_dicts", "rows", "fetch 100,000 rows: to_dicts", _both(3)),
     Figure("fetch_to_arrays", "rows", "fetch 100,000 rows: to_arrays", _both(2)),

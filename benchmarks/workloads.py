@@ -25,6 +25,8 @@ N_JOBS = 2_000  # computed
 N_DECLARED = 31  # tables
 N_IMPORTED = 200  # tables that are there, and are bound to their classes
 N_SIGNALS = 2  # arrays of 8 MB
+N_SESSIONS = 3  # each with so many rows that one make fetches:
+N_FETCHED_DICTS = 20_000
 SIGNAL_LENGTH = 1_000_000
 
 
@@ -241,6 +243,57 @@ def signals(bench: Bench) -> None:
     schema.drop(prompt=False)
 
 
+def many_inputs(bench: Bench) -> None:
+    """Compute in three parts from 20,000 rows, fetched as dicts."""
+    schema = bench.fresh()
+    dj = bench.dj
+
+    @schema
+    class Session(dj.Manual):
+        definition = "session_id : int32"
+
+    @schema
+    class Event(dj.Manual):
+        definition = """
+        -> Session
+        event_id : int32
+        ---
+        x     : float64
+        label : varchar(32)
+        """
+
+    @schema
+    class Total(dj.Computed):
+        definition = """
+        -> Session
+        ---
+        total : float64
+        """
+
+        def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
+            return ((Event & key).to_dicts(),)
+
+        def make_compute(self, key: dict[str, Any], events: Any) -> tuple[float]:
+            return (sum(event["x"] for event in events),)
+
+        def make_insert(self, key: dict[str, Any], total: float) -> None:
+            self.insert1({**key, "total": total})
+
+    n = bench.n(N_FETCHED_DICTS)
+    Session.insert([{"session_id": s} for s in range(N_SESSIONS)])
+    Event.insert(
+        [
+            {"session_id": s, "event_id": i, "x": float(i), "label": f"event {i}"}
+            for s in range(N_SESSIONS)
+            for i in range(n)
+        ]
+    )
+    with timed("three_part_make_dicts", N_SESSIONS):
+        Total.populate()
+    expect(len(Total()), N_SESSIONS)
+    schema.drop(prompt=False)
+
+
 def blobs(bench: Bench) -> None:
     """Insert and fetch small containers and middling arrays."""
     import numpy as np
@@ -411,7 +464,7 @@ def compose(bench: Bench) -> None:
 WORKLOADS: dict[str, Callable[[Bench], None]] = {
     function.__name__: function
     for function in (
-        *(rows, refresh, direct, jobs_prepare, jobs_drain, jobs_check, signals),
+        *(rows, refresh, direct, jobs_prepare, jobs_drain, jobs_check, signals, many_inputs),
         *(blobs, declare, reimport, frame, delete, compose),
     )
 }

@@ -10,7 +10,7 @@ import sys
 
 
 def is_running(pid: str) -> bool:
-    """Whether a process is alive and not stopped; where the system does not tell, whether it is alive."""
+    """Whether a process that is there is not stopped; True where the system does not tell."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()[0] not in b"TtZX"
@@ -36,6 +36,8 @@ def main() -> None:
             if renewal is not None:
                 renewal.close()
                 renewal = None
+        elif os.getppid() != int(parent):
+            return  # a fork of the parent has kept the pipe open
         elif said[b"held"] and is_running(parent):
             if renewal is None:
                 sys.path[:] = path
