@@ -12,14 +12,16 @@ from dj_schema.sql import Param, Sql, join, sql
 
 Execute = Callable[[Sql], Result]
 
+# The LIMIT makes servers read the keys once; merged into a join, these views are read for each column.
 # What holds the values of an indexed expression (ddl.HOLDER_PREFIX) is no attribute.
 _COLUMNS = """
 SELECT c.TABLE_NAME, c.COLUMN_NAME, c.COLUMN_TYPE, c.IS_NULLABLE = 'YES', c.COLUMN_DEFAULT, c.COLUMN_COMMENT,
        c.EXTRA, k.ORDINAL_POSITION, VERSION() LIKE '%%MariaDB%%'
 FROM information_schema.COLUMNS c
-LEFT JOIN information_schema.KEY_COLUMN_USAGE k
-  ON k.TABLE_SCHEMA = c.TABLE_SCHEMA AND k.TABLE_NAME = c.TABLE_NAME AND k.COLUMN_NAME = c.COLUMN_NAME
-     AND k.CONSTRAINT_NAME = 'PRIMARY'
+LEFT JOIN (
+  SELECT TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION FROM information_schema.KEY_COLUMN_USAGE
+  WHERE TABLE_SCHEMA = {} AND CONSTRAINT_NAME = 'PRIMARY' LIMIT 1000000000
+) k ON k.TABLE_NAME = c.TABLE_NAME AND k.COLUMN_NAME = c.COLUMN_NAME
 WHERE c.TABLE_SCHEMA = {}{} AND NOT (c.COLUMN_NAME LIKE '\\_of\\_index\\_%%' AND c.EXTRA LIKE '%%GENERATED%%')
 ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION
 """
@@ -50,7 +52,7 @@ _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "Z": "\x1a"}
 
 def columns(execute: Execute, schema: str, table: str | None = None) -> list[ColumnRow]:
     only = sql(" AND c.TABLE_NAME = {}", Param(table)) if table else Sql(())
-    return [_column(r) for r in execute(sql(_COLUMNS, Param(schema), only)).rows]
+    return [_column(r) for r in execute(sql(_COLUMNS, Param(schema), Param(schema), only)).rows]
 
 
 def _column(r: tuple[object, ...]) -> ColumnRow:
