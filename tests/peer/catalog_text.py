@@ -43,6 +43,8 @@ _MYSQL = {
         GROUP BY TABLE_NAME, NON_UNIQUE, INDEX_NAME ORDER BY 1, 3, 2""",
 }
 
+OF_JOBS = ("~~", "~job")  # what an engine keeps for itself
+
 
 def catalog_of(connection: Any, schema: str) -> dict[str, list[list[Any]]]:
     """Return tables, columns, keys and indexes; without names that nobody sees, and without job tables."""
@@ -50,7 +52,7 @@ def catalog_of(connection: Any, schema: str) -> dict[str, list[list[Any]]]:
     found = {}
     for what, text in (_POSTGRES if is_postgres else _MYSQL).items():
         rows = [[_plain(value) for value in row] for row in connection.query(text, [schema])]
-        found[what] = sorted((row for row in rows if "~~" not in row[0]), key=str)
+        found[what] = sorted((row for row in rows if not row[0].startswith(OF_JOBS)), key=str)
     return found
 
 

@@ -60,7 +60,7 @@ def _compare_looks(reader: str, seen: dict[str, Any], names: dict[str, str]) -> 
     seen = {by: _without_name(look, names[by]) for by, look in seen.items()}
     for look in seen.values():
         look["tables"].sort()
-        look["lineage"] = {k: v for k, v in look["lineage"].items() if "~~" not in k}
+        look["lineage"] = {k: v for k, v in look["lineage"].items() if ".~" not in k}
         for table in look.values():
             if "definition" in table:
                 table["definition"] = re.sub(r"\s+", "", table["definition"])  # which nobody reads

@@ -34,6 +34,10 @@ class OddError(Exception):
         self.file = file
 
 
+class LaterError(Exception):
+    """Not now, but surely later."""
+
+
 @schema
 class Number(dj.Manual):
     definition = """
@@ -51,6 +55,7 @@ class Square(dj.Computed):
     square : int64
     pid    : int64
     """
+    retry = dj.Retry(attempts=2, on=(LaterError,), backoff=lambda _: 25.0)
 
     def make(self, key: dict[str, int], shift: int = 0) -> None:
         number = key["number"]
@@ -88,6 +93,12 @@ def note_call(number: int) -> None:
 
 def fail(number: int) -> None:
     raise ValueError(f"{number} is bad")
+
+
+def fail_at_first(number: int) -> None:
+    if not (folder / f"failed-{number}").exists():
+        (folder / f"failed-{number}").touch()
+        raise LaterError(f"{number} is early")
 
 
 def fail_oddly(number: int) -> None:

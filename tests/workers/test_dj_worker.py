@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
@@ -95,6 +96,24 @@ def test_new_rows_are_found_while_the_worker_waits(lab: Lab) -> None:
     lab.let_go()
     assert end_of(worker).code == ExitCode.DONE
     assert lab.squares() == expected(1)
+
+
+def test_a_worker_that_waits_for_a_retry_is_stopped_at_once(lab: Lab) -> None:
+    lab.add(3, fail_at_first=[2])
+    worker = start_dj_worker("run", lab.name, "--tables", "Square")
+    jobs = lab.Square.jobs
+    while not jobs.pending & "_attempts = 1":  # it waits for 25 seconds from now on
+        assert worker.poll() is None
+        time.sleep(0.05)
+    worker.send_signal(signal.SIGTERM)
+    before = time.monotonic()
+    assert end_of(worker).code == ExitCode.DONE
+    assert time.monotonic() - before < 15
+    assert lab.squares() == expected(3, without=[2])
+    job = jobs.fetch1()
+    assert (job["number"], job["status"]) == (2, "pending")
+    assert job["scheduled_time"] > job["reserved_time"]
+    assert job["error_message"] == "LaterError: 2 is early"
 
 
 # -- looking ---------------------------------------------------------------------------------------
