@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.job import Outcome, Result
+from dj_jobs.job_log import log_event
 from dj_jobs.keys import key_source_of, missing_keys
 from dj_jobs.make import check_make
 from dj_jobs.populate import Options, Summary
@@ -180,7 +181,7 @@ class AutoPopulate(UserTable):
         return summary
 
     def _outcomes(self, options: Options, pool: str, processes: int) -> Iterator[Outcome]:
-        events = Events()
+        events = Events(log_event)
         if pool in _pools:
             return _pools[pool](self, options, processes, events)
         if pool != INLINE:

@@ -24,7 +24,7 @@ def main() -> None:
     rest = b""
     renewal = None
     while True:
-        if select.select([0], [], [], lease_s * (0.33 if renewal else 0.4))[0]:
+        if select.select([0], [], [], lease_s * (0.33 if renewal else 0.36))[0]:
             block = os.read(0, 65536)
             if not block:
                 return

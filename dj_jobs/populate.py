@@ -196,7 +196,7 @@ class _Loop:
                 if self._rescue() or self._waited_for_retry():
                     continue
                 return
-            self.runner.tell_claimed(claimed)
+            self.runner.teller.claimed(claimed)
             claimed, others = _apart(claimed)
             keeper.hold(self.jobs, claimed, asked)
             self._give_back(others)
@@ -277,7 +277,7 @@ class _Loop:
             self.retry_at.append(time.monotonic())
         if self.presence is not None:
             self.presence.count(".".join(self.jobs.target.table_id), outcome)
-        self.runner.tell(outcome, claim.attempt, claim.token)
+        self.runner.teller.ended(outcome, claim.attempt, claim.token)
         return outcome
 
     def _group_commit_s(self) -> float:
@@ -302,7 +302,7 @@ class _Loop:
         n = rescue(self.jobs)
         if n:
             log.warning("%d jobs of %s were left by dead workers", n, self.runner.table.full_table_name)
-            self.runner.tell_rescued(n)
+            self.runner.teller.rescued(n)
         return n
 
     def _waited_for_retry(self) -> bool:

@@ -9,18 +9,19 @@ import itertools
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dj_jobs import finish, metadata
-from dj_jobs.events import Event, Events, Kind
-from dj_jobs.job import Claim, Outcome, Phases, Result, Worker, error_message, error_stack
+from dj_jobs.events import Event, Events
+from dj_jobs.job import Claim, Outcome, Result, Worker, error_message, error_stack
 from dj_jobs.keys import is_wanted
 from dj_jobs.make import Making
 from dj_jobs.retry import AWAY, CONFLICTS, INFRASTRUCTURE, Retry, verdict
+from dj_jobs.telling import Teller
 from dj_jobs.watch import InterruptedMakeError, Watch
 from dj_query.compile import where_clause
 from dj_schema.errors import (
@@ -34,8 +35,6 @@ from dj_schema.errors import (
 from dj_schema.sql import Ident, sql
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from dj_jobs.table import JobTable
     from dj_query.table import Table
 
@@ -86,6 +85,10 @@ class Runner:
     timeout_s: float | None = None
     chance: Callable[[], float] = random.random
 
+    @property
+    def teller(self) -> Teller:
+        return Teller(self.table.table_id, self.worker.name, self.events)
+
     # -- with a claim ------------------------------------------------------------------------------
 
     def run_claim(
@@ -98,7 +101,7 @@ class Runner:
     ) -> Outcome:
         """Compute one claimed key; every way in which that can end leaves the job in a state of its own.
 
-        Nobody is told how it ended: the caller does that, by `tell`, once the outcome is committed.
+        Nobody is told how it ended: the caller does that, by `teller.ended`, once the outcome is committed.
 
         Parameters
         ----------
@@ -112,7 +115,7 @@ class Runner:
         keep = jobs.connection.config.jobs.keep_completed or claim.n_rescues > 0
         making = Making(self.table, claim.key, self.make_kwargs)
         watch = Watch(_timeout_of(self))
-        self._tell_started(claim.key, claim.attempt, claim.token, watch.timeout_s)
+        self.teller.started(claim.key, claim.attempt, claim.token, watch.timeout_s)
         is_open = False
 
         def end(has_rows: bool) -> None:
@@ -143,7 +146,7 @@ class Runner:
             outcome = replace(self._after_error(jobs, claim, error, duration_s), phases=making.phases)
         except BaseException:
             finish.release(jobs, claim)
-            self._emit(Kind.RELEASED, claim.key, claim.attempt, token=claim.token)
+            self.teller.ended(Outcome(claim.key, Result.RELEASED, 0.0), claim.attempt, claim.token)
             raise
         return outcome
 
@@ -238,7 +241,7 @@ class Runner:
             jobs: JobTable = self.table.jobs  # type: ignore[attr-defined]
             claim = Claim(key, started.token, started.attempt, 0, 0, 0, datetime.min)
             outcome = self._after_error(jobs, claim, error, timeout_s)
-        self.tell(outcome, started.attempt, started.token)
+        self.teller.ended(outcome, started.attempt, started.token)
         return outcome
 
     def _is_there(self, key: Mapping[str, Any]) -> bool:
@@ -275,7 +278,7 @@ class Runner:
             started = time.perf_counter()
             making = Making(self.table, key, self.make_kwargs)
             watch = Watch(_timeout_of(self))
-            self._tell_started(key, 1 + n_faults, None, watch.timeout_s)
+            self.teller.started(key, 1 + n_faults, None, watch.timeout_s)
 
             def end(has_rows: bool, started: float = started, watch: Watch = watch) -> None:
                 watch.finish()
@@ -296,7 +299,7 @@ class Runner:
                     continue
                 outcome = ended or self._failed(key, error, started)
             outcome = replace(outcome, phases=making.phases)
-            self.tell(outcome, 1 + n_faults)
+            self.teller.ended(outcome, 1 + n_faults)
             return outcome
 
     def _known_end(self, key: Mapping[str, Any], error: Exception, started: float) -> Outcome | None:
@@ -313,96 +316,6 @@ class Runner:
     def _failed(self, key: Mapping[str, Any], error: Exception, started: float) -> Outcome:
         stack = error_stack(error)
         return Outcome(dict(key), Result.ERROR, time.perf_counter() - started, error, stack)
-
-    # -- telling -----------------------------------------------------------------------------------
-
-    def tell(self, outcome: Outcome, attempt: int, token: UUID | None = None) -> None:
-        """Tell the log and the subscribers what became of a key."""
-        kind = _KINDS[outcome.result]
-        log.log(
-            _LEVELS.get(kind, logging.DEBUG),
-            "%s %s: %s in %.3f s%s",
-            self._name,
-            outcome.key,
-            kind,
-            outcome.duration_s,
-            f": {outcome.message}" if outcome.error is not None else "",
-            extra=fields(self._name, outcome.key, attempt, self.worker.name, outcome.duration_s),
-        )
-        if self.events:
-            self._emit(
-                kind, outcome.key, attempt, outcome.duration_s, outcome.error, token, phases=outcome.phases
-            )
-
-    def tell_claimed(self, claims: Sequence[Claim]) -> None:
-        """Tell the subscribers that keys became ours."""
-        if self.events and claims:
-            self.events.emit(
-                Event(Kind.CLAIMED, self._name, n=len(claims), worker=self.worker.name, token=claims[0].token)
-            )
-
-    def tell_rescued(self, n: int) -> None:
-        """Tell the subscribers that keys of dead workers are pending again."""
-        self.events.emit(Event(Kind.RESCUED, self._name, n=n, worker=self.worker.name))
-
-    def _tell_started(
-        self, key: Mapping[str, Any], attempt: int, token: UUID | None, timeout_s: float | None
-    ) -> None:
-        if self.events:
-            self._emit(Kind.STARTED, key, attempt, token=token, timeout_s=timeout_s)
-
-    @property
-    def _name(self) -> str:
-        return ".".join(self.table.table_id)
-
-    def _emit(
-        self,
-        kind: Kind,
-        key: Mapping[str, Any],
-        attempt: int,
-        duration_s: float = 0.0,
-        error: BaseException | None = None,
-        token: UUID | None = None,
-        timeout_s: float | None = None,
-        phases: Phases | None = None,
-    ) -> None:
-        p = phases or Phases()
-        event = Event(
-            kind, self._name, dict(key), 1, attempt, self.worker.name, duration_s, error,
-            p.fetch_s, p.compute_s, p.insert_s, token, timeout_s,
-        )  # fmt: skip
-        self.events.emit(event)
-
-
-_KINDS = {
-    Result.SUCCESS: Kind.SUCCEEDED,
-    Result.EMPTY: Kind.EMPTY,
-    Result.ERROR: Kind.FAILED,
-    Result.RETRY: Kind.RETRIED,
-    Result.SKIP: Kind.SKIPPED,
-    Result.LOST: Kind.FENCED,
-    Result.CANCELLED: Kind.CANCELLED,
-    Result.RELEASED: Kind.RELEASED,
-}
-_LEVELS = {
-    Kind.FAILED: logging.WARNING,
-    Kind.RETRIED: logging.WARNING,
-    Kind.FENCED: logging.WARNING,
-    Kind.CANCELLED: logging.INFO,
-}
-
-
-def fields(
-    table: str, key: Mapping[str, Any] | None, attempt: int, worker: str, duration_s: float
-) -> dict[str, Any]:
-    """Return the fields that a log record about a job carries."""
-    return {
-        "job_table": table,
-        "job_key": key,
-        "job_attempt": attempt,
-        "job_worker": worker,
-        "job_duration_s": duration_s,
-    }
 
 
 def _cause(error: BaseException, watch: Watch) -> Exception:

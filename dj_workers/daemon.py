@@ -16,9 +16,9 @@ from typing import Any
 from dj_jobs import populate as populating
 from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome, Result
+from dj_jobs.job_log import log_event
 from dj_jobs.populate import Options
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
-from dj_workers.job_log import log_event
 from dj_workers.plan import Plan, TableClass, check_makes, name_of, plan_of
 from dj_workers.pools.budget import Budget
 from dj_workers.pools.origin import ChildSetup

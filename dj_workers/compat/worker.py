@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from dj_jobs.events import Events
 from dj_jobs.job import Result
+from dj_jobs.job_log import log_event
 from dj_query.conditions import AndList
 from dj_schema.connection import Connection
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
@@ -18,7 +19,6 @@ from dj_workers.compat.logbook import Logbook
 from dj_workers.compat.progress import ProcessProgress, counting, workflow_progress
 from dj_workers.compat.steps import FunctionStep, Step, TableStep, step_of
 from dj_workers.daemon import DONE
-from dj_workers.job_log import log_event
 from dj_workers.notify import Notifications
 from dj_workers.shutdown import StoppedAtOnceError, StopRequests
 from dj_workers.state import job_table_of

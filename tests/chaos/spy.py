@@ -16,6 +16,7 @@ from typing import Any
 
 import dj_jobs.claim
 from dj_jobs.run import Runner
+from dj_jobs.telling import Teller
 
 _file: tuple[int, int] | None = None  # of this process: (pid, descriptor)
 _folder = Path()
@@ -28,7 +29,7 @@ def install(folder: Path, slot: str) -> None:
     _folder, _slot = folder, slot
     dj_jobs.claim.claim = _noting_claims(dj_jobs.claim.claim)
     Runner.run_claim = _noting_makes(Runner.run_claim)  # type: ignore[method-assign]
-    Runner.tell = _noting_success(Runner.tell)  # type: ignore[method-assign]
+    Teller.ended = _noting_success(Teller.ended)  # type: ignore[method-assign]
     atexit.register(note, "exits")
 
 
@@ -79,8 +80,8 @@ def _noting_success(tell: Any) -> Any:
     def noting(self: Any, outcome: Any, *args: Any, **kwargs: Any) -> Any:
         key = outcome.key["id"]
         if outcome.result.value in ("success", "empty"):
-            token = _tokens[self.table.table_name, key]
-            note("told", result=outcome.result.value, table=self.table.table_name, key=key, token=token)
+            table = self.table[1]
+            note("told", result=outcome.result.value, table=table, key=key, token=_tokens[table, key])
         return tell(self, outcome, *args, **kwargs)
 
     return noting

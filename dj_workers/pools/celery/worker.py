@@ -12,10 +12,10 @@ import click
 from celery import Celery, signals
 
 from dj_jobs.events import Events
+from dj_jobs.job_log import log_event
 from dj_schema.errors import DataJointError
 from dj_schema.settings import Config
 from dj_workers.cli.exit_codes import ModuleError, code_of
-from dj_workers.job_log import log_event
 from dj_workers.pools.celery.app import DISPATCH, WAKE_UP, dispatch_queue
 from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.dispatch import Dispatcher

@@ -232,7 +232,7 @@ def test_a_make_that_holds_the_interpreter_keeps_its_lease(
         done.set()
 
     threading.Thread(target=wait).start()
-    while not done.is_set():
+    while not done.wait(0.2):
         assert rescue(result.jobs) == 0
     assert eval(answer[0])["success"] == 1
     assert result.fetch1("y") == 5

@@ -8,12 +8,12 @@ import logging
 import pytest
 
 from dj_jobs.events import Event, Kind
-from dj_workers.job_log import log_event
+from dj_jobs.job_log import log_event
 from dj_workers.logs import JSON, TEXT, formatter
 
 
 def line(caplog: pytest.LogCaptureFixture, event: Event, format_: str) -> str:
-    with caplog.at_level(logging.DEBUG, "datajoint.workers"):
+    with caplog.at_level(logging.DEBUG, "datajoint.jobs"):
         log_event(event)
     [record] = caplog.records
     return formatter(format_).format(record)
@@ -35,7 +35,7 @@ def test_json_has_the_fields_of_the_job(caplog: pytest.LogCaptureFixture) -> Non
     assert found.pop("process") > 0
     assert found == {
         "level": "warning",
-        "logger": "datajoint.workers",
+        "logger": "datajoint.jobs",
         "message": "lab.__root {'n': -1}: failed: ValueError: no\nroot",
         "event": "failed",
         "table": "lab.__root",
@@ -53,7 +53,7 @@ def test_text_says_the_same_to_people(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_what_goes_well_is_for_those_who_look_closely(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "datajoint.workers"):
+    with caplog.at_level(logging.INFO, "datajoint.jobs"):
         log_event(Event(Kind.SUCCEEDED, "lab.__root", {"n": 1}, duration_s=2.0))
         log_event(Event(Kind.CLAIMED, "lab.__root", n=4))
     assert caplog.records == []

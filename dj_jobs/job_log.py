@@ -8,7 +8,7 @@ from typing import Any
 from dj_jobs.events import Event, Kind
 from dj_jobs.job import error_message
 
-log = logging.getLogger("datajoint.workers")
+log = logging.getLogger("datajoint.jobs")
 
 _LEVELS = {
     Kind.FAILED: logging.WARNING,
