@@ -15,7 +15,7 @@ from dj_jobs.fingerprint import fingerprint
 from dj_jobs.input_locks import InputLocks
 from dj_jobs.job import Phases
 from dj_jobs.retry import INFRASTRUCTURE
-from dj_query.table import inserts_allowed
+from dj_query.make_scope import inserts_allowed
 from dj_schema.errors import InputChangedError, MakeError
 from dj_schema.transaction import transaction
 
@@ -203,16 +203,22 @@ class Making:
             self._times[part] += time.perf_counter() - started
 
 
-@lru_cache(maxsize=1024)
 def form_of(kind: type) -> Form:
-    """Return how a class computes: as the most derived class says that says anything; `make` before parts."""
+    """Return how a class computes: as the most derived class says that says anything; `make` before parts.
+
+    Found anew each time: in a notebook, a class gets its `make` after a first try without.
+    """
     for base in kind.__mro__:
         if "make" in base.__dict__:
-            is_generator = inspect.isgeneratorfunction(inspect.unwrap(_function(base.__dict__["make"])))
-            return Form.GENERATOR if is_generator else Form.ONE_PART
+            return Form.GENERATOR if _is_generator(_function(base.__dict__["make"])) else Form.ONE_PART
         if any(name in base.__dict__ for name in _PARTS):
             return Form.THREE_PARTS
     return Form.NONE
+
+
+@lru_cache(maxsize=1024)
+def _is_generator(function: Any) -> bool:
+    return inspect.isgeneratorfunction(inspect.unwrap(function))
 
 
 def is_one_part(kind: type) -> bool:

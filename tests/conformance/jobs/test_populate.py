@@ -90,3 +90,11 @@ def test_a_short_job_costs_few_statements(result: Any, source: Any) -> None:
         assert result.populate(reserve_jobs=True)["success"] == n
     # of the four of a job, two go together with the next one on PostgreSQL: SAVEPOINT and its RELEASE
     assert (connection.n_statements - before) / n <= 5
+
+
+def test_a_make_that_comes_later_is_seen(declare: Any, dj: Any) -> None:
+    table = declare()
+    with pytest.raises(dj.errors.MakeError, match="has no make"):
+        table.populate()
+    table.make = lambda self, key: self.insert1(key)
+    assert table.populate()["success"] == 6
