@@ -1,7 +1,7 @@
 """Another process that renews our leases while a call of native code holds the interpreter lock of this one.
 
-It starts with the first claim, and sleeps: only when our own thread has been silent for longer than it should be, and
-this process is alive and not stopped, does it import anything, connect, and renew. It ends with us.
+It starts with the first claim, and sleeps: only when our own thread is silent for longer than it should
+be, and this process is alive and not stopped, does it import anything, connect, and renew. It ends with us.
 """
 
 from __future__ import annotations

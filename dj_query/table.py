@@ -13,9 +13,7 @@ from dj_query.confirm import confirmed, row_counts
 from dj_query.describe import describe
 from dj_query.expression import QueryExpression
 from dj_query.fetch import deprecated
-from dj_query.make_scope import MakeScope as MakeScope
 from dj_query.make_scope import current_scope
-from dj_query.make_scope import inserts_allowed as inserts_allowed
 from dj_query.table_source import base_select
 from dj_query.write.delete import PartIntegrity, cascade_of, delete_own_rows
 from dj_query.write.drop import drop_alone, drop_with_dependents

@@ -14,7 +14,8 @@ from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
 
 if TYPE_CHECKING:
     from dj_query.expression import QueryExpression
-    from dj_query.table import MakeScope, Table
+    from dj_query.make_scope import MakeScope
+    from dj_query.table import Table
 
 _BULK_ROWS = 50
 _MAX_PARAMS = 30_000
