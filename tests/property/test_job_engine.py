@@ -248,9 +248,11 @@ class JobMachine(RuleBasedStateMachine):
         return self.workers[i % len(self.workers)]
 
     def pick(self, i: int) -> tuple[SimWorker, Claim] | None:
-        """Return a claim of any worker, held or lost since."""
-        all_of_them = [(worker, claim) for worker in self.workers for claim in worker.claims]
-        return all_of_them[-1 - i % len(all_of_them)] if all_of_them else None
+        """Return a claim of any worker: mostly one that is held, at times one that was lost since."""
+        every = [(worker, claim) for worker in self.workers for claim in worker.claims]
+        held = [(w, c) for w, c in every if self.model.is_owner(c.key["id"], c.token.hex)]
+        found = held if held and i % 3 else every
+        return found[i % len(found)] if found else None
 
     # -- what is compared --------------------------------------------------------------------------
 
