@@ -130,15 +130,15 @@ def reserved(
     worker = worker or (presence.worker if presence is not None else Worker.of_this_process())
     jobs: JobTable = table.jobs
     wants_refresh = table.connection.config.jobs.auto_refresh if options.refresh is None else options.refresh
-    if wants_refresh:
-        refresh_once(jobs, options.restrictions)
-    claimable = restricted_jobs(jobs, options.restrictions)
     runner = Runner(table, worker, events, options.make_kwargs, options.timeout_s)
+    if wants_refresh and (n_rescued := refresh_once(jobs, options.restrictions)):
+        runner.teller.rescued(n_rescued)
+    claimable = restricted_jobs(jobs, options.restrictions)
     own = Presence(table.connection, worker, [table.table_id]) if presence is None else None
     loop = _Loop(claimable, runner, options, should_stop, own or presence)
     try:
         with LeaseKeeper(table.connection, own or presence) as keeper:
-            yield from loop.run(keeper)
+            yield from loop.run(keeper, has_rescued=wants_refresh)
     finally:
         if own is not None:
             own.leave(table.connection)
@@ -181,8 +181,9 @@ class _Loop:
     has_long_jobs: bool = False
     retry_at: list[float] = field(default_factory=list)
 
-    def run(self, keeper: LeaseKeeper) -> Iterator[Outcome]:
-        self._rescue()
+    def run(self, keeper: LeaseKeeper, *, has_rescued: bool) -> Iterator[Outcome]:
+        if not has_rescued:
+            self._rescue()
         next_rescue = time.monotonic() + self._rescue_interval_s()
         while not self._is_done():
             if time.monotonic() >= next_rescue:

@@ -80,16 +80,22 @@ def _refresh(jobs: JobTable, restrictions: Sequence[Any], wish: _Wish) -> dict[s
     return {"added": added, "removed": removed, "orphaned": orphaned, "re_pended": repended}
 
 
-def refresh_once(jobs: JobTable, restrictions: Sequence[Any]) -> None:
+def refresh_once(jobs: JobTable, restrictions: Sequence[Any]) -> int:
     """Refresh, unless another worker has done so since we began to wait for our turn.
 
     So a hundred workers that start together refresh once, and once more for those that came meanwhile.
+
+    Returns
+    -------
+    int
+        How many jobs of dead workers went back to pending.
     """
     settings = jobs.connection.config.jobs
     wish = _Wish(settings.default_priority, 0, settings.stale_timeout, settings.orphan_timeout, False)
     with one_at_a_time(jobs) as since:
-        if not control.was_refreshed_since(jobs, since):
-            _refresh(jobs, restrictions, wish)
+        if control.was_refreshed_since(jobs, since):
+            return 0
+        return _refresh(jobs, restrictions, wish)["orphaned"]
 
 
 def _present(jobs: JobTable, retry_empty: bool) -> tuple[bool, bool]:
