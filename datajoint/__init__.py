@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         virtual_schema,
     )
     from dj_jobs.autopopulate import Computed, Imported
+    from dj_jobs.limits import Limits
     from dj_jobs.retry import Retry
     from dj_query.conditions import AndList, Not, Top
     from dj_query.diagram import Diagram
@@ -42,6 +43,7 @@ _PLACES = {
     "list_schemas": "datajoint.default",
     "Computed": "datajoint.default",
     "Imported": "datajoint.default",
+    "Limits": "dj_jobs.limits",
     "Retry": "dj_jobs.retry",
     "Diagram": "dj_query.diagram",
     "AndList": "dj_query.conditions",
@@ -69,6 +71,7 @@ __all__ = [
     "Diagram",
     "FreeTable",
     "Imported",
+    "Limits",
     "Lookup",
     "Manual",
     "Not",

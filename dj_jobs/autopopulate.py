@@ -10,6 +10,7 @@ from dj_jobs.events import Events
 from dj_jobs.job import Outcome, Result
 from dj_jobs.job_log import log_event
 from dj_jobs.keys import key_source_of, missing_keys
+from dj_jobs.limits import Limits
 from dj_jobs.make import check_make
 from dj_jobs.populate import Options, Summary
 from dj_jobs.retry import Retry
@@ -38,6 +39,7 @@ class AutoPopulate(UserTable):
 
     retry: ClassVar[Retry | None] = None
     timeout_s: ClassVar[float | None] = None
+    limits: ClassVar[Limits | None] = None
 
     @property
     def key_source(self) -> QueryExpression:

@@ -29,7 +29,13 @@ _MOST_DEADLOCKS = 5
 
 
 def claim(
-    jobs: JobTable, worker: Worker, n: int, *, priority: int | None = None, token: UUID | None = None
+    jobs: JobTable,
+    worker: Worker,
+    n: int,
+    *,
+    priority: int | None = None,
+    token: UUID | None = None,
+    also: Sql = EMPTY,
 ) -> list[Claim]:
     """Claim up to `n` pending jobs, the most urgent first, then the longest due, then by key.
 
@@ -41,19 +47,23 @@ def claim(
         Restricted to what may be claimed.
     priority : int, optional
         Only jobs as urgent as this, or more.
+    also : Sql
+        A further condition, which begins with AND.
     """
     token = token or uuid4()
     try:
-        return _claims(jobs, _claim_rows(jobs, worker, n, priority, token), token)
+        return _claims(jobs, _claim_rows(jobs, worker, n, priority, token, also), token)
     except LostConnectionError:
         return held(jobs, token)
 
 
-def _claim_rows(jobs: JobTable, worker: Worker, n: int, priority: int | None, token: UUID) -> list[Row]:
+def _claim_rows(
+    jobs: JobTable, worker: Worker, n: int, priority: int | None, token: UUID, also: Sql
+) -> list[Row]:
     due = sql("{} <= {}", Ident("scheduled_time"), clock.now(jobs.connection))
     urgent = EMPTY if priority is None else sql(" AND {} <= {}", Ident("priority"), Param(priority))
     status = sql("{} = {}", Ident("status"), Param(Status.PENDING.value))
-    wanted = sql("{} AND {}{}{}", status, due, urgent, _also(jobs))
+    wanted = sql("{} AND {}{}{}{}", status, due, urgent, _also(jobs), also)
     return take(jobs, wanted, n, _reserving(jobs, worker, token, n), _BACK)
 
 

@@ -1,85 +1,199 @@
-"""What workers tell each other of a job table: when it was last refreshed. One table a schema."""
+"""What workers tell each other of a job table: when it was last refreshed, and whether it is paused.
+
+One table a schema, `~job_control`, with a row for a job table that there is something to say of.
+"""
 
 from __future__ import annotations
 
-import logging
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dj_jobs import clock
-from dj_schema.declare import declare_table, table_info_of
-from dj_schema.definition.spec import AttributeSpec, Null, TableSpec
-from dj_schema.errors import AccessError
-from dj_schema.names import Tier
-from dj_schema.sql import Ident, Param, sql
+from dj_jobs import clock, wakeup
+from dj_jobs.claim import assignments, user_of
+from dj_jobs.own_tables import add_missing_columns, is_made, is_there, own_table
+from dj_jobs.wakeup import News
+from dj_schema.definition.spec import AttributeSpec, Literal, Null
+from dj_schema.errors import JobError
+from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
 from dj_schema.table_info import TableInfo
 from dj_schema.types import CoreType
 
 if TYPE_CHECKING:
     from dj_jobs.table import JobTable
-
-log = logging.getLogger("datajoint.jobs")
+    from dj_schema.connection import Connection
 
 CONTROL = "~job_control"
 
 
 def control_info(schema: str) -> TableInfo:
     """Return what the table is to be."""
-    key = (AttributeSpec("table_name", CoreType("varchar", (64,))),)
-    rest = (AttributeSpec("refreshed_time", CoreType("datetime", (6,)), Null()),)
-    spec = TableSpec("What workers tell each other of job tables", key, rest)
-    return table_info_of(spec, (schema, CONTROL), Tier.JOBS, _no_foreign_keys)
-
-
-def _no_foreign_keys(_: object) -> TableInfo:
-    raise AssertionError("this table has no foreign keys")
+    return own_table(
+        (schema, CONTROL),
+        "What workers tell each other of job tables",
+        [AttributeSpec("table_name", CoreType("varchar", (64,)))],
+        [
+            AttributeSpec("refreshed_time", CoreType("datetime", (6,)), Null()),
+            AttributeSpec("paused_time", CoreType("datetime", (6,)), Null()),
+            AttributeSpec("paused_by", CoreType("varchar", (255,)), Literal("")),
+            AttributeSpec("required_version", CoreType("varchar", (255,)), Literal("")),
+            AttributeSpec("n_changes", CoreType("int32"), Literal(0)),  # of the three before
+        ],
+    )
 
 
 def _is_there(jobs: JobTable) -> bool:
     """Whether there is such a table, making it where there is none; False where we may not."""
-    schema, _ = jobs.table_id
-    connection = jobs.connection
-    if CONTROL in connection.catalog.table_names(schema):
-        return True
-    if connection.in_transaction:
-        return False
-    try:
-        declare_table(connection, control_info(schema))
-    except AccessError as e:
-        log.debug("workers on %s each refresh for themselves: %s", schema, e)
-        return False
-    return True
+    return is_made(jobs.connection, control_info(jobs.table_id[0]))
+
+
+def _of(jobs: JobTable) -> Sql:
+    return sql("{} = {}", Ident("table_name"), Param(jobs.table_id[1]))
+
+
+def _write(connection: Connection, schema: str, name: str, values: dict[str, Sql | Param]) -> None:
+    """Set columns of a row, which is made where there is none."""
+    insert = sql(
+        "INSERT INTO {} ({}) VALUES ({})",
+        Ident(schema, CONTROL),
+        idents(["table_name", *values]),
+        join(", ", [Param(name), *values.values()]),
+    )
+    update = connection.dialect.rows.on_duplicate((schema, CONTROL), ["table_name"], list(values))
+    connection.execute(insert + update)
+
+
+# -- refreshes -------------------------------------------------------------------------------------
 
 
 def was_refreshed_since(jobs: JobTable, since: datetime) -> bool:
     """Whether another worker has begun to refresh all of the jobs after a moment, and has finished."""
     if not _is_there(jobs):
         return False
-    schema, name = jobs.table_id
-    statement = sql(
-        "SELECT {} FROM {} WHERE {} = {}",
-        Ident("refreshed_time"),
-        Ident(schema, CONTROL),
-        Ident("table_name"),
-        Param(name),
-    )
+    table = Ident(jobs.table_id[0], CONTROL)
+    statement = sql("SELECT {} FROM {} WHERE {}", Ident("refreshed_time"), table, _of(jobs))
     rows = jobs.connection.execute(statement, is_read=True).rows
     return bool(rows) and rows[0][0] is not None and rows[0][0] >= since
 
 
 def note_refresh(jobs: JobTable) -> None:
     """Note that a refresh of all of the jobs sees the key source as it is now."""
-    if not _is_there(jobs):
-        return
+    if _is_there(jobs):
+        schema, name = jobs.table_id
+        _write(jobs.connection, schema, name, {"refreshed_time": clock.after(jobs.connection, 0)})
+
+
+# -- pauses, and the version that a worker must have -----------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What operators have laid down for a job table.
+
+    Attributes
+    ----------
+    n_changes : int
+        Of these rules: whoever knows the last number knows what holds.
+    """
+
+    n_changes: int = 0
+    paused_by: str | None = None
+    paused_time: datetime | None = None
+    required_version: str = ""
+
+
+NO_RULES = Rules()
+
+
+def rules_of(jobs: JobTable) -> Rules:
+    """Return what holds now."""
+    schema, _ = jobs.table_id
+    if not _has_rules(jobs):
+        return NO_RULES
+    columns = ["n_changes", "paused_by", "paused_time", "required_version"]
+    statement = sql("SELECT {} FROM {} WHERE {}", idents(columns), Ident(schema, CONTROL), _of(jobs))
+    rows = jobs.connection.execute(statement, is_read=True).rows
+    if not rows:
+        return NO_RULES
+    n, by, time, version = rows[0]
+    return Rules(int(n), by if time is not None else None, time, version)
+
+
+def _has_rules(jobs: JobTable) -> bool:
+    info = control_info(jobs.table_id[0])
+    known = jobs.connection.catalog.schema(info.schema).tables.get(info.name)
+    return known is not None and "n_changes" in known.heading.by_name
+
+
+def unchanged(jobs: JobTable, rules: Rules) -> Sql:
+    """Return the condition that the rules are still these, for the WHERE of a claim."""
+    if not _has_rules(jobs):
+        return EMPTY
+    return sql(
+        " AND NOT EXISTS (SELECT 1 FROM {} WHERE {} AND {} <> {})",
+        Ident(jobs.table_id[0], CONTROL), _of(jobs), Ident("n_changes"), Param(rules.n_changes),
+    )  # fmt: skip
+
+
+def is_open(jobs: JobTable) -> Sql:
+    """Return the condition that a job table is not paused."""
+    if not _has_rules(jobs):
+        return sql("TRUE")
+    paused = sql("{} AND {} IS NOT NULL", _of(jobs), Ident("paused_time"))
+    return sql("NOT EXISTS (SELECT 1 FROM {} WHERE {})", Ident(jobs.table_id[0], CONTROL), paused)
+
+
+def pause(jobs: JobTable) -> None:
+    """Have nobody claim jobs, until `resume`."""
+    time = clock.after(jobs.connection, 0)
+    _lay_down(jobs, {"paused_time": time, "paused_by": Param(user_of(jobs.connection))})
+
+
+def resume(jobs: JobTable) -> None:
+    """Have jobs claimed again."""
+    _lay_down(jobs, {"paused_time": sql("NULL"), "paused_by": Param("")})
+
+
+def require_version(jobs: JobTable, version: str) -> None:
+    """Have only workers of this version claim jobs; with an empty one, all."""
+    _lay_down(jobs, {"required_version": Param(version)})
+
+
+def _lay_down(jobs: JobTable, values: dict[str, Sql | Param]) -> None:
     schema, name = jobs.table_id
     connection = jobs.connection
-    insert = sql(
-        "INSERT INTO {} ({}, {}) VALUES ({}, {})",
-        Ident(schema, CONTROL),
-        Ident("table_name"),
-        Ident("refreshed_time"),
-        Param(name),
-        clock.after(connection, 0),
-    )
-    update = connection.dialect.rows.on_duplicate((schema, CONTROL), ["table_name"], ["refreshed_time"])
-    connection.execute(insert + update)
+    info = control_info(schema)
+    if not (_is_there(jobs) and add_missing_columns(connection, info)):
+        raise JobError(
+            f"{schema}.{CONTROL}, which tells workers of this, cannot be made: ask for the right to create "
+            f"tables in {schema}, or have somebody who has it call jobs.refresh() once."
+        )
+    more = sql("{} = {} + 1", Ident("n_changes"), Ident("n_changes"))
+    with connection.atomic():
+        _write(connection, schema, name, values)
+        table = Ident(schema, CONTROL)
+        connection.execute(sql("UPDATE {} SET {} WHERE {}", table, more, _of(jobs)))
+        wakeup.tell(connection, jobs.target.table_id, News.JOBS)
+
+
+# -- turns of functions ----------------------------------------------------------------------------
+
+
+def takes_turn(connection: Connection, schema: str, name: str, every_s: float) -> bool:
+    """Whether it is for this worker to do something now that is to be done once in so many seconds."""
+    if not is_there(connection, (schema, CONTROL)) and not is_made(connection, control_info(schema)):
+        return True  # each worker for itself
+    table = Ident(schema, CONTROL)
+    row = sql("{} = {}", Ident("table_name"), Param(name))
+    now = clock.after(connection, 0)
+    is_due = sql("{} IS NULL OR {} <= {}", *[Ident("refreshed_time")] * 2, clock.after(connection, -every_s))
+    sets = assignments({"refreshed_time": now})
+    update = sql("UPDATE {} SET {} WHERE {} AND ({})", table, sets, row, is_due)
+    if connection.execute(update).n_rows:
+        return True
+    if connection.execute(sql("SELECT 1 FROM {} WHERE {}", table, row), is_read=True).rows:
+        return False
+    insert = sql("INSERT INTO {} ({}) VALUES ({})", table, Ident("table_name"), Param(name))
+    skip = connection.dialect.rows.on_duplicate((schema, CONTROL), ["table_name"], None)
+    connection.execute(insert + skip)
+    return bool(connection.execute(update).n_rows)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dj_jobs import attempts, clock
+from dj_jobs import attempts, clock, wakeup
 from dj_jobs.claim import assignments, user_of
 from dj_jobs.job import Claim, Worker
 from dj_jobs.states import Status, sources_of, target_of
+from dj_jobs.wakeup import News
 from dj_query.compile import where_clause
 from dj_schema.codecs.chain import chain_of
 from dj_schema.errors import ClaimLostError, JobError
@@ -160,7 +161,7 @@ def retry_later(
 
 def release(jobs: JobTable, claim: Claim) -> bool:
     """Give a job back untouched; its attempt does not count."""
-    return _leave_reserved(
+    is_released = _leave_reserved(
         jobs,
         claim,
         "release",
@@ -168,6 +169,9 @@ def release(jobs: JobTable, claim: Claim) -> bool:
         _lease_until=_NULL,
         _attempts=Param(max(0, claim.attempt - 1)),
     )
+    if is_released:
+        wakeup.tell(jobs.connection, jobs.target.table_id, News.JOBS)
+    return is_released
 
 
 def release_all(jobs: JobTable, claims: Sequence[Claim], connection: Connection | None = None) -> int:
@@ -189,7 +193,11 @@ def _release(jobs: JobTable, these: Sql, connection: Connection) -> int:
         Ident("_attempts"),
         these,
     )
-    return connection.execute(statement).n_rows
+    with connection.atomic():
+        n = connection.execute(statement).n_rows
+        if n:
+            wakeup.tell(connection, jobs.target.table_id, News.JOBS)
+    return n
 
 
 def forget(jobs: JobTable, claim: Claim) -> bool:
@@ -207,7 +215,11 @@ def _move(jobs: JobTable, edge: str, sets: Mapping[str, Sql | Param]) -> int:
     states = jobs & [{"status": s.value} for s in sources_of(edge)]
     moved = assignments({**sets, "status": Param(target.value)})
     where = where_clause(states.select, jobs.connection.dialect)
-    return jobs.connection.execute(sql("UPDATE {} SET {}{}", Ident(*jobs.table_id), moved, where)).n_rows
+    with jobs.connection.atomic():
+        n = jobs.connection.execute(sql("UPDATE {} SET {}{}", Ident(*jobs.table_id), moved, where)).n_rows
+        if n and target is Status.PENDING:
+            wakeup.tell(jobs.connection, jobs.target.table_id, News.JOBS)
+    return n
 
 
 def fresh(jobs: JobTable) -> dict[str, Sql | Param]:

@@ -16,6 +16,7 @@ from dj_jobs.job import Claim, Outcome, Result, Worker, error_message
 from dj_jobs.keys import key_source_of
 from dj_jobs.keys import missing_keys as missing_keys
 from dj_jobs.lease import LeaseKeeper
+from dj_jobs.limits import Gate
 from dj_jobs.make import is_one_part
 from dj_jobs.refresh import refresh_once
 from dj_jobs.registry import Presence
@@ -34,6 +35,7 @@ _BATCH_S = 0.25  # so much work is claimed at once: much for short jobs, one for
 _LARGEST_BATCH = 200
 _LONGEST_BATCH_S = 2.0  # what is left of a batch that takes longer goes back to all workers
 _LONGEST_NAP_S = 0.2  # to be stopped in time
+_PAUSE_FOR_ROOM_S = 0.5
 _LONGEST_WAIT_S = 30.0  # for a retry of this call that is due soon
 
 
@@ -134,14 +136,17 @@ def reserved(
     if wants_refresh and (n_rescued := refresh_once(jobs, options.restrictions)):
         runner.teller.rescued(n_rescued)
     claimable = restricted_jobs(jobs, options.restrictions)
-    own = Presence(table.connection, worker, [table.table_id]) if presence is None else None
-    loop = _Loop(claimable, runner, options, should_stop, own or presence)
+    is_alone = presence is None
+    presence = presence or Presence(table.connection, worker, [table.table_id])
+    gate = Gate(claimable, worker)
+    loop = _Loop(claimable, runner, options, should_stop, presence, is_alone, gate)
     try:
-        with LeaseKeeper(table.connection, own or presence) as keeper:
+        with LeaseKeeper(table.connection, presence) as keeper:
             yield from loop.run(keeper, has_rescued=wants_refresh)
     finally:
-        if own is not None:
-            own.leave(table.connection)
+        gate.close()
+        if is_alone:
+            presence.leave(table.connection)
 
 
 def restricted_jobs(jobs: JobTable, restrictions: Sequence[Any]) -> JobTable:
@@ -174,7 +179,9 @@ class _Loop:
     runner: Runner
     options: Options
     should_stop: Callable[[], bool]
-    presence: Presence | None = None
+    presence: Presence
+    waits_for_room: bool
+    gate: Gate
     n_calls: int = 0
     is_failed: bool = False
     batch: int = 1
@@ -190,12 +197,12 @@ class _Loop:
                 self._rescue()
                 next_rescue = time.monotonic() + self._rescue_interval_s()
             asked = time.monotonic()
-            claimed = claims.claim(
-                self.jobs, self.runner.worker, self._batch_size(), priority=self.options.priority
-            )
+            claimed = self.gate.claim(self._batch_size(), self.options.priority)
             if not claimed:
-                if self._rescue() or self._waited_for_retry():
+                if self.gate.has_changed() or self._rescue() or self._waited():
                     continue
+                if self.gate.closed and self.presence.is_news(self.gate.closed):
+                    log.warning("%s", self.gate.closed)
                 return
             self.runner.teller.claimed(claimed)
             claimed, others = _apart(claimed)
@@ -276,8 +283,7 @@ class _Loop:
     def _told(self, claim: Claim, outcome: Outcome) -> Outcome:
         if outcome.result is Result.RETRY:
             self.retry_at.append(time.monotonic())
-        if self.presence is not None:
-            self.presence.count(".".join(self.jobs.target.table_id), outcome)
+        self.presence.count(".".join(self.jobs.target.table_id), outcome)
         self.runner.teller.ended(outcome, claim.attempt, claim.token)
         return outcome
 
@@ -306,6 +312,20 @@ class _Loop:
             self.runner.teller.rescued(n)
         return n
 
+    def _waited(self) -> bool:
+        """Wait for what can be expected soon: room below the limits of the table, or a retry."""
+        if not (self.gate.is_full and self.waits_for_room):
+            return self._waited_for_retry()
+        if claims.seconds_until_due(self.jobs, self.options.priority) is None:
+            return False
+        self._sleep(_PAUSE_FOR_ROOM_S)
+        return True
+
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left_s := end - time.monotonic()) > 0 and not self.should_stop():
+            time.sleep(min(left_s, _LONGEST_NAP_S))
+
     def _waited_for_retry(self) -> bool:
         """Wait for a retry that is due soon; False where there is none."""
         if not self.retry_at:
@@ -313,7 +333,5 @@ class _Loop:
         due_s = claims.seconds_until_due(self.jobs, self.options.priority)
         if due_s is None or due_s > _LONGEST_WAIT_S:
             return False
-        due = time.monotonic() + max(0.01, due_s)
-        while (left_s := due - time.monotonic()) > 0 and not self.should_stop():
-            time.sleep(min(left_s, _LONGEST_NAP_S))
+        self._sleep(max(0.01, due_s))
         return True

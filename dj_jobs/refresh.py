@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from dj_jobs import clock, control, finish
+from dj_jobs import clock, control, finish, wakeup
 from dj_jobs.keys import key_source_of
 from dj_jobs.rescue import rescue
 from dj_jobs.states import Status
+from dj_jobs.wakeup import News
 from dj_query.compile import select_text, where_clause
 from dj_query.select import Condition, Exists, Negated, Select
 from dj_schema.errors import DataJointError, DeadlockError, LockTimeoutError
@@ -111,7 +112,13 @@ def _present(jobs: JobTable, retry_empty: bool) -> tuple[bool, bool]:
     return bool(has_pending), bool(has_done)
 
 
-def _change(jobs: JobTable, statement: Sql, before: Callable[[JobTable], None] | None = None) -> int:
+def _change(
+    jobs: JobTable,
+    statement: Sql,
+    before: Callable[[JobTable], None] | None = None,
+    *,
+    has_new_jobs: bool = False,
+) -> int:
     """Run one statement on many rows, again where other workers and it were in each other's way.
 
     Where the server would lock what the statement only reads, it runs at a level that does not.
@@ -123,7 +130,10 @@ def _change(jobs: JobTable, statement: Sql, before: Callable[[JobTable], None] |
             with transaction(connection, isolation=isolation) if isolation or before else nullcontext():
                 if before is not None:
                     before(jobs)
-                return connection.execute(statement).n_rows
+                n = connection.execute(statement).n_rows
+                if n and has_new_jobs:
+                    wakeup.tell(connection, jobs.target.table_id, News.JOBS)
+                return n
         except (DeadlockError, LockTimeoutError):
             if not n_left or connection.in_transaction:
                 raise
@@ -174,6 +184,7 @@ def _return_orphans(jobs: JobTable, timeout_s: float) -> int:
             Ident("reserved_time"),
             clock.after(jobs.connection, -timeout_s),
         ),
+        has_new_jobs=True,
     )
 
 
@@ -200,7 +211,9 @@ def _repeat(jobs: JobTable, source: QueryExpression, retry_empty: bool) -> int:
     missing = _where(jobs, succeeded, _exists(source, jobs), Negated(_exists(jobs.target, jobs)))
     full = EMPTY if retry_empty else sql(" AND NOT {}", Ident("_is_empty"))
     again = join(", ", (sql("{} = {}", Ident(n), v) for n, v in finish.fresh(jobs).items()))
-    return _change(jobs, sql("UPDATE {} SET {}{}{}", Ident(*jobs.table_id), again, missing, full))
+    return _change(
+        jobs, sql("UPDATE {} SET {}{}{}", Ident(*jobs.table_id), again, missing, full), has_new_jobs=True
+    )
 
 
 def _forget_rescued(jobs: JobTable) -> None:
@@ -243,7 +256,7 @@ def _add(
         Ident("missing"),
     )
     skipping = dialect.rows.on_duplicate(jobs.table_id, jobs.heading.key_columns, None)
-    return _change(jobs, statement + skipping, before)
+    return _change(jobs, statement + skipping, before, has_new_jobs=True)
 
 
 def _literal(status: Status) -> Sql:

@@ -16,11 +16,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from dj_jobs import clock
+from dj_jobs import clock, wakeup
 from dj_jobs.claim import assignments, user_of
 from dj_jobs.job import Outcome, Result, Worker
 from dj_jobs.own_tables import is_made, is_there, own_table
 from dj_jobs.version import code_version
+from dj_jobs.wakeup import News
 from dj_schema.definition.spec import AttributeSpec, Literal, Null
 from dj_schema.errors import DataJointError
 from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
@@ -106,6 +107,7 @@ class Presence:
         self.counts: dict[str, list[int]] = {}
         self.note = ""
         self.is_draining = False
+        self._said: set[str] = set()
         self._schemas = sorted({schema for schema, _ in names})
         self._known = {schema for schema in self._schemas if is_there(connection, (schema, WORKERS))}
         self._registered: set[str] = set()
@@ -128,6 +130,13 @@ class Presence:
             counts[0] += 1
         elif outcome.result is Result.ERROR:
             counts[1] += 1
+
+    def is_news(self, text: str) -> bool:
+        """Whether this worker has not said so yet; it is also what the registry shows from now on."""
+        self.note = text
+        known = text in self._said
+        self._said.add(text)
+        return not known
 
     @property
     def uptime_s(self) -> float:
@@ -351,7 +360,7 @@ def workers_of(jobs: JobTable) -> list[WorkerInfo]:
     columns = ("_worker", "host", "pid", "user", "version", "reserved_time", "_lease_until")
     for row in jobs.reserved.proj(*columns).to_dicts(order_by=["reserved_time", "KEY"]):
         name = row["_worker"] or f"{row['host']}:{row['pid']}"
-        if name not in names:
+        if name not in names and name.rpartition("/")[0] not in names:  # a child of one that is registered
             held.setdefault(name, []).append(row)
     if not held:
         return known
@@ -396,4 +405,8 @@ def drain(connection: Connection, schema: str, name: str) -> int:
         Ident("name"),
         Param(name),
     )
-    return connection.execute(statement).n_rows
+    with connection.atomic():
+        n = connection.execute(statement).n_rows
+        if n:
+            wakeup.tell(connection, (schema, ""), News.WORKERS)
+    return n

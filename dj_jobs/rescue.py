@@ -11,9 +11,10 @@ import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dj_jobs import attempts, clock
+from dj_jobs import attempts, clock, wakeup
 from dj_jobs.claim import assignments, take, user_of
 from dj_jobs.states import Status
+from dj_jobs.wakeup import News
 from dj_schema.errors import DataJointError
 from dj_schema.sql import Ident, Param, Sql, sql
 
@@ -29,7 +30,7 @@ _NULL = sql("NULL")
 def rescue(jobs: JobTable) -> int:
     """Return jobs of dead workers to pending; one that has cost too many workers becomes an error."""
     most = jobs.connection.config.jobs.max_rescues
-    dead = _dead(jobs)
+    dead = is_dead(jobs)
     # a look that locks nothing, because mostly nobody is dead
     look = sql(
         "SELECT {}, min({}), min({}), max({}), max(CASE WHEN {} THEN 1 ELSE 0 END) "
@@ -57,7 +58,10 @@ def rescue(jobs: JobTable) -> int:
         worn_out = sql("{} AND {} >= {}", dead, Ident("_rescues"), Param(most))
         n += len(take(jobs, worn_out, _BATCH, _giving_up(jobs, most + 1), ()))
     fresh = sql("{} AND {} < {}", dead, Ident("_rescues"), Param(most))
-    return n + len(take(jobs, fresh, _BATCH, _returning(jobs), ()))
+    n_pending = len(take(jobs, fresh, _BATCH, _returning(jobs), ()))
+    if n_pending:
+        wakeup.tell(jobs.connection, jobs.target.table_id, News.JOBS)
+    return n + n_pending
 
 
 def _alive(jobs: JobTable) -> set[int]:
@@ -80,7 +84,8 @@ def _silent(jobs: JobTable) -> Sql:
     return sql("{} < {}", Ident("_lease_until"), clock.now(jobs.connection))
 
 
-def _dead(jobs: JobTable) -> Sql:
+def is_dead(jobs: JobTable) -> Sql:
+    """Return the condition that a worker holds a job, and is dead or silent."""
     connection = jobs.connection
     live = connection.dialect.jobs.LIVE_SESSIONS
     return sql(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dj_jobs import claim, finish, progress, refresh, registry
+from dj_jobs import claim, control, finish, limits, progress, refresh, registry
 from dj_jobs.attempts import HISTORY, Attempt, attempts_of
 from dj_jobs.registry import WorkerInfo
 from dj_jobs.states import Status
@@ -251,6 +251,27 @@ class JobTable(FreeTable):
         hold jobs now.
         """
         return registry.workers_of(self)
+
+    def pause(self) -> None:
+        """Have nobody claim jobs of this table until `resume`; what runs goes on."""
+        control.pause(self)
+
+    def resume(self) -> None:
+        """Have jobs claimed again."""
+        control.resume(self)
+
+    def require_version(self, version: str) -> None:
+        """Have only workers claim whose code has this version, or fulfils ``">=2.1"``; "" lets all.
+
+        A worker of another version, by its setting `jobs.version`, leaves the jobs alone and says so.
+        """
+        limits.is_wanted_version("0", version)
+        control.require_version(self, version)
+
+    @property
+    def rules(self) -> control.Rules:
+        """Whether the table is paused, and which version it requires."""
+        return control.rules_of(self)
 
     def unignore(self, *restrictions: Any) -> int:
         """Make ignored jobs pending again; return how many."""

@@ -9,165 +9,90 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from dj_jobs import populate as populating
 from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome, Result
+from dj_jobs.job import Worker as Identity
 from dj_jobs.job_log import log_event
-from dj_jobs.populate import Options
+from dj_jobs.registry import Presence
+from dj_schema.connection import Connection
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
-from dj_workers.plan import Plan, TableClass, check_makes, name_of, plan_of
+from dj_workers.lookout import Lookout, is_idle_enough
+from dj_workers.plan import TableClass, check_makes, plan_of
 from dj_workers.pools.budget import Budget
 from dj_workers.pools.origin import ChildSetup
-from dj_workers.shutdown import StoppedAtOnceError, StopRequests
+from dj_workers.shutdown import StoppedAtOnceError, StopRequests, told_on_request
+from dj_workers.steps import Step, Steps
 from dj_workers.vitals import ENDS, Vitals
+from dj_workers.work import Tally, Work, one_pass
+from dj_workers.workings import report
+
+if TYPE_CHECKING:
+    from dj_workers.fleet import Fleet
 
 log = logging.getLogger("datajoint.workers")
-
-FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_WITHOUT_SERVER_S = 60.0
-DONE = (Result.SUCCESS, Result.EMPTY, Result.SKIP)
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a worker is to do.
-
-    Attributes
-    ----------
-    is_once : bool
-        End when nothing is left, rather than wait for more.
-    idle_exit_s : float or None
-        End when there was nothing to do for so long.
-    max_calls : int or None
-        Calls of `make` over all tables and processes.
-    restrictions : tuple
-        Of the key source of each table.
-    """
-
-    is_once: bool = False
-    idle_exit_s: float | None = None
-    max_calls: int | None = None
-    poll_interval_s: float = 5.0
-    restrictions: tuple[Any, ...] = ()
-    priority: int | None = None
-    make_kwargs: dict[str, Any] = field(default_factory=dict)
-
-    def options(self, max_calls: int | None) -> Options:
-        return Options(
-            restrictions=self.restrictions,
-            max_calls=max_calls,
-            make_kwargs=self.make_kwargs,
-            priority=self.priority,
-            refresh=None,
-            suppress_errors=True,
-            reserve_jobs=True,
-        )
-
-
-@dataclass
-class Tally:
-    """How many keys ended how, by table.
-
-    Attributes
-    ----------
-    broken : dict
-        Tables that could not be worked on, with the reason.
-    """
-
-    by_table: dict[str, dict[Result, int]] = field(default_factory=dict)
-    broken: dict[str, str] = field(default_factory=dict)
-
-    def add(self, table: str, outcome: Outcome) -> None:
-        counts = self.by_table.setdefault(table, {})
-        counts[outcome.result] = counts.get(outcome.result, 0) + 1
-
-    def count(self, *results: Result) -> int:
-        return sum(counts.get(r, 0) for counts in self.by_table.values() for r in results)
-
-    @property
-    def has_failures(self) -> bool:
-        return self.count(Result.ERROR) > 0 or bool(self.broken)
-
-
-def one_pass(
-    plan: Plan,
-    due: Collection[str],
-    options: Options,
-    events: Events,
-    should_stop: Callable[[], bool],
-    broken: Callable[[str, str], None],
-) -> Iterator[tuple[str, Outcome]]:
-    """Go once over the tables that are due; where one yields rows, those that depend on it are due too.
-
-    Yields
-    ------
-    (schema.table, outcome)
-    """
-    visit = set(due)
-    left = options.max_calls
-    for cls in plan.tables:
-        name = name_of(cls)
-        if name not in visit or should_stop() or left == 0:
-            continue
-        limited = options if left is None else replace(options, max_calls=left)
-        try:
-            for outcome in populating.reserved(cls(), limited, events, should_stop=should_stop):
-                left = None if left is None else left - 1
-                if outcome.result in DONE:
-                    visit |= plan.downstream[name]
-                yield name, outcome
-        except (LostConnectionError, ConnectionRefusedByServerError):
-            raise
-        except DataJointError as e:
-            log.error("cannot work on %s: %s", name, e)
-            broken(name, f"{type(e).__name__}: {e}")
 
 
 class Worker:
     """Computes tables until told to stop by SIGINT or SIGTERM, or by what `work` says.
 
-    The first signal ends it after the running job, the second releases that job.
+    The first signal ends it after the running job, the second releases that job. SIGUSR1 has it print what
+    it is doing.
 
     Parameters
     ----------
     tables : iterable of table classes
-        In any order.
+        In any order. Plain functions among them are steps, called every minute; `Step` says how often.
     processes : int
         One computes in this process. More are children, and those that die are replaced.
+    name : str, optional
+        What operators call it, in the registry and with `drain`; by default host and process number.
     setup : callable, optional
         A function of a module, for what a child needs before it imports the modules of the tables.
     """
 
     def __init__(
         self,
-        tables: Iterable[TableClass],
+        tables: Iterable[TableClass | Step | Callable[[], Any]],
         work: Work | None = None,
         *,
         processes: int = 1,
+        name: str | None = None,
         events: Events | None = None,
         setup: ChildSetup | None = None,
         vitals: Vitals | None = None,
     ) -> None:
         if processes < 1:
             raise DataJointError(f"processes must be at least 1, not {processes}.")
-        tables = list(tables)
-        check_makes(tables)
-        self.plan = plan_of(tables)
-        if not self.plan.tables:
+        classes, steps = _sorted_out(tables)
+        check_makes(classes)
+        self.plan = plan_of(classes)
+        work = work or Work()
+        self.work = replace(work, steps=(*work.steps, *steps))
+        if not self.plan.tables and not self.work.steps:
             raise DataJointError("there is no computed or imported table to work on.")
-        self.work = work or Work()
+        if self.work.is_once and self.work.is_drain:
+            raise DataJointError("is_once ends sooner than is_drain; give one of them.")
         self.processes = processes
+        self.identity = Identity.of_this_process(name)
         self.events = Events() if events is None else events
         self.events.subscribe(log_event)
         self.vitals = vitals or Vitals()
         self._setup = setup
         self.tally = Tally()
         self.was_stopped_at_once = False
+        self.presence: Presence | None = None
         self._requests: StopRequests | None = None
+        self._fleet: Fleet | None = None
+        self._started = time.monotonic()
+
+    @property
+    def connection(self) -> Connection | None:
+        """That of the tables; None for a worker that has steps only."""
+        return self.plan.tables[0]._schema.connection if self.plan.tables else None
 
     def stop(self) -> None:
         """Have `run` end after the running job; from another thread, or a subscriber."""
@@ -182,30 +107,59 @@ class Worker:
         LostConnectionError, ConnectionRefusedByServerError
             Where the server is away at the start or, with `is_once`, at any time. Else it is waited for.
         """
-        if self.processes > 1:
-            return self._run_in_processes()
-        shutdown_s = self.plan.tables[0]._schema.connection.config.jobs.shutdown_timeout
+        self._started = time.monotonic()
+        if self.connection is None:
+            return self._run_steps_only()
+        self.connection.ping()
+        tables = [cls._class_info.full_name for cls in self.plan.tables]
+        self.presence = Presence(self.connection, self.identity, tables, processes=self.processes)
+        if not self.work.is_once:
+            self.presence.beat(self.connection)
+        try:
+            with told_on_request(self._report):
+                return self._run_in_processes() if self.has_children else self._run_here(self.presence)
+        finally:
+            self.presence.leave(self.connection)
+
+    @property
+    def has_children(self) -> bool:
+        limits = (self.work.max_tasks_per_child, self.work.max_memory_mb)
+        return self.processes > 1 or any(limit is not None for limit in limits)
+
+    def _run_here(self, presence: Presence) -> Tally:
+        assert self.connection is not None
+        shutdown_s = self.connection.config.jobs.shutdown_timeout
         self.events.subscribe(self._note)
         with StopRequests(interrupts=True, shutdown_timeout_s=shutdown_s) as self._requests:
             self.vitals.stop_is(self._requests.__bool__)
+            lookout = Lookout(self.plan, self.work, presence)
             try:
-                self._loop(self._requests)
+                self._loop(self._requests, lookout, presence)
             except StoppedAtOnceError:
                 self.was_stopped_at_once = True
+            finally:
+                lookout.close()
         return self.tally
+
+    def _report(self) -> str:
+        if self._fleet is not None:
+            self._fleet.have_children_tell()
+        return report(self)
 
     def _run_in_processes(self) -> Tally:
         from dj_workers.fleet import Fleet
 
+        assert self.presence is not None
         with StopRequests() as self._requests:
             self.vitals.stop_is(self._requests.__bool__)
-            fleet = Fleet(
+            self._fleet = fleet = Fleet(
                 self.plan,
                 self.work,
                 self.processes,
                 self.events,
                 self._requests,
-                self._broken,
+                self.tally.is_broken,
+                self.presence,
                 self._setup,
                 self.vitals,
             )
@@ -217,9 +171,6 @@ class Worker:
     def _take(self, table: str, outcome: Outcome) -> None:
         self.tally.add(table, outcome)
 
-    def _broken(self, table: str, reason: str) -> None:
-        self.tally.broken[table] = reason
-
     # -- in this process ---------------------------------------------------------------------------
 
     def _note(self, event: Event) -> None:
@@ -228,37 +179,55 @@ class Worker:
         elif event.kind in ENDS:
             self.vitals.ended(os.getpid())
 
-    def _loop(self, requests: StopRequests) -> None:
-        budget = Budget(self.work.max_calls, 1)
+    def _loop(self, requests: StopRequests, lookout: Lookout, presence: Presence) -> None:
+        work = self.work
+        budget = Budget(work.max_calls, 1)
+        steps = Steps(work.steps, self.connection, self.plan.tables[0]._class_info.schema)
+        due = set(self.plan.names)
         idle_since = time.monotonic()
-        pause_s = FIRST_PAUSE_S
-        self.plan.tables[0]._schema.connection.ping()
-        while not requests:
-            self.vitals.busy(os.getpid())
+        lookout.listen()
+        while not self._has_to_end(requests, presence):
             n_before = self.tally.count(*Result)
-            is_answered = self._pass(requests, budget)
-            self.vitals.idle(os.getpid())
-            has_worked = self.tally.count(*Result) > n_before
-            if self.work.is_once or budget.left == 0:
+            self._run_steps(steps, requests)
+            if due:
+                self.vitals.busy(os.getpid())
+                if not self._pass(due, requests, budget, presence):
+                    lookout.lost()
+                self.vitals.idle(os.getpid())
+            if work.is_once or budget.left == 0:
                 return
-            now = time.monotonic()
-            if has_worked:
-                idle_since, pause_s = now, FIRST_PAUSE_S
-            elif self.work.idle_exit_s is not None and now - idle_since >= self.work.idle_exit_s:
+            if self.tally.count(*Result) > n_before:
+                idle_since = time.monotonic()
+                lookout.worked()
+            elif due:
+                lookout.idled()
+            if not due and is_idle_enough(work, lookout, time.monotonic() - idle_since):
                 return
-            longest_s = self.work.poll_interval_s if is_answered else _LONGEST_PAUSE_WITHOUT_SERVER_S
-            wait_s = pause_s
-            if self.work.idle_exit_s is not None:
-                wait_s = min(wait_s, max(0.0, idle_since + self.work.idle_exit_s - now))
-            requests.wait(wait_s)
-            pause_s = min(pause_s * 2, longest_s)
+            wait_s = min(self._left_s(), lookout.wait_s(), *_some(steps.wait_s()))
+            if work.idle_exit_s is not None:
+                wait_s = min(wait_s, max(0.0, idle_since + work.idle_exit_s - time.monotonic()))
+            requests.wait(wait_s, lookout.filenos())
+            due = set() if requests else lookout.due()
 
-    def _pass(self, requests: StopRequests, budget: Budget) -> bool:
-        """Go over all tables; False where the server was away."""
+    def _left_s(self) -> float:
+        most_s = self.work.run_duration_s
+        return float("inf") if most_s is None else max(0.0, self._started + most_s - time.monotonic())
+
+    def _has_to_end(self, requests: StopRequests, presence: Presence | None) -> bool:
+        return bool(requests) or self._left_s() <= 0 or (presence is not None and presence.is_draining)
+
+    def _pass(self, due: set[str], requests: StopRequests, budget: Budget, presence: Presence) -> bool:
+        """Go over the tables; False where the server was away."""
         options = self.work.options(budget.left)
         try:
             outcomes = one_pass(
-                self.plan, self.plan.names, options, self.events, lambda: bool(requests), self._broken
+                self.plan,
+                due,
+                options,
+                self.events,
+                lambda: self._has_to_end(requests, presence),
+                self.tally.is_broken,
+                presence,
             )
             for table, outcome in outcomes:
                 if budget.left is not None:
@@ -270,3 +239,42 @@ class Worker:
             log.warning("the server is away, it is asked again soon: %s", e)
             return False
         return True
+
+    # -- steps -------------------------------------------------------------------------------------
+
+    def _run_steps(self, steps: Steps, requests: StopRequests) -> None:
+        for step, error in steps.run_due(lambda: bool(requests)):
+            if error is not None:
+                self.tally.broken[step.name] = error
+            else:
+                self.tally.broken.pop(step.name, None)
+
+    def _run_steps_only(self) -> Tally:
+        steps = Steps(self.work.steps)
+        with StopRequests(interrupts=True) as self._requests:
+            try:
+                while not self._has_to_end(self._requests, None):
+                    self._run_steps(steps, self._requests)
+                    if self.work.is_once or self.work.is_drain:
+                        break
+                    self._requests.wait(min(self._left_s(), *_some(steps.wait_s())))
+            except StoppedAtOnceError:
+                self.was_stopped_at_once = True
+        return self.tally
+
+
+def _sorted_out(given: Iterable[Any]) -> tuple[list[TableClass], list[Step]]:
+    classes: list[TableClass] = []
+    steps: list[Step] = []
+    for item in given:
+        if isinstance(item, Step):
+            steps.append(item)
+        elif isinstance(item, type):
+            classes.append(item)
+        else:
+            steps.append(Step(item))
+    return classes, steps
+
+
+def _some(value: float | None) -> list[float]:
+    return [] if value is None else [value]

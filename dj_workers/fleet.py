@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import pickle
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -13,24 +15,31 @@ from typing import Any, cast
 
 from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome
+from dj_jobs.job import Worker as Identity
+from dj_jobs.registry import Activity, Presence
 from dj_schema.connection import Connection
 from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
-from dj_workers.daemon import DONE, FIRST_PAUSE_S, Work, one_pass
+from dj_workers.lookout import Lookout, is_idle_enough
 from dj_workers.plan import Plan, TableClass, name_of, plan_of
 from dj_workers.pools import handle
 from dj_workers.pools.budget import Allotment, Budget
 from dj_workers.pools.child import Post, Start
 from dj_workers.pools.handle import Child
-from dj_workers.pools.messages import Broken, Pass, Report
+from dj_workers.pools.memory import resident_mb
+from dj_workers.pools.messages import Broken, CallStep, Doing, Pass, Report, StepCalled
 from dj_workers.pools.origin import Bound, ChildSetup, Origin, bound_classes, find, origin_of, take_over
 from dj_workers.pools.rescue import after_death
 from dj_workers.pools.supervise import Supervisor
-from dj_workers.shutdown import StopRequests
+from dj_workers.shutdown import StopRequests, tell_on_request
+from dj_workers.steps import Steps
 from dj_workers.vitals import LOOP_S, Vitals
+from dj_workers.work import DONE, FIRST_PAUSE_S, Work, one_pass
+from dj_workers.workings import activity_text
 
 log = logging.getLogger("datajoint.workers")
 
 _LONGEST_PAUSE_BEFORE_KNOWN_WORK_S = 1.0
+_MEMORY_LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class _Task:
     origins: list[Origin]
     bound: Bound
     work: Work
+    name: str
     replaces: int | None
 
 
@@ -73,6 +83,7 @@ class Fleet(Supervisor):
         events: Events,
         requests: StopRequests,
         broken: Callable[[str, str], None],
+        presence: Presence,
         setup: ChildSetup | None = None,
         vitals: Vitals | None = None,
     ) -> None:
@@ -84,7 +95,12 @@ class Fleet(Supervisor):
         self._broken = broken
         self._setup = setup
         self._budget = Budget(work.max_calls, n)
-        self._last_work = time.monotonic()
+        self._started = self._last_work = time.monotonic()
+        self._presence = presence
+        self._connection: Connection = plan.tables[0]._schema.connection
+        self._lookout = Lookout(plan, work, presence)
+        self._steps = Steps(work.steps)
+        self._next_memory_look = 0.0
         found = [origin_of(cls) for cls in plan.tables]
         self._origins = [o for o in found if o is not None]
         self._has_to_fork = len(self._origins) < len(found)
@@ -94,12 +110,12 @@ class Fleet(Supervisor):
     def start(self, replaces: Child | None) -> Child:
         dead = None if replaces is None else replaces.pid
         if self._has_to_fork:
-            child = handle.fork(_work_in_fork, (self.plan, self.work, dead), self.children)
+            name = self._presence.worker.name
+            child = handle.fork(_work_in_fork, (self.plan, self.work, name, dead), self.children)
         else:
-            connection = self.plan.tables[0]._schema.connection
-            task = _Task(self._origins, bound_classes(), self.work, dead)
+            task = _Task(self._origins, bound_classes(), self.work, self._presence.worker.name, dead)
             main_path = next((o.main_path for o in self._origins if o.main_path), None)
-            payload = pickle.dumps((_work, (self._setup, connection, pickle.dumps(task))))
+            payload = pickle.dumps((_work, (self._setup, self._connection, pickle.dumps(task))))
             child = handle.spawn(Start(list(sys.argv), main_path, payload), "dj-worker")
         child.grant = _Watch(set(self.plan.names))
         self.vitals.busy(child.pid)
@@ -113,45 +129,60 @@ class Fleet(Supervisor):
         watch: _Watch = child.grant
         grant, watch.grant = watch.grant, None
         if grant is None:
-            return  # it has just started
+            return  # it has just started, or called a step
         watch.idle_at = time.monotonic()
-        watch.pause_s = FIRST_PAUSE_S if grant.n_done else min(watch.pause_s * 2, self.work.poll_interval_s)
+        longest_s = _LONGEST_PAUSE_BEFORE_KNOWN_WORK_S
+        watch.pause_s = FIRST_PAUSE_S if grant.n_done else min(watch.pause_s * 2, longest_s)
+        if not grant.n_done:
+            self._lookout.idled()
         if self._budget.give_back(grant):
             watch.due = set(self.plan.names)  # it ended for want of calls, not of work
 
-    def order(self, child: Child) -> Pass | None:
+    def order(self, child: Child) -> Pass | CallStep | None:
+        most = self.work.max_tasks_per_child
+        if most is not None and child.n_done >= most:
+            self.retire(child)
+            return None
+        if (number := self._steps.take_due()) is not None:
+            self.vitals.busy(child.pid)
+            return CallStep(number)
         watch: _Watch = child.grant
         if self._wait_of(watch) > 0:
             return None
         watch.grant = self._budget.take()
         if watch.grant is None:
             return None
-        due = sorted(watch.due or self.plan.names)
+        due = sorted(watch.due)
         watch.due = set()
         self.vitals.busy(child.pid)
-        return Pass(due, watch.grant.n_calls)
+        n_calls = watch.grant.n_calls
+        if most is not None:
+            n_calls = min(most - child.n_done, most if n_calls is None else n_calls)
+        return Pass(due, n_calls)
 
     def _wait_of(self, watch: _Watch) -> float:
         """In how many seconds a child is to look again."""
-        if watch.due:
-            pause_s = min(watch.pause_s, _LONGEST_PAUSE_BEFORE_KNOWN_WORK_S)
-        elif self.work.is_once:
-            return math.inf
-        else:
-            pause_s = watch.pause_s
-        return watch.idle_at + pause_s - time.monotonic()
+        return watch.idle_at + watch.pause_s - time.monotonic() if watch.due else math.inf
 
     # -- what happens ------------------------------------------------------------------------------
 
     def noted(self, child: Child, event: Event) -> None:
         if event.kind is Kind.CLAIMED:
             self.vitals.claimed(child.pid, event.n)
+        elif event.kind is Kind.STARTED and event.key is not None:
+            self._presence.begins(event.table, event.key, child.pid)
 
     def ended(self, child: Child, *, is_unexpected: bool) -> None:
+        self._presence.ends(child.pid)
+        if child.is_retiring and child.grant.grant is not None and not is_unexpected:
+            self._budget.give_back(child.grant.grant)
         self.vitals.gone(child.pid, is_unexpected=is_unexpected)
 
     def reported(self, child: Child, report: Report, outcome: Outcome) -> None:
         self.vitals.ended(child.pid)
+        self._presence.ends(child.pid)
+        self._presence.count(report.table, outcome)
+        self._lookout.worked()
         watch: _Watch = child.grant
         if watch.grant is not None:
             watch.grant.n_done += 1
@@ -173,34 +204,106 @@ class Fleet(Supervisor):
     def told(self, child: Child, message: Any) -> None:
         if isinstance(message, Broken):
             self._broken(message.table, message.reason)
+        elif isinstance(message, Doing):
+            self._presence.running[child.pid] = Activity(message.table, message.key, message.since)
+        elif isinstance(message, StepCalled):
+            if message.error is not None:
+                self._broken(message.name, message.error)
         else:
             super().told(child, message)
 
+    def filenos(self) -> list[int]:
+        return self._lookout.filenos()
+
     def timeout_s(self) -> float | None:
         can_give = self._budget.left != 0
-        waits = [LOOP_S, *(self._wait_of(c.grant) for c in self.children if c.is_idle and can_give)]
+        idle = [c for c in self.children if c.is_idle]
+        waits = [LOOP_S, *(self._wait_of(c.grant) for c in idle if can_give)]
+        if idle and not self.work.is_once:
+            waits.append(self._lookout.wait_s())
+            waits += [s for s in [self._steps.wait_s()] if s is not None]
+        if self.work.max_memory_mb is not None and len(idle) < len(self.children):
+            waits.append(_MEMORY_LOOK_S)
+        now = time.monotonic()
         if self.work.idle_exit_s is not None:
-            waits.append(self._last_work + self.work.idle_exit_s - time.monotonic())
+            waits.append(self._last_work + self.work.idle_exit_s - now)
+        if self.work.run_duration_s is not None:
+            waits.append(self._started + self.work.run_duration_s - now)
         return max(0.0, min(waits))
 
     def woke(self) -> None:
         self.vitals.beat()
+        are_idle = all(c.is_idle for c in self.children)
+        if not are_idle and self._presence.due_in_s(is_idle=False) <= 0:
+            self._presence.beat(self._connection)
+        self._look()
+        self._replace_large()
         for child in self.children:
             if child.is_idle:
                 self.give(child)
-        if all(c.is_idle for c in self.children) and self._is_over():
+        if self._has_to_end() or (all(c.is_idle for c in self.children) and self._is_over()):
             self.stop()
+
+    def _look(self) -> None:
+        """Find work for those that are idle; the others look for themselves when they are done."""
+        if self.work.is_once or not any(c.is_idle for c in self.children):
+            self._lookout.hear()
+            return
+        if due := self._lookout.due():
+            for child in self.children:
+                child.grant.due |= due
+
+    def _replace_large(self) -> None:
+        most_mb = self.work.max_memory_mb
+        if most_mb is None or time.monotonic() < self._next_memory_look:
+            return
+        self._next_memory_look = time.monotonic() + _MEMORY_LOOK_S
+        for child in self.children:
+            if child.has_started and not child.is_retiring and (resident_mb(child.pid) or 0.0) > most_mb:
+                log.info(
+                    "worker process %d holds more than %g MB; another takes its place", child.pid, most_mb
+                )
+                self.retire(child)
+
+    def _has_to_end(self) -> bool:
+        most_s = self.work.run_duration_s
+        is_late = most_s is not None and time.monotonic() - self._started >= most_s
+        return is_late or self._presence.is_draining
 
     def _is_over(self) -> bool:
         if self._budget.left == 0:
             return True
-        if self.work.is_once and not any(c.grant.due for c in self.children):
+        if any(c.grant.due or c.is_retiring for c in self.children):
+            return False
+        if self.work.is_once:
             return True
-        idle_exit_s = self.work.idle_exit_s
-        return idle_exit_s is not None and time.monotonic() - self._last_work >= idle_exit_s
+        return is_idle_enough(self.work, self._lookout, time.monotonic() - self._last_work)
+
+    def have_children_tell(self) -> None:
+        """Have each child print what it computes, too."""
+        for child in self.children:
+            if child.has_started:
+                child.kill(signal.SIGUSR1)
+
+    def stop(self) -> None:
+        super().stop()
+        self._lookout.close()
 
 
 # -- in a child ------------------------------------------------------------------------------------
+
+
+class _ChildPresence(Presence):
+    """What a child does, for its parent, which is in the registry for all of its children."""
+
+    def __init__(self, connection: Connection, name: str, post: Post) -> None:
+        super().__init__(connection, Identity.of_this_process(f"{name}/{os.getpid()}"), ())
+        self._post = post
+
+    def beat(self, connection: Connection) -> None:
+        for activity in list(self.running.values()):
+            # by the monotonic clock, which the processes of a host share
+            self._post.send(Doing(activity.table, activity.key, activity.since))
 
 
 def _work(post: Post, argument: tuple[ChildSetup | None, Connection, bytes]) -> None:
@@ -211,20 +314,28 @@ def _work(post: Post, argument: tuple[ChildSetup | None, Connection, bytes]) -> 
     classes = [find(origin) for origin in task.origins]
     for cls in classes:
         connection = take_over(cls, task.bound, connection)
-    _go_over(post, plan_of(cast("list[TableClass]", classes)), task.work, task.replaces)
+    _go_over(post, plan_of(cast("list[TableClass]", classes)), task.work, task.name, task.replaces)
     connection.close()
 
 
-def _work_in_fork(post: Post, argument: tuple[Plan, Work, int | None]) -> None:
+def _work_in_fork(post: Post, argument: tuple[Plan, Work, str, int | None]) -> None:
     _go_over(post, *argument)
 
 
-def _go_over(post: Post, plan: Plan, work: Work, replaces: int | None) -> None:
+def _go_over(post: Post, plan: Plan, work: Work, name: str, replaces: int | None) -> None:
+    connection = plan.tables[0]._schema.connection
+    presence = _ChildPresence(connection, name, post)
+    tell_on_request(lambda: activity_text(presence))
+    steps = Steps(work.steps, connection, plan.tables[0]._class_info.schema)
     if replaces is not None:
         for cls in plan.tables:
             for outcome in after_death(cls(), replaces, post.events):
                 post.report(name_of(cls), outcome)
     for order in post.orders:
+        if isinstance(order, CallStep):
+            if (called := steps.call(order.number)) is not None:
+                post.send(StepCalled(*called))
+            continue
         options = work.options(order.n_calls)
         outcomes = one_pass(
             plan,
@@ -233,6 +344,7 @@ def _go_over(post: Post, plan: Plan, work: Work, replaces: int | None) -> None:
             post.events,
             post.orders.should_stop,
             lambda table, reason: post.send(Broken(table, reason)),
+            presence,
         )
         try:
             for table, outcome in outcomes:

@@ -9,9 +9,11 @@ from types import ModuleType
 from typing import Any
 
 from dj_jobs.autopopulate import AutoPopulate
+from dj_jobs.limits import limits_of
 from dj_jobs.make import check_make
+from dj_jobs.wakeup import News
 from dj_schema.errors import DataJointError, MakeError
-from dj_schema.graph.dependencies import load_dependencies
+from dj_schema.graph.dependencies import Dependencies, load_dependencies
 from dj_schema.table_info import TableName
 
 TableClass = type[AutoPopulate]
@@ -25,10 +27,14 @@ class Plan:
     ----------
     downstream : mapping
         For each table those of the plan that depend on it, directly or not; never itself.
+    wakes : mapping
+        For what workers tell each other of, on any table that the plan depends on, the tables of the plan
+        that it may give work to.
     """
 
     tables: tuple[TableClass, ...]
     downstream: Mapping[str, frozenset[str]]
+    wakes: Mapping[tuple[TableName, News], frozenset[str]]
 
     @property
     def names(self) -> frozenset[str]:
@@ -75,7 +81,7 @@ def plan_of(tables: Iterable[TableClass]) -> Plan:
     """
     classes = {cls._class_info.full_name: cls for cls in tables}
     if not classes:
-        return Plan((), {})
+        return Plan((), {}, {})
     connections = {cls._schema.connection.settings: cls._schema.connection for cls in classes.values()}
     if len(connections) > 1:
         servers = ", ".join(sorted(settings.label for settings in connections))
@@ -87,7 +93,23 @@ def plan_of(tables: Iterable[TableClass]) -> Plan:
         ".".join(name): frozenset(".".join(d) for d in graph.descendants(name) if d in classes and d != name)
         for name in ordered
     }
-    return Plan(tuple(classes[name] for name in ordered), downstream)
+    return Plan(tuple(classes[name] for name in ordered), downstream, _wakes(graph, classes))
+
+
+def _wakes(
+    graph: Dependencies, classes: Mapping[TableName, TableClass]
+) -> dict[tuple[TableName, News], frozenset[str]]:
+    wakes: dict[tuple[TableName, News], frozenset[str]] = {}
+    for name in classes:
+        wakes[name, News.JOBS] = frozenset({".".join(name)})
+        wakes[(name[0], ""), News.WORKERS] = frozenset()
+    for ancestor in {a for name in classes for a in graph.ancestors(name)}:
+        found = {".".join(d) for d in graph.descendants(ancestor) if d in classes and d != ancestor}
+        if ancestor in classes and limits_of(classes[ancestor]) is not None:
+            found.add(".".join(ancestor))  # a job that ends makes room for another
+        if found:
+            wakes[ancestor, News.ROWS] = frozenset(found)
+    return wakes
 
 
 def chosen(tables: Sequence[TableClass], only: Sequence[str], exclude: Sequence[str]) -> list[TableClass]:

@@ -6,10 +6,12 @@ import os
 import select
 import signal
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
+_LONGEST_SLEEP_S = 24 * 3600.0
 _NOTICE = b"stopping after the running jobs; once more releases them and stops at once\n"
 
 
@@ -24,6 +26,32 @@ def end_by_default(number: int) -> None:
     """Let a signal do what it does to a program without handlers: for a fork that inherited ours."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
+
+
+def tell_on_request(text: Callable[[], str]) -> Any:
+    """Have SIGUSR1 print a text to stderr from now on; return what it did before."""
+    pid = os.getpid()
+
+    def tell(number: int, _: FrameType | None) -> None:
+        if os.getpid() != pid:
+            end_by_default(number)  # a process that a make has forked
+            return
+        os.write(2, text().encode(errors="replace"))  # not by logging, in the middle of which we may be
+
+    return signal.signal(signal.SIGUSR1, tell)
+
+
+@contextmanager
+def told_on_request(text: Callable[[], str]) -> Iterator[None]:
+    """Have SIGUSR1 print a text for as long; in the main thread, where Python lets signals in."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = tell_on_request(text)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL if before is None else before)
 
 
 class StopRequests(AbstractContextManager["StopRequests"]):
@@ -116,10 +144,17 @@ class StopRequests(AbstractContextManager["StopRequests"]):
         except BlockingIOError:
             return
 
-    def wait(self, timeout_s: float) -> bool:
-        """Sleep, but no longer than until a request; return whether there was one at any time."""
+    def wait(self, timeout_s: float, filenos: Sequence[int] = ()) -> bool:
+        """Sleep, but no longer than until a request; return whether there was one at any time.
+
+        Parameters
+        ----------
+        filenos : sequence of int
+            Further descriptors that end the sleep.
+        """
         if not self.n:
-            select.select([self._read_fd], [], [], timeout_s)
+            longest_s = min(timeout_s, _LONGEST_SLEEP_S)  # the system takes no infinity
+            select.select([self._read_fd, *filenos], [], [], longest_s)
             self.take()
         return self.n > 0
 

@@ -25,9 +25,9 @@ from dj_jobs.job import Outcome, Result
 from dj_jobs.populate import Options
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError
-from dj_workers.daemon import one_pass
 from dj_workers.plan import Plan, check_makes, name_of, plan_of
 from dj_workers.pools.inline import populate_inline
+from dj_workers.work import one_pass
 
 _MOST_PASSES = 1000
 

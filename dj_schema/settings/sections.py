@@ -102,6 +102,9 @@ class JobsSettings(Section):
         default=None, description="seconds; None: orphans are left to the lease"
     )
     attempts_kept: Whole = 10
+    resources: dict[str, Whole] = Field(
+        default_factory=dict, description='what this host has for jobs that need it: {"gpu": 2}'
+    )
 
 
 def _split(value: object) -> object:

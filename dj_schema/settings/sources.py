@@ -16,7 +16,7 @@ from dj_schema.settings.problems import unknown_setting
 
 FILE_NAME = "datajoint.json"
 SECRETS_NAME = ".secrets"
-MAPPING_VALUED = (".use_tls", ".options", "celery.queues")
+MAPPING_VALUED = (".use_tls", ".options", "celery.queues", "jobs.resources")
 STORE_SECTIONS = ("stores", "object_storage")
 SHORT_VARIABLES = {
     "DJ_HOST": "database.host",

@@ -16,7 +16,8 @@ module = click.argument("module", metavar="MODULE")
 as_json = click.option("--json", "is_json", is_flag=True, help="Print one JSON document, for programs.")
 
 
-def _split(_: click.Context, __: click.Parameter, value: Sequence[str]) -> list[str]:
+def split(_: click.Context, __: click.Parameter, value: Sequence[str]) -> list[str]:
+    """Take names apart that commas separate."""
     return [name.strip() for item in value for name in item.split(",") if name.strip()]
 
 
@@ -24,11 +25,11 @@ tables = click.option(
     "--tables",
     multiple=True,
     metavar="A,B",
-    callback=_split,
+    callback=split,
     help="Only these: class names, or schema.table. Repeatable.",
 )
 exclude = click.option(
-    "--exclude", multiple=True, metavar="A,B", callback=_split, help="All but these. Repeatable."
+    "--exclude", multiple=True, metavar="A,B", callback=split, help="All but these. Repeatable."
 )
 
 metrics_port = click.option(

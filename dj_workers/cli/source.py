@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -20,7 +20,8 @@ from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, Los
 from dj_schema.server_address import connection_settings
 from dj_schema.settings import Config
 from dj_workers.cli.exit_codes import ModuleError, UsageMistakeError
-from dj_workers.plan import TableClass, chosen, find_table, plan_of, tables_of
+from dj_workers.plan import TableClass, chosen, find_table, name_of, plan_of, tables_of
+from dj_workers.steps import Step, steps_of
 
 SCHEMA_PREFIX = "schema:"
 
@@ -35,11 +36,14 @@ class Source:
         In the order of their dependencies.
     has_code : bool
         False for a schema, whose tables have no make.
+    steps : list of Step
+        Functions that a worker calls now and then.
     """
 
     name: str
     tables: list[TableClass]
     has_code: bool
+    steps: list[Step] = field(default_factory=list)
 
     def choose(self, only: Sequence[str], exclude: Sequence[str] = ()) -> list[TableClass]:
         """Return the tables of these names, in order; all where none is named."""
@@ -72,9 +76,23 @@ def load(name: str) -> Source:
     else:
         module = _imported(name)
     tables = plan_of(tables_of(module)).tables
-    if not tables:
+    steps = steps_of(module)
+    if not tables and not steps:
         raise ModuleError(f"{name} has no computed or imported table{_why(module)}")
-    return Source(name, list(tables), not name.startswith(SCHEMA_PREFIX))
+    return Source(name, list(tables), not name.startswith(SCHEMA_PREFIX), steps)
+
+
+def load_all(names: Sequence[str]) -> Source:
+    """Find what several MODULEs name together; each table and step once."""
+    sources = [load(name) for name in names]
+    classes = {name_of(cls): cls for source in sources for cls in reversed(source.tables)}
+    steps = {step.name: step for source in sources for step in source.steps}
+    return Source(
+        " ".join(names),
+        list(plan_of(classes.values()).tables),
+        all(source.has_code for source in sources),
+        list(steps.values()),
+    )
 
 
 def _why(module: ModuleType) -> str:

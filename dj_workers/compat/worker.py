@@ -18,10 +18,10 @@ from dj_schema.settings import Config
 from dj_workers.compat.logbook import Logbook
 from dj_workers.compat.progress import ProcessProgress, counting, workflow_progress
 from dj_workers.compat.steps import FunctionStep, Step, TableStep, step_of
-from dj_workers.daemon import DONE
 from dj_workers.notify import Notifications
 from dj_workers.shutdown import StoppedAtOnceError, StopRequests
 from dj_workers.state import job_table_of
+from dj_workers.work import DONE
 
 log = logging.getLogger("datajoint.workers")
 

@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -83,6 +84,8 @@ class Post:
         self.orders = Orders(pipe, self.flush)
         self._notes: list[Note] = []
         self._last_sent = -math.inf
+        self._has_claimed = False
+        self._lock = threading.Lock()  # the thread that renews leases sends too
         self.events = Events(self._note)
 
     def _note(self, event: Event) -> None:
@@ -92,10 +95,12 @@ class Post:
         waits for its report, which brings the error.
         """
         self._notes.append(Note.of(event))
-        if event.kind is Kind.STARTED:
-            is_urgent = event.timeout_s is not None or time.monotonic() - self._last_sent > _LONG_S
+        is_first, self._has_claimed = self._has_claimed, event.kind is Kind.CLAIMED
+        if event.kind is Kind.STARTED:  # of the first job right after the claim of all
+            is_late = time.monotonic() - self._last_sent > _LONG_S
+            is_urgent = is_first or is_late or event.timeout_s is not None
         else:
-            is_urgent = event.kind in (Kind.CLAIMED, Kind.RESCUED)
+            is_urgent = event.kind is Kind.RESCUED
         if is_urgent:
             self.flush()
 
@@ -107,8 +112,9 @@ class Post:
 
     def send(self, message: Any) -> None:
         """Send what is no outcome."""
-        self._last_sent = time.monotonic()
-        self._pipe.send(message)
+        with self._lock:
+            self._last_sent = time.monotonic()
+            self._pipe.send(message)
 
     def report(self, table: str, outcome: Outcome) -> None:
         """Send an outcome, with the events since the last one."""
@@ -177,6 +183,7 @@ def _handle_signals() -> None:
 
     signal.signal(signal.SIGTERM, on_terminate)
     signal.signal(signal.SIGINT, _leave_to_parent)
+    signal.signal(signal.SIGUSR1, _leave_to_parent)
 
 
 def _leave_to_parent(number: int, frame: FrameType | None) -> None:

@@ -57,6 +57,10 @@ class Child:
         Becomes readable when the process ends; None where the system has no such thing.
     is_stopping : bool
         It was told to stop.
+    is_retiring : bool
+        Another one takes its place when it has ended.
+    n_done : int
+        Calls of `make` that it reported.
     is_idle : bool
         It waits for an order.
     stop_by : float or None
@@ -73,6 +77,8 @@ class Child:
     exit_fd: int | None
     has_started: bool = False
     is_stopping: bool = False
+    is_retiring: bool = False
+    n_done: int = 0
     is_idle: bool = False
     stop_by: float | None = None
     grant: Any = field(default=None)

@@ -41,6 +41,13 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True)
+class CallStep:
+    """Call a function of the work, by its place among the steps, where it is this worker's turn."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End after the job that is running."""
 
@@ -64,6 +71,23 @@ class Failed:
 
     error: PortableError
     traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """What the child has computed for a while now."""
+
+    table: str
+    key: Key
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepCalled:
+    """A step was called, and raised something or nothing."""
+
+    name: str
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,10 @@ class Supervisor(ABC):
         """Return after how long `woke` is to be called though nothing happens; None for never."""
         return None
 
+    def filenos(self) -> list[int]:
+        """Return further descriptors that `woke` is to be called for."""
+        return []
+
     def woke(self) -> None:  # noqa: B027  not every work has to
         """Do what is due, after something has happened or the time is over."""
 
@@ -125,6 +129,11 @@ class Supervisor(ABC):
         for child in self.children:
             self._stop(child)
 
+    def retire(self, child: Child) -> None:
+        """Have a child end after its running job, and another one take its place."""
+        child.is_retiring = True
+        self._stop(child)
+
     def _stop(self, child: Child) -> None:
         if not child.is_stopping:
             child.is_stopping = True
@@ -137,7 +146,8 @@ class Supervisor(ABC):
                 by_handle[child.pipe] = child
             if child.exit_fd is not None:
                 by_handle[child.exit_fd] = child
-        ready = wait([*by_handle, self.requests.fileno()], self._wait_s())
+        others = [] if self.is_stopping else self.filenos()
+        ready = wait([*by_handle, self.requests.fileno(), *others], self._wait_s())
         outcomes: list[tuple[str, Outcome]] = []
         if self.requests.fileno() in ready:
             self._requested()
@@ -199,6 +209,7 @@ class Supervisor(ABC):
     def _take(self, child: Child, message: Any, outcomes: list[tuple[str, Outcome]]) -> None:
         if isinstance(message, Report):
             child.runs(None)
+            child.n_done += 1
             outcome = message.outcome()
             for note in message.notes:
                 is_of_outcome = note.event.key == outcome.key and note.event.kind is not Kind.STARTED
@@ -246,6 +257,8 @@ class Supervisor(ABC):
         is_expected = child.is_stopping and (code == 0 or self._is_terminating or self._failure is not None)
         self.ended(child, is_unexpected=not is_expected)
         if is_expected:
+            if child.is_retiring and not self.is_stopping:
+                self.children.append(self.start(None))
             return
         self.n_dead += 1
         log.warning("worker process %d %s", child.pid, _how(code))

@@ -43,7 +43,7 @@ _MYSQL = {
         GROUP BY TABLE_NAME, NON_UNIQUE, INDEX_NAME ORDER BY 1, 3, 2""",
 }
 
-OF_JOBS = ("~~", "~job")  # what an engine keeps for itself
+OF_JOBS = ("~~", "~job", "~workers")  # what an engine keeps for itself
 
 
 def catalog_of(connection: Any, schema: str) -> dict[str, list[list[Any]]]:

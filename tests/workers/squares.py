@@ -5,6 +5,7 @@ A test imports a copy of this file under a name of its own. The environment says
 ================  ==========================================================================
 SQUARES_SCHEMA    the schema; without it the schema waits for its activation
 SQUARES_FOLDER    where calls are noted, and where the pipes are that `wait` goes by
+SQUARES_BACKOFF_S about how long the second try of `fail_at_first` waits
 SQUARES_PARENT    a process number: in any other process the import fails
 ================  ==========================================================================
 """
@@ -18,10 +19,12 @@ import time
 from pathlib import Path
 
 import datajoint as dj
+import dj_workers
 
 if os.environ.get("SQUARES_PARENT") not in (None, str(os.getpid())):
     raise ImportError("this pipeline is for one process alone")
 
+kept: list[bytearray] = []
 folder = Path(os.environ["SQUARES_FOLDER"])
 schema = dj.Schema(os.environ.get("SQUARES_SCHEMA"))
 
@@ -55,7 +58,7 @@ class Square(dj.Computed):
     square : int64
     pid    : int64
     """
-    retry = dj.Retry(attempts=2, on=(LaterError,), backoff=lambda _: 25.0)
+    retry = dj.Retry(attempts=2, on=(LaterError,), backoff=float(os.environ.get("SQUARES_BACKOFF_S", "25")))
 
     def make(self, key: dict[str, int], shift: int = 0) -> None:
         number = key["number"]
@@ -81,6 +84,14 @@ class Next(dj.Computed):
 @schema
 class Unmade(dj.Computed):
     definition = "-> Number"
+
+
+@dj_workers.step(every_s=3600)
+def ingest() -> None:
+    """Insert the numbers that a file asks for."""
+    file = folder / "to_ingest"
+    if file.exists():
+        Number.insert([{"number": n} for n in range(int(file.read_text()))])
 
 
 def note_call(number: int) -> None:
@@ -124,6 +135,10 @@ def exit_once(number: int) -> None:
     except FileExistsError:
         return
     os._exit(0)
+
+
+def grow(_: int) -> None:
+    kept.append(bytearray(os.urandom(1024)) * (400 * 1024))
 
 
 def sleep(_: int) -> None:

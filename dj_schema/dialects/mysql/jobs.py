@@ -13,6 +13,8 @@ NOW = sql("UTC_TIMESTAMP(3)")
 HAS_KEY_IN_INDEXES = True
 CLAIM_ISOLATION: str | None = "READ COMMITTED"
 """Under REPEATABLE READ a locking read locks the gaps too, and workers would wait for each other."""
+HAS_CHANNELS = False
+"""These servers cannot tell a session of anything: workers look."""
 _LONG_S = 24 * 3600
 SHARE_LOCK = " LOCK IN SHARE MODE"
 LIVE_SESSIONS = sql("SELECT ID FROM information_schema.PROCESSLIST")
@@ -65,6 +67,12 @@ def lock(name: str) -> tuple[Sql, Sql]:
     short = Param("dj_" + hashlib.sha256(name.encode()).hexdigest()[:40])  # these servers take 64 characters
     take = sql("SELECT UTC_TIMESTAMP(6), GET_LOCK({}, {})", short, Param(_LONG_S))
     return take, sql("SELECT RELEASE_LOCK({})", short)
+
+
+def try_lock(name: str) -> Sql:
+    """Return what takes such a lock where it is free, and says whether."""
+    short = Param("dj_" + hashlib.sha256(name.encode()).hexdigest()[:40])
+    return sql("SELECT GET_LOCK({}, 0)", short)
 
 
 def claim(

@@ -253,6 +253,21 @@ class PostgresSession:
             self._arrow = ArrowReader(make_conninfo(info.dsn, password=info.password or None))
         return self._arrow.read(text, params)
 
+    def fileno(self) -> int:
+        """The socket, which becomes readable when the server has something to say."""
+        return self._connection.fileno()
+
+    def heard(self) -> list[str]:
+        """Return the channels that something was told on since the last call, without waiting."""
+        try:
+            self._libpq.consume_input()
+            names: list[str] = []
+            while (notification := self._libpq.notifies()) is not None:
+                names.append(notification.relname.decode())
+        except psycopg.Error as e:
+            raise LostConnectionError(f"the connection to PostgreSQL was lost: {_first_line(e)}") from e
+        return names
+
     def is_open(self) -> bool:
         return self._libpq.status != _BROKEN
 

@@ -12,6 +12,8 @@ from dj_schema.sql import Ident, Param, Sql, join, sql
 NOW = sql("date_trunc('milliseconds', clock_timestamp()::timestamp)")
 HAS_KEY_IN_INDEXES = False
 CLAIM_ISOLATION: str | None = None
+HAS_CHANNELS = True
+"""Whether sessions can be told of something by name: LISTEN and NOTIFY."""
 SHARE_LOCK = " FOR SHARE"
 """What ends a SELECT whose rows nobody else is to change."""
 LIVE_SESSIONS = sql("SELECT pid FROM pg_stat_activity")
@@ -27,6 +29,16 @@ def end_session(execute: Execute, session: int, since: datetime) -> bool:
         Param(since + timedelta(milliseconds=1)),  # times of jobs are in milliseconds, rounded down
     )
     return any(row[0] for row in execute(statement).rows)
+
+
+def notify(channel: Ident) -> Sql:
+    """Return what tells all who listen, once it is committed."""
+    return sql("NOTIFY {}", channel)
+
+
+def listen(channel: Ident) -> Sql:
+    """Return what has this session told of a channel from now on."""
+    return sql("LISTEN {}", channel)
 
 
 def text(value: str) -> Sql:
@@ -64,6 +76,12 @@ def lock(name: str) -> tuple[Sql, Sql]:
     number = Param(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True))
     take = sql("SELECT clock_timestamp()::timestamp, pg_advisory_lock({})", number)
     return take, sql("SELECT pg_advisory_unlock({})", number)
+
+
+def try_lock(name: str) -> Sql:
+    """Return what takes such a lock where it is free, and says whether."""
+    number = Param(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True))
+    return sql("SELECT pg_try_advisory_lock({})", number)
 
 
 def claim(

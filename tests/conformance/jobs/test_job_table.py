@@ -259,10 +259,11 @@ def test_statements_of_a_refresh_do_not_grow_with_its_keys(result: Any, source: 
         return int(connection.n_statements - before)
 
     result.jobs.refresh()
+    source.insert1({"id": 99})
     few = cost()
     source.insert({"id": i, "x": 0} for i in range(100, 20_100))
     assert cost() <= few
-    assert len(result.jobs) == 20_006
+    assert len(result.jobs) == 20_007
 
 
 def test_the_times_and_the_version_of_a_row_are_recorded(declare: Any, source: Any, connection: Any) -> None:

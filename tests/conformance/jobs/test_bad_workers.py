@@ -1,0 +1,120 @@
+"""What keeps a worker from its work is said, and what to do about it; no clock but the server's counts."""
+
+from __future__ import annotations
+
+import ast
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dj_jobs.limits import Limits
+from dj_jobs.registry import registered
+from dj_schema.connection import Connection
+from dj_schema.errors import DataJointError
+from dj_schema.settings import Config
+from dj_schema.sql import Ident, sql
+from dj_workers import Work, Worker
+from tests.conftest import make_connection
+from tests.support.servers import ServerUnderTest
+
+Declare = Callable[..., Any]
+_NOW = ("now", "utcnow", "today")
+ROOT = Path(__file__).parents[3]
+
+
+def make(self: Any, key: dict[str, Any]) -> None:
+    self.insert1(key)
+
+
+@pytest.fixture
+def reader(
+    result: Any, connection: Connection, server: ServerUnderTest, config: Config
+) -> Iterator[Connection]:
+    """A user who may read the tables of the test, and not change them."""
+    name = f"djt_{os.getpid()}_{secrets.token_hex(3)}"
+    result.jobs.refresh()
+    schema = Ident(result().database)
+    if connection.dialect.name == "postgresql":
+        connection.query(f"CREATE ROLE {name} LOGIN PASSWORD 'abc'")
+        connection.execute(sql("GRANT USAGE ON SCHEMA {} TO {}", schema, Ident(name)))
+        connection.execute(sql("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}", schema, Ident(name)))
+    else:
+        for host in ("localhost", "%"):
+            connection.query("CREATE USER %s@%s IDENTIFIED BY 'abc'", [name, host])
+            connection.execute(sql("GRANT SELECT ON {}.* TO {}@{}", schema, Ident(name), Ident(host)))
+    with make_connection(server, config, user=name, password="abc") as opened:
+        yield opened
+    if connection.dialect.name == "postgresql":
+        connection.query(f"DROP OWNED BY {name}")
+        connection.query(f"DROP ROLE {name}")
+    else:
+        for host in ("localhost", "%"):
+            connection.query("DROP USER %s@%s", [name, host])
+
+
+def test_without_rights_on_the_job_table_a_worker_says_which_it_needs(
+    result: Any, reader: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(result._schema, "_connection", reader)
+    tally = Worker([result], Work(is_once=True)).run()
+    (reason,) = tally.broken.values()
+    assert "AccessError" in reason
+    assert f"the job table ~~{result().table_name.lstrip('_')}" in reason
+    assert f"grant them to {reader.user}" in reason
+    assert "--exclude Result" in reason
+    assert tally.has_failures
+
+
+def test_tables_in_a_circle_are_named(declare: Declare, result: Any, connection: Connection) -> None:
+    other = declare("Other", make=make)
+    for child, parent in ((result, other), (other, result)):
+        connection.execute(
+            sql(
+                "ALTER TABLE {} ADD FOREIGN KEY ({}) REFERENCES {} ({})",
+                Ident(*child().table_id), Ident("id"), Ident(*parent().table_id), Ident("id"),
+            )
+        )  # fmt: skip
+    with pytest.raises(DataJointError, match=r"in a circle: \S+__(other|result) -> \S+ -> \S+"):
+        Worker([result, other])
+
+
+def test_a_host_whose_clock_is_ten_minutes_off_works_by_the_time_of_the_server(
+    declare: Declare, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 600)
+    table = declare(make=make, limits=Limits(per_minute=3, concurrent=1))
+    with connection.config.override(jobs={"keep_completed": True}):
+        tally = Worker([table], Work(is_once=True)).run()
+    assert tally.has_failures is False
+    assert connection.clock_offset_s == 0
+    now = connection.query("SELECT CURRENT_TIMESTAMP")[0][0].replace(tzinfo=None)
+    rows = table.jobs.to_dicts()
+    assert [row["status"] for row in rows].count("success") == 3  # the limit a minute
+    names = ("created_time", "scheduled_time", "reserved_time", "completed_time")
+    for row in rows:
+        assert all(abs(now - row[name]) < timedelta(minutes=5) for name in names if row[name] is not None)
+    assert registered(connection, table().database) == []
+
+
+@pytest.mark.parametrize("package", ["dj_schema", "dj_query", "dj_jobs"])
+def test_no_module_that_speaks_to_the_server_asks_the_clock_of_its_host(package: str) -> None:
+    """So no time of a client can enter a statement, however wrong it is."""
+    clocks = {
+        f"{owner}.{call}" for owner in ("datetime", "dt.datetime", "datetime.datetime") for call in _NOW
+    }
+    clocks |= {f"{owner}.today" for owner in ("date", "dt.date", "datetime.date")}
+    clocks |= {f"time.{call}" for call in ("time", "time_ns", "localtime", "gmtime", "strftime", "ctime")}
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in clocks
+    ]
+    assert found == []
