@@ -33,3 +33,19 @@ def json_path_text(steps: Iterable[str | int]) -> str:
         f"[{step}]" if isinstance(step, int) else '."' + re.sub(r'(["\\])', r"\\\1", step) + '"'
         for step in steps
     )
+
+
+_FIRST_STEP = re.compile(r'("(?:[^"\\]|\\.)*")|\[\s*(0|last)\s*\]')
+
+
+def json_path_parts(path: str) -> list[str]:
+    """Split a path of MySQL into those to follow one after another: ``$.a[0]`` into ``$.a[*]`` and ``$[0]``.
+
+    To the server, ``[0]`` of what is no list is the thing itself; ``[*]`` of it is nothing.
+    """
+    parts, head, at = [], "", 0
+    for step in [] if "*" in path else _FIRST_STEP.finditer(path):
+        if step[2]:
+            parts.append(f"{head}{path[at : step.start()]}[*]")
+            head, at = f"$[{step[2]}]", step.end()
+    return [*parts, head + path[at:]]

@@ -11,6 +11,7 @@ from dj_query.user_sql.operators import check_number
 from dj_query.user_sql.render import Renderer
 from dj_query.user_sql.server import CAST_KINDS, Call
 from dj_query.user_sql.signatures import Signature
+from dj_schema.json_text import json_path_parts
 
 _BIT_OPERATORS = ("&", "|", "^", "<<", ">>")
 _SPREADS = frozenset({"STD", "STDDEV", "STDDEV_POP", "STDDEV_SAMP", "VARIANCE", "VAR_POP", "VAR_SAMP"})
@@ -120,7 +121,9 @@ class MySQLRenderer(Renderer):
         return Piece(f"TIMESTAMPDIFF({unit}, {start.sql}, {end.sql})", "int")
 
     def json_at(self, document: Piece, path: str, *, as_text: bool) -> Piece:
-        sql = document.sql if path == "$" else f"JSON_EXTRACT({document.sql}, {mysql_string(path)})"
+        sql = document.sql
+        for part in json_path_parts(path) if path != "$" else ():
+            sql = f"JSON_EXTRACT({sql}, {mysql_string(part)})"
         return self.unquoted(Piece(sql, "json")) if as_text else Piece(sql, "json")
 
     def json_value(self, document: Piece, path: str, target: str | None, sizes: list[str]) -> Piece:
@@ -140,7 +143,11 @@ class MySQLRenderer(Renderer):
         if target == "CHAR":  # in the collation of all texts
             return typed_value(self.json_found(document, path, text), target, sizes)
         size = f"({', '.join(sizes)})" if sizes else ""
-        return f"JSON_VALUE({document.sql}, {mysql_string(path)} RETURNING {target}{size})"
+        *parts, last = json_path_parts(path)
+        sql = document.sql
+        for part in parts:
+            sql = f"JSON_EXTRACT({sql}, {mysql_string(part)})"
+        return f"JSON_VALUE({sql}, {mysql_string(last)} RETURNING {target}{size})"
 
     def json_found(self, document: Piece, path: str, text: str) -> Found:
         type_ = f"JSON_TYPE({self.json_at(document, path, as_text=False).sql})"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dj_schema.dialects.base import Dialect, Flags, Session
-from dj_schema.dialects.mysql import alter, catalog, ddl, driver, jobs, rows, types
+from dj_schema.dialects.mysql import alter, catalog, ddl, driver, jobs, mariadb_rows, rows, types
 
 if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
@@ -56,7 +56,12 @@ MYSQL = Dialect(
     rows=rows,
     jobs=jobs,
 )
-MARIADB = replace(MYSQL, name="mariadb", flags=replace(MYSQL.flags, has_expression_indexes=False))
+MARIADB = replace(
+    MYSQL,
+    name="mariadb",
+    flags=replace(MYSQL.flags, has_expression_indexes=False),
+    rows=mariadb_rows,
+)
 
 
 def open_session(settings: ConnectionSettings) -> tuple[Dialect, Session]:

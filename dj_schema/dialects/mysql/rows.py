@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dj_schema.heading import Attribute
-from dj_schema.json_text import json_path_text, json_text
+from dj_schema.json_text import json_path_parts, json_path_text, json_text
 from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, one_of, sql
 
 
@@ -31,12 +31,18 @@ def single_float(column: Ident) -> Sql:
 
 def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:
     """Return the condition that the document holds this value at a path; None for null or nothing."""
-    found = sql("JSON_EXTRACT({}, {})", name, Param(json_path_text(path)))
+    found = json_found(name, path)
     if value is None:
         return sql("COALESCE(JSON_TYPE({}), 'NULL') = 'NULL'", found)
-    # MariaDB has no JSON type to cast to: both sides are documents when one contains the other.
-    wanted = Param(json_text(value))
-    return sql("(JSON_CONTAINS({}, {}) AND JSON_CONTAINS({}, {}))", found, wanted, wanted, found)
+    return sql("{} = CAST({} AS JSON)", found, Param(json_text(value)))
+
+
+def json_found(name: Ident, path: Sequence[str | int]) -> Sql:
+    """Return what the document holds at a path."""
+    found = sql("{}", name)
+    for part in json_path_parts(json_path_text(path)):
+        found = sql("JSON_EXTRACT({}, {})", found, Param(part))
+    return found
 
 
 def order_nulls(is_descending: bool) -> Sql:

@@ -73,6 +73,26 @@ def test_restriction_by_what_is_at_a_path(team: Any, dj: Any) -> None:
         assert names(team - condition) == {"engineering", "marketing", "business"} - expected, condition
 
 
+@pytest.mark.rule("json-type", "restriction")
+def test_lists_are_equal_by_order_and_number(team: Any) -> None:
+    documents = {
+        "a": [1, 2], "b": [2, 1], "c": [1, 1, 2], "d": [[1, 2], {"k": [2, 1]}], "e": [[2, 1], {"k": [1, 2]}],
+        "f": 5, "g": {"a": 5}, "h": [5], "i": [None, {"n": None}], "j": [None, {"m": 1}], "k": [], "m": {},
+    }  # fmt: skip
+    team.insert([{"name": n, "car": {"length": i, "l": d}} for i, (n, d) in enumerate(documents.items())])
+    new = team & "char_length(name) = 1"
+    for name, document in documents.items():
+        assert names(new & {"car.l": document}) == {name}, name
+    assert names(new & {"car.l[0]": 5}) == names(new & {"car.l[0]:int32": 5}) == {"h"}
+    assert names(new & {"car.l[0].a": 5}) == names(new & "car->>'$.l[0].a' = '5'") == set()
+    assert names(new & "car->>'$.l[0]' = '5'") == names(new & "car->'$.l[0]' = 5") == {"h"}
+    assert names(new & "json_value(car, '$.l[0]') = '5'") == {"h"}
+    assert names(new & {"car.l[1].k[0]": 2}) == {"d"}
+    first = new.proj(text="car.l[0]", number="car.l[0]:float").to_dicts(order_by="name")
+    assert [r["number"] for r in first] == [1, 2, 1, None, None, None, None, 5, None, None, None, None]
+    assert [r["text"] for r in first[-5:]] == ["5", None, None, None, None]
+
+
 @pytest.mark.rule("json-type", "none")
 @pytest.mark.parametrize("path", ["car.headlights[0].hyper_white", "car.headlights[0].hyper_white:unsigned"])
 def test_none_means_no_record_no_such_name_or_null(team: Any, dj: Any, path: str) -> None:
