@@ -91,11 +91,11 @@ class _Compiler:
 
     def fetched_column(self, column: Column) -> Sql:
         """A column of the outermost block."""
-        if not isinstance(column.origin, str) or not _is_single_float(column.attribute):
+        if not _may_be_single_float(column.attribute):
             return self._column(column)
-        return sql(
-            "{} AS {}", self._dialect.rows.single_float(Ident(column.origin)), Ident(column.attribute.name)
-        )
+        origin = Ident(column.origin) if isinstance(column.origin, str) else Sql((column.origin.sql,))
+        shown = self._dialect.rows.single_float(sql("{}", origin))
+        return sql("{} AS {}", shown, Ident(column.attribute.name))
 
     def block(self, select: Select, shown: Sql) -> Sql:
         source, scope = self.source(select.source)
@@ -262,6 +262,6 @@ def _is_aggregate(column: Column) -> bool:
     return not isinstance(column.origin, str) and column.origin.is_aggregate
 
 
-def _is_single_float(attribute: Attribute) -> bool:
-    stored = str(attribute.storage)  # `float` is the word of MySQL itself
-    return stored.startswith("float") and stored != "float64"
+def _may_be_single_float(attribute: Attribute) -> bool:
+    stored = str(attribute.storage or "")  # `float` is the word of MySQL itself; SQL has no type of its own
+    return attribute.kind == "float" and not stored.startswith(("float64", "double", "real"))

@@ -190,7 +190,7 @@ class RowStatements(Protocol):
     def on_duplicate(self, table: tuple[str, str], key: Sequence[str], update: Sequence[str] | None) -> Sql:
         """Return the clause that skips a duplicate (`update` is None) or overwrites these columns."""
 
-    def single_float(self, column: Ident) -> Sql:
+    def single_float(self, column: Sql) -> Sql:
         """Return how a column of float32 is selected with all of its digits."""
 
     def json_equals(self, name: Ident, path: list[str | int], value: Any) -> Sql:

@@ -259,7 +259,7 @@ GOLDEN = [
         "car->'$.a[0].\"b c\"'",
         "json",
         """"car" #> '{"a",0,"b c"}'""",
-        """JSON_EXTRACT(`car`, '$.a[0]."b c"')""",
+        """JSON_EXTRACT(JSON_EXTRACT(`car`, '$.a[*]'), '$[0]."b c"')""",
     ),
     ("name = 'it''s \\\\ %'", "bool", """"name" = E'it''s \\\\ %%'""", """`name` = 'it''s \\\\ %%'"""),
     ("n % 2", "int", 'CAST("n" AS BIGINT) %% 2', "`n` %% 2"),

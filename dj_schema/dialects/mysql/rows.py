@@ -24,9 +24,9 @@ def on_duplicate(table: tuple[str, str], key: Sequence[str], update: Sequence[st
     return sql(" ON DUPLICATE KEY UPDATE {}", join(", ", sets))
 
 
-def single_float(column: Ident) -> Sql:
+def single_float(column: Sql) -> Sql:
     """Return how a column of float32 is selected with all of its digits: as FLOAT it comes with six."""
-    return sql("({} + 0e0)", column)
+    return sql("({}) + 0e0", column)
 
 
 def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:

@@ -22,9 +22,9 @@ def on_duplicate(table: tuple[str, str], key: Sequence[str], update: Sequence[st
     return sql(" ON CONFLICT ({}) DO UPDATE SET {}", idents(key), sets)
 
 
-def single_float(column: Ident) -> Sql:
+def single_float(column: Sql) -> Sql:
     """Return how a column of float32 is selected with all of its digits."""
-    return sql("{}", column)
+    return column
 
 
 def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:

@@ -62,3 +62,20 @@ def _equals(value: Any, expected: Any) -> bool:
     if isinstance(value, float) or isinstance(expected, float):
         return float(value) == pytest.approx(float(expected), abs=1e-8)
     return bool(value == expected)
+
+
+@pytest.mark.rule("query-algebra", "3.4")
+def test_a_float32_in_sql_keeps_all_of_its_digits(new_schema: Any, dj: Any) -> None:
+    table = new_schema()(type("Single", (dj.Manual,), {"definition": "id : int32\n---\nf : float32"}))
+    table.insert1((1, 33.333332))
+    as_stored = table.fetch1("f")
+    for text in ("max(f)", "min(f)", "any_value(f)"):
+        assert dj.U().aggr(table, m=text).fetch1("m") == pytest.approx(33.333332, abs=1e-6), text
+        assert table.proj().aggr(table, m=text).proj(n="m").fetch1("n") == pytest.approx(as_stored, rel=1e-7)
+    for text in (
+        "coalesce(f, 0)", "if(id, f, 0)", "ifnull(f, 0)", "case id when 1 then f end", "greatest(f, 1)",
+        "least(f, 99)", "nullif(f, 1)",
+    ):  # fmt: skip
+        assert table.proj(v=text).fetch1("v") == pytest.approx(33.333332, abs=1e-6), text
+        assert (dj.U("v") & table.proj(v=text)).fetch1("v") == pytest.approx(33.333332, abs=1e-6), text
+    assert table.proj(v="pi()").fetch1("v") == 3.141592653589793
