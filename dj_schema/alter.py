@@ -10,17 +10,18 @@ from dj_schema.declare import JOB_METADATA, explained
 from dj_schema.definition.diff import AttributeChange, TableChanges, table_changes
 from dj_schema.errors import DataError, MissingAttributeError, MissingTableError, QueryError, TransactionError
 from dj_schema.heading import Attribute
-from dj_schema.sql import EMPTY, Ident, Sql, params, sql
+from dj_schema.sql import EMPTY, Ident, Sql, join, params, sql
 from dj_schema.table_info import TableInfo
-from dj_schema.types import CodecType, CoreType, NativeType, TypeSpec
+from dj_schema.types import CodecType, CoreType, Kind, NativeType, TypeSpec
 
 if TYPE_CHECKING:
     from dj_schema.connection import Connection
 
+_MOST_EXACT_INT = 2**53  # beyond, a float64 leaves integers out
 # A value of the first kind is the same value as the second; the server refuses one that does not fit.
 _SAME_VALUE = {
-    ("bool", "int"), ("bool", "decimal"), ("int", "decimal"), ("int", "float"), ("int", "string"),
-    ("decimal", "float"), ("decimal", "string"), ("date", "datetime"), ("date", "string"),
+    ("bool", "int"), ("bool", "decimal"), ("int", "decimal"), ("int", "string"),
+    ("decimal", "string"), ("date", "datetime"), ("date", "string"),
 }  # fmt: skip
 
 
@@ -158,9 +159,11 @@ def _lost_value(connection: Connection, change: AttributeChange) -> Sql | None:
     cast = _type_of_cast(new)
     kinds = (change.old.kind, change.new.kind)
     if kinds == ("string", "string"):
-        is_text = isinstance(new, CoreType) and not new.labels
-        is_cut = is_text and not (isinstance(old, CoreType) and old.labels)
-        return sql("CHAR_LENGTH({}) > {}", column, params([new.args[0]])) if is_cut else EMPTY  # type: ignore[union-attr]
+        return _lost_text(column, old, new)
+    if kinds[1] == "float":
+        return _lost_in_float(connection, column, kinds[0], new)
+    if kinds == ("time", "time"):
+        return sql("{} <> CAST({} AS {})", column, column, connection.dialect.types.column_type(new, None))
     if kinds in (("decimal", "decimal"), ("datetime", "datetime"), ("datetime", "date")):
         if cast is None:
             return None
@@ -171,6 +174,38 @@ def _lost_value(connection: Connection, change: AttributeChange) -> Sql | None:
     if kinds == ("int", "bool"):
         return sql("{} NOT IN (0, 1)", column)
     return EMPTY if kinds[0] == kinds[1] or kinds in _SAME_VALUE else None
+
+
+def _lost_text(column: Ident, old: TypeSpec, new: TypeSpec) -> Sql:
+    """Return the condition for a text that would be cut, or lose the spaces at its end."""
+    # CHAR_LENGTH and LIKE take no enum on PostgreSQL; and what CONCAT makes of a char there is padded.
+    text = sql("CONCAT({}, '')", column) if isinstance(old, CoreType) and old.labels else sql("{}", column)
+    conditions: list[Sql] = []
+    if isinstance(new, CoreType) and not new.labels:
+        conditions.append(sql("CHAR_LENGTH({}) > {}", text, params([new.args[0]])))
+    if isinstance(new, CoreType) and new.name in ("char", "enum") and old != new:
+        conditions.append(sql("{} LIKE {}", text, params(["% "])))
+    return join(" OR ", conditions) if conditions else EMPTY
+
+
+def _lost_in_float(connection: Connection, column: Ident, kind: Kind, new: TypeSpec) -> Sql | None:
+    """Return the condition for a number that is none of those of a float type."""
+    types = connection.dialect.types
+    single, double = (types.column_type(CoreType(name), None) for name in ("float32", "float64"))
+    conditions: list[Sql] = []
+    if kind == "int":
+        most = _MOST_EXACT_INT
+        conditions.append(sql("{} NOT BETWEEN {} AND {}", column, params([-most]), params([most])))
+    elif kind == "decimal":
+        there_and_back = sql("CAST(CAST({} AS {}) AS DECIMAL(65,30))", column, double)
+        conditions.append(sql("{} <> {}", column, there_and_back))
+    elif kind != "float":
+        return None
+    if not connection.render(types.column_type(new, None)).text.startswith("double"):
+        # MySQL finds a float equal to its double in a condition unless both are cast to one type.
+        there_and_back = sql("CAST(CAST({} AS {}) AS {})", column, single, double)
+        conditions.append(sql("{} <> CAST({} AS {})", there_and_back, column, double))
+    return join(" OR ", conditions) if conditions else EMPTY
 
 
 def _type_of_cast(type_: TypeSpec) -> CoreType | None:
