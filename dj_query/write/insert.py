@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dj_query.compile import select_text
 from dj_query.plan import narrowed_to
+from dj_query.write.compatible import check_copy
 from dj_query.write.encode import encode_column
 from dj_query.write.rows import RowGroup, batches, groups
 from dj_schema.errors import DataError, DataJointError, DuplicateError, IntegrityError
@@ -222,6 +223,7 @@ def _insert_query(
         from dj_schema.errors import MissingAttributeError
 
         raise MissingAttributeError(f"the query lacks {missing}, which {table.full_table_name} needs.")
+    check_copy(query.heading, table.heading, fields, table.full_table_name)
     select = select_text(narrowed_to(query.select, fields), table.connection.dialect)
     statement = sql("INSERT INTO {} ({}) {}", Ident(table.database, table.table_name), idents(fields), select)
     if replace or skip_duplicates:

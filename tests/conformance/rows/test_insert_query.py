@@ -1,0 +1,82 @@
+"""What a query may bring into a table: the server copies, so the types are checked before."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+SOURCE = """
+id : int32
+---
+x = 1.5 : float64
+n = 3 : int32
+flag = 1 : bool
+label = 'a' : enum('a', 'b')
+same = 'b' : enum('b', 'c')
+name = 'a' : varchar(10)
+raw : bytes
+day = '2024-01-02' : date
+moment = '2024-01-02 03:04:05.6' : datetime(3)
+amount = 2.50 : decimal(6,2)
+"""
+
+
+@pytest.fixture
+def lab(new_schema: Any, dj: Any) -> SimpleNamespace:
+    schema = new_schema()
+    source = schema(type("Source", (dj.Manual,), {"definition": SOURCE}))
+    source.insert1({"id": 1, "raw": b"abc"})
+
+    def table(type_: str) -> Any:
+        name = "T" + "".join(c for c in type_.title() if c.isalnum())
+        return schema(type(name, (dj.Manual,), {"definition": f"id : int32\n---\nv : {type_}"}))
+
+    return SimpleNamespace(Source=source, table=table)
+
+
+def test_types_that_do_not_fit_are_refused_with_what_to_do(lab: Any, dj: Any) -> None:
+    for given, type_, advice in (
+        ("x", "int32", r"proj\(v='cast\(v as signed\)'\)"),
+        ("raw", "<blob>", "to_dicts"),
+        ("label", "enum('c', 'd')", "to_dicts"),
+        ("name", "enum('a', 'b')", "to_dicts"),
+        ("name", "int32", "cast"),
+        ("flag", "int32", "cast"),
+        ("n", "bool", "v <> 0"),
+        ("moment", "datetime", "digits"),
+        ("moment", "date", r"date\(v\)"),
+        ("n", "json", "to_dicts"),
+    ):
+        target = lab.table(type_)
+        with pytest.raises(dj.errors.DataError, match=f"attribute 'v' is .* in the query.*{advice}"):
+            target.insert(lab.Source.proj(v=given))
+        assert not len(target()), (given, type_)
+
+
+def test_types_that_fit_are_copied(lab: Any) -> None:
+    for given, type_, expected in (
+        ("x", "float32", 1.5),
+        ("n", "float64", 3.0),
+        ("n", "decimal(8,2)", Decimal("3.00")),
+        ("amount", "float64", 2.5),
+        ("label", "varchar(5)", "a"),
+        ("same", "enum('b', 'c')", "b"),
+        ("n", "varchar(5)", "3"),
+        ("day", "varchar(10)", "2024-01-02"),
+        ("day", "datetime", dt.datetime(2024, 1, 2)),
+        ("cast(x as signed)", "int16", 2),
+        ("n <> 0", "bool", True),
+        ("cast(flag as signed)", "int8", 1),
+        ("date(moment)", "date", dt.date(2024, 1, 2)),
+        ("cast(name as char)", "varchar(20)", "a"),
+    ):
+        target = lab.table(type_)
+        query = lab.Source.proj(v=given)
+        target.insert(query, skip_duplicates=True)
+        found = target.fetch1("v")
+        assert (type(found), found) == (type(expected), expected), (given, type_)
+        target.delete(prompt=False)
