@@ -100,6 +100,7 @@ class Binding:
             lambda fk: self._resolve(fk, names, cls),
             add_job_metadata=jobs.add_job_metadata,
             allow_new_key_attributes=jobs.allow_new_pk_fields_in_computed_tables,
+            max_name_length=schema.connection.dialect.ddl.MAX_NAME_LENGTH,
         )
 
     def wanted(self) -> TableInfo:
@@ -123,7 +124,14 @@ class Binding:
 
         assert cls.tier is not None
         spec = parse_definition(definition_of(cls))
-        return table_info_of(spec, declared.full_name, cls.tier, resolve, allow_new_key_attributes=True)
+        return table_info_of(
+            spec,
+            declared.full_name,
+            cls.tier,
+            resolve,
+            allow_new_key_attributes=True,
+            max_name_length=self.schema.connection.dialect.ddl.MAX_NAME_LENGTH,
+        )
 
     def _resolve(
         self, fk: ForeignKeySpec, names: Mapping[str, Any], cls: type[UserTable]

@@ -22,7 +22,7 @@ from dj_schema.errors import (
 )
 from dj_schema.heading import Attribute, Heading
 from dj_schema.lineage import forget_lineage, lineage_of, record_lineage, warn_of_missing_origin
-from dj_schema.names import Tier
+from dj_schema.names import MAX_NAME_LENGTH, Tier
 from dj_schema.table_info import ForeignKey, Index, TableInfo, TableName
 from dj_schema.types import CoreType, NativeType
 
@@ -155,6 +155,7 @@ def table_info_of(
     add_job_metadata: bool = False,
     allow_new_key_attributes: bool = False,
     allow_hidden: bool = False,
+    max_name_length: int = MAX_NAME_LENGTH,
 ) -> TableInfo:
     """Return the table that a spec describes, its foreign keys resolved.
 
@@ -163,7 +164,13 @@ def table_info_of(
     DefinitionError
         Where the lines contradict each other or what they refer to.
     """
-    check_spec(spec, tier=tier, allow_new_key_attributes=allow_new_key_attributes, allow_hidden=allow_hidden)
+    check_spec(
+        spec,
+        tier=tier,
+        allow_new_key_attributes=allow_new_key_attributes,
+        allow_hidden=allow_hidden,
+        max_name_length=max_name_length,
+    )
     draft = _Draft(name)
     for item in spec.primary:
         draft.add(item, True, resolve)

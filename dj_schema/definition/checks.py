@@ -35,6 +35,7 @@ def check_spec(
     tier: Tier | None = None,
     allow_new_key_attributes: bool = False,
     allow_hidden: bool = False,
+    max_name_length: int = MAX_NAME_LENGTH,
 ) -> None:
     """Check what a definition says, as far as that shows without other tables.
 
@@ -48,6 +49,8 @@ def check_spec(
         The setting ``jobs.allow_new_pk_fields_in_computed_tables``.
     allow_hidden
         Whether names may start with an underscore: in specs that the system makes, never in a user's.
+    max_name_length
+        How many characters the server keeps of a name.
 
     Raises
     ------
@@ -61,13 +64,13 @@ def check_spec(
     for items, in_key in ((spec.primary, True), (spec.secondary, False)):
         for item in items:
             if isinstance(item, AttributeSpec):
-                _raise_first(item, _attribute_faults(item, allow_hidden))
+                _raise_first(item, _attribute_faults(item, allow_hidden, max_name_length))
                 if in_key:
                     _raise_first(item, _key_faults(item))
                     if key_comes_from_parents and not allow_new_key_attributes:
                         _raise_first(item, _new_key_faults(item, tier))
             elif isinstance(item, ForeignKeySpec):
-                _raise_first(item, _foreign_key_faults(item, in_key, is_part))
+                _raise_first(item, _foreign_key_faults(item, in_key, is_part, max_name_length))
             else:
                 _raise_first(item, _index_faults(item))
             _raise_first(item, _repetition_faults(item, seen))
@@ -117,7 +120,7 @@ def _comment_faults(owner: str, comment: str) -> Iterator[Fault]:
         yield f"the comment of {owner} has a line break or a NUL.", "a comment of one line"
 
 
-def _attribute_faults(attribute: AttributeSpec, allow_hidden: bool) -> Iterator[Fault]:
+def _attribute_faults(attribute: AttributeSpec, allow_hidden: bool, max_name_length: int) -> Iterator[Fault]:
     name = attribute.name
     if name.startswith("_") and not allow_hidden:
         yield (
@@ -126,8 +129,8 @@ def _attribute_faults(attribute: AttributeSpec, allow_hidden: bool) -> Iterator[
         )
     if not _NAME.fullmatch(name.lstrip("_") if allow_hidden else name):
         yield f"{name!r} cannot name an attribute.", "lowercase letters, digits and underscores"
-    if len(name) > MAX_NAME_LENGTH:
-        yield f"the attribute name {name!r} has {len(name)} characters.", f"at most {MAX_NAME_LENGTH}"
+    if len(name) > max_name_length:
+        yield f"the attribute name {name!r} has {len(name)} characters.", f"at most {max_name_length}"
     yield from _comment_faults(f"attribute {name!r}", attribute.comment)
     if _UNWRITABLE.search(str(attribute.type)):
         yield f"the type of {name!r} has a line break or a NUL.", "labels of one line"
@@ -173,7 +176,9 @@ def _new_key_faults(attribute: AttributeSpec, tier: Tier | None) -> Iterator[Fau
     )
 
 
-def _foreign_key_faults(key: ForeignKeySpec, in_key: bool, is_part: bool) -> Iterator[Fault]:
+def _foreign_key_faults(
+    key: ForeignKeySpec, in_key: bool, is_part: bool, max_name_length: int
+) -> Iterator[Fault]:
     if key.is_nullable and in_key:
         yield (
             f"Primary key attributes cannot be nullable, and those of {key.target} would be.",
@@ -182,8 +187,8 @@ def _foreign_key_faults(key: ForeignKeySpec, in_key: bool, is_part: bool) -> Ite
     if key.target == "master" and not is_part:
         yield "`-> master` stands in a table that is no part.", "the class name of the parent"
     for name in (name for pair in key.renames for name in pair):
-        if not _NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
-            yield f"{name!r} cannot name an attribute.", f"a name of up to {MAX_NAME_LENGTH} characters"
+        if not _NAME.fullmatch(name) or len(name) > max_name_length:
+            yield f"{name!r} cannot name an attribute.", f"a name of up to {max_name_length} characters"
     yield from _comment_faults(f"the reference to {key.target}", key.comment)
 
 

@@ -360,10 +360,24 @@ def test_long_names_of_tables_and_indexes(
         schema(too_long)
 
 
-def test_an_attribute_of_64_characters_or_a_clear_error(new_schema: NewSchema, dj: ModuleType) -> None:
+def test_attributes_have_the_longest_names_of_the_server_or_a_clear_error(
+    connection: Connection, new_schema: NewSchema, dj: ModuleType
+) -> None:
     schema = new_schema()
-    with pytest.raises(DefinitionError, match="65 characters"):
-        schema(table_class(dj, "TooLong", f"{'a' * 65} : int8"))
+    limit = connection.dialect.ddl.MAX_NAME_LENGTH
+    for line in (f"{'a' * (limit + 1)} : int8", f"k : int8\n---\n{'a' * (limit + 1)} : int8"):
+        with pytest.raises(DefinitionError, match=f"{limit + 1} characters.*at most {limit}"):
+            schema(table_class(dj, "TooLong", line))
+    table = schema(table_class(dj, "Long", f"{'a' * limit} : int8\n---\n{'b' * limit} : int8"))
+    too_long = table_class(dj, "TooLong", f"-> Long.proj({'c' * (limit + 1)}='{'a' * limit}')")
+    with pytest.raises(DefinitionError, match=f"up to {limit} characters"):
+        schema(too_long, context={"Long": table})
+    table.insert1((1, 2))
+    assert (table & {"a" * limit: 1}).fetch1("b" * limit) == 2
+    assert seen_by_another(connection, schema.name, "long").heading == table.heading
+    table.definition = f"{'a' * limit} : int8\n---\n{'c' * (limit + 1)} : int8  # {{{'b' * limit}}}"
+    with pytest.raises(DefinitionError, match=f"{limit + 1} characters"):
+        table.alter(prompt=False)
 
 
 def test_indexes_are_read_as_they_were_declared(
