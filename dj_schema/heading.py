@@ -105,9 +105,9 @@ class Heading:
         return [n for n, a in self.attributes.items() if not a.in_key]
 
     @cached_property
-    def kinds(self) -> dict[str, Kind | Literal["enum"]]:
+    def kinds(self) -> dict[str, Kind | Literal["enum", "uint32", "uint64"]]:
         """Names and kinds, hidden attributes too: what user SQL is checked against."""
-        return {a.name: "enum" if a.is_enum else a.kind for a in self.all}
+        return {a.name: _kind_in_sql(a) for a in self.all}
 
     @cached_property
     def json_names(self) -> frozenset[str]:
@@ -157,3 +157,15 @@ def unknown_attribute(name: str, names: list[str], of: str = "") -> UnknownAttri
     there = ", ".join(names) or "none"
     hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"There are: {there}."
     return UnknownAttributeError(f"there is no attribute {name!r}{f' in {of}' if of else ''}. {hint}")
+
+
+def _kind_in_sql(attribute: Attribute) -> Kind | Literal["enum", "uint32", "uint64"]:
+    if attribute.is_enum:
+        return "enum"
+    if attribute.kind == "int":
+        match str(attribute.storage):
+            case "uint32":
+                return "uint32"
+            case "uint64" | "None":  # what is computed has no type, and may be as large
+                return "uint64"
+    return attribute.kind

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Generic, TypeVar
 
-from dj_query.user_sql.kinds import Dialect, Kind, Piece
+from dj_query.user_sql.kinds import AttributeKind, Dialect, Kind, Piece
 from dj_query.user_sql.mysql import MariaDBRenderer, MySQLRenderer
 from dj_query.user_sql.operators import NotKnownError
 from dj_query.user_sql.parse import parse
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 Entry = TypeVar("Entry")
-_RENDERERS: dict[str, Callable[[Mapping[str, Kind], list[str]], Renderer]] = {
+_RENDERERS: dict[str, Callable[[Mapping[str, AttributeKind], list[str]], Renderer]] = {
     "postgresql": PostgresRenderer,
     "mysql": MySQLRenderer,
     "mariadb": MariaDBRenderer,
@@ -80,7 +80,7 @@ class OrderTerm:
     attribute: str | None = None
 
 
-def compile_condition(text: str, attributes: Mapping[str, Kind], dialect: Dialect) -> UserExpression:
+def compile_condition(text: str, attributes: Mapping[str, AttributeKind], dialect: Dialect) -> UserExpression:
     """Render a condition for WHERE or HAVING, bracketed where it is not one operand.
 
     Raises
@@ -93,12 +93,14 @@ def compile_condition(text: str, attributes: Mapping[str, Kind], dialect: Dialec
     return _cached(text, attributes, dialect, is_condition=True)
 
 
-def compile_value(text: str, attributes: Mapping[str, Kind], dialect: Dialect) -> UserExpression:
+def compile_value(text: str, attributes: Mapping[str, AttributeKind], dialect: Dialect) -> UserExpression:
     """Render a computed attribute; errors as for `compile_condition`."""
     return _cached(text, attributes, dialect, is_condition=False)
 
 
-def compile_order(text: str, attributes: Mapping[str, Kind], dialect: Dialect) -> tuple[OrderTerm, ...]:
+def compile_order(
+    text: str, attributes: Mapping[str, AttributeKind], dialect: Dialect
+) -> tuple[OrderTerm, ...]:
     """Render the terms of an ordering, such as ``"score DESC, date"``; errors as for `compile_condition`."""
     key = (text, dialect, frozenset(attributes.items()))
     terms = _orders.get(key)
@@ -111,7 +113,7 @@ def compile_order(text: str, attributes: Mapping[str, Kind], dialect: Dialect) -
 
 
 def _order_term(
-    text: str, tokens: list[Token], attributes: Mapping[str, Kind], dialect: Dialect
+    text: str, tokens: list[Token], attributes: Mapping[str, AttributeKind], dialect: Dialect
 ) -> OrderTerm:
     direction = tokens[-1].value.upper() if tokens and tokens[-1].sort is Sort.WORD else ""
     if direction in ("ASC", "DESC"):
@@ -157,7 +159,7 @@ _orders: _Cache[tuple[OrderTerm, ...]] = _Cache(512)
 
 
 def _cached(
-    text: str, attributes: Mapping[str, Kind], dialect: Dialect, *, is_condition: bool
+    text: str, attributes: Mapping[str, AttributeKind], dialect: Dialect, *, is_condition: bool
 ) -> UserExpression:
     key = (is_condition, text, dialect, frozenset(attributes.items()))
     entry = _expressions.get(key)
@@ -168,7 +170,7 @@ def _cached(
 
 
 def _compile(
-    tokens: list[Token], attributes: Mapping[str, Kind], dialect: Dialect, *, is_condition: bool
+    tokens: list[Token], attributes: Mapping[str, AttributeKind], dialect: Dialect, *, is_condition: bool
 ) -> UserExpression:
     strings = [token.value for token in tokens if token.sort is Sort.STRING]
     renderer = _RENDERERS[dialect](attributes, strings)

@@ -20,6 +20,8 @@ Kind = Literal[
     "uuid",
     "unknown",
 ]
+AttributeKind = Kind | Literal["uint32", "uint64"]
+"""Of an attribute: these integers do not fit, or their products do not, in 64 bits with a sign."""
 Dialect = Literal["postgresql", "mysql", "mariadb"]
 
 EXACT = frozenset({"bool", "int", "decimal"})
@@ -42,6 +44,8 @@ class Piece:
         A column, whose type on the server may be narrower than its kind says: a text may be an enum type.
     is_wide : bool
         An integer of 64 bits, so that arithmetic does not leave its type where MySQL's would not.
+    n_unsigned_bits : int
+        32 or 64 for an integer without a sign that may use them all, else 0: PostgreSQL has it in a numeric.
     scale : str or None
         SQL for the decimal places to which MySQL rounds the value; not yet rounded where this is set.
     is_bits : bool
@@ -56,6 +60,7 @@ class Piece:
     is_column: bool = False
     is_null: bool = False
     is_nullable: bool = True
+    n_unsigned_bits: int = 0
     scale: str | None = None
     is_bits: bool = False
 

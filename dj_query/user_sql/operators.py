@@ -76,7 +76,10 @@ class OperatorRenderer(ServerRules):
         if name not in self.attributes:
             raise unknown_attribute(name, self.attributes)
         self.names.add(name)
-        return Piece(self.quote_name(name), self.attributes[name], is_column=True)
+        kind = self.attributes[name]
+        if kind == "uint32" or kind == "uint64":
+            return Piece(self.quote_name(name), "int", is_column=True, n_unsigned_bits=int(kind[4:]))
+        return Piece(self.quote_name(name), kind, is_column=True)
 
     def _node_literal(self, node: exp.Literal) -> Piece:
         if node.is_string:

@@ -30,6 +30,7 @@ _CAST_TYPES = {
     "DOUBLE": "DOUBLE PRECISION",
     "JSON": "JSONB",
 }
+_TWO_TO_63 = "9223372036854775808"
 _TWO_TO_64 = "18446744073709551616"
 
 
@@ -141,7 +142,7 @@ class PostgresRenderer(Renderer):
     def finished(self, piece: Piece) -> Piece:
         if piece.is_bits:
             sql = f"MOD(CAST({piece.sql} AS NUMERIC) + {_TWO_TO_64}, {_TWO_TO_64})"
-            return replace(piece, sql=sql, is_bits=False, is_atomic=True)
+            return replace(piece, sql=sql, is_bits=False, is_atomic=True, n_unsigned_bits=64)
         if piece.scale is None:
             return piece
         return replace(piece, sql=f"ROUND({piece.sql}, {piece.scale})", scale=None, is_atomic=True)
@@ -160,20 +161,30 @@ class PostgresRenderer(Renderer):
             sql = f"{self._as_double(left, right)} {operator} {right.operand}"
             return Piece(sql, "float", is_atomic=False)
         scale = self._joint_scale(operator, left, right)
+        is_huge = kind == "int" and _is_huge(operator, left, right)
+        first = f"CAST({left.sql} AS NUMERIC)" if is_huge else _wide(left)
         return Piece(
-            f"{_wide(left)} {operator} {right.operand}", kind, is_atomic=False, is_wide=True, scale=scale
+            f"{first} {operator} {right.operand}",
+            kind,
+            is_atomic=False,
+            is_wide=True,
+            scale=scale,
+            n_unsigned_bits=64 if is_huge else 0,
         )
 
     def _bit_operation(self, operator: str, left: Piece, right: Piece) -> Piece:
         if operator == ">>":  # of the unsigned number, so that no sign comes in from the left
             unsigned = self.finished(replace(self.bits(left), is_bits=True)).sql
-            return Piece(f"TRUNC({unsigned} / POWER(CAST(2 AS NUMERIC), {right.sql}))", "int", is_wide=True)
+            return Piece(f"DIV({unsigned}, POWER(CAST(2 AS NUMERIC), {right.sql}))", "int", is_wide=True)
         amount = f"CAST({right.sql} AS INT)" if operator == "<<" else self.bits(right).operand
         sql = f"{self.bits(left).operand} {operator.replace('^', '#')} {amount}"
         return Piece(sql, "int", is_atomic=False, is_wide=True, is_bits=True)
 
     def bits(self, piece: Piece) -> Piece:
         """Return a piece as the 64 bits that operators on bits take."""
+        if piece.n_unsigned_bits == 64 and not piece.is_bits:
+            signed = f"CASE WHEN {piece.operand} >= {_TWO_TO_63} THEN {piece.operand} - {_TWO_TO_64}"
+            return Piece(f"CAST({signed} ELSE {piece.sql} END AS BIGINT)", "int")
         return piece if piece.is_bits else Piece(f"CAST({piece.sql} AS BIGINT)", "int")
 
     def inverted(self, piece: Piece) -> Piece:
@@ -194,6 +205,9 @@ class PostgresRenderer(Renderer):
         if operator == "/":
             quotient = f"CAST({left.sql} AS NUMERIC) / {divisor}"
             return Piece(f"ROUND({quotient}, {_plus(self._scale(left), 4)})", "decimal", is_wide=True)
+        if kind == "int" and _is_huge(operator, left, right):
+            name = "DIV" if operator == "DIV" else "MOD"
+            return Piece(f"{name}({left.sql}, {divisor})", "int", is_wide=True, n_unsigned_bits=64)
         if kind == "int" or kind == "bool":
             shown = "/" if operator == "DIV" else "%"
             return Piece(f"{_wide(left)} {shown} {divisor}", "int", is_atomic=False, is_wide=True)
@@ -262,7 +276,10 @@ class PostgresRenderer(Renderer):
             digits = f"REGEXP_REPLACE({self.text(piece).sql}, {_INTEGER_PREFIX}, {_SIGN_ZERO_DIGITS})"
             sql = f"CAST({digits} AS BIGINT)"
         else:
-            sql = f"CAST({self.number(piece).sql} AS BIGINT)"
+            piece = self.number(piece)
+            if piece.n_unsigned_bits == 64:
+                return replace(piece, constant=None) if target == "UNSIGNED" else self.bits(piece)
+            sql = f"CAST({piece.sql} AS BIGINT)"
         if target == "UNSIGNED":
             sql = f"CASE WHEN {sql} < 0 THEN {sql} + 18446744073709551616 ELSE {sql} END"
         return Piece(sql, "int", is_wide=True)
@@ -351,10 +368,27 @@ class PostgresRenderer(Renderer):
     def call(self, call: Call, signature: Signature | None, written: str) -> Piece:
         translate = TRANSLATIONS.get(call.name)
         if translate is not None and signature is not None:
-            return translate(self, call, result_kind(signature, call.arguments))
+            piece = translate(self, call, result_kind(signature, call.arguments))
+            return self._as_huge(piece, call.arguments)
         distinct = "DISTINCT " if call.is_distinct else ""
         sql = f"{written}({distinct}{', '.join(part.sql for part in call.arguments)}){call.over}"
         return Piece(sql, result_kind(signature, call.arguments) if signature else "unknown")
+
+    def choice(self, branches: list[tuple[str, Piece]], default: Piece) -> Piece:
+        return self._as_huge(super().choice(branches, default), [*(piece for _, piece in branches), default])
+
+    def _as_huge(self, piece: Piece, parts: list[Piece]) -> Piece:
+        """Return a value that may be as large as those that it is made of."""
+        if piece.kind != "int" or piece.is_bits:
+            return piece
+        n_bits = max([piece.n_unsigned_bits, *(part.n_unsigned_bits for part in parts)])
+        return replace(piece, n_unsigned_bits=n_bits)
+
+
+def _is_huge(operator: str, left: Piece, right: Piece) -> bool:
+    """Say whether whole numbers may leave 64 bits where they do not on MySQL."""
+    n_bits = left.n_unsigned_bits, right.n_unsigned_bits
+    return 64 in n_bits or (operator == "*" and 0 not in n_bits)
 
 
 def _wide(piece: Piece) -> str:

@@ -30,7 +30,12 @@ def _argument(r: PostgresRenderer, call: Call) -> tuple[str, Piece]:
 
 def _sum(r: PostgresRenderer, call: Call, kind: Kind) -> Piece:
     inner, part = _argument(r, call)
-    return Piece(f"SUM({inner}){call.over}", "int" if part.kind == "bool" else part.kind, is_wide=True)
+    return Piece(
+        f"SUM({inner}){call.over}",
+        "int" if part.kind == "bool" else part.kind,
+        is_wide=True,
+        n_unsigned_bits=64 if part.kind == "int" else 0,
+    )
 
 
 def _avg(r: PostgresRenderer, call: Call, _: Kind) -> Piece:

@@ -26,6 +26,11 @@ def _text_call(name: str) -> Translation:
     return lambda r, call, kind: Piece(f"{name}({', '.join(r.text(a).sql for a in call.arguments)})", kind)
 
 
+def _n_bytes(r: PostgresRenderer, call: Call, kind: Kind) -> Piece:
+    part = call.arguments[0]
+    return Piece(f"OCTET_LENGTH({part.sql if part.kind == 'bytes' else r.text(part).sql})", kind)
+
+
 def _text_and_count(name: str) -> Translation:
     def translate(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
         text, count, *more = call.arguments
@@ -133,7 +138,7 @@ TEXTS: dict[str, Translation] = {
         name: _text_call(name)
         for name in ("LTRIM", "RTRIM", "REVERSE", "MD5", "REPLACE", "BIT_LENGTH", "ASCII")
     },
-    **{name: _text_call("OCTET_LENGTH") for name in ("LENGTH", "OCTET_LENGTH")},
+    **dict.fromkeys(("LENGTH", "OCTET_LENGTH"), _n_bytes),
     **{name: _text_call("CHAR_LENGTH") for name in ("CHAR_LENGTH", "CHARACTER_LENGTH")},
     **{name: _text_and_count(name) for name in ("LEFT", "RIGHT", "REPEAT", "LPAD", "RPAD")},
     "SPACE": lambda r, call, _: Piece(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dj_query.user_sql.kinds import Kind, Piece
+from dj_query.user_sql.kinds import AttributeKind, Kind, Piece
 from dj_query.user_sql.signatures import Signature
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Call:
 class ServerRules(ABC):
     """What differs between servers, and what is met on the way: names, aggregates."""
 
-    def __init__(self, attributes: Mapping[str, Kind], strings: list[str]) -> None:
+    def __init__(self, attributes: Mapping[str, AttributeKind], strings: list[str]) -> None:
         self.attributes = attributes
         self.strings = strings
         self.names: set[str] = set()

@@ -7,6 +7,7 @@ import uuid
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.conformance.test_user_sql_values import ROWS
@@ -79,3 +80,29 @@ def test_a_float32_in_sql_keeps_all_of_its_digits(new_schema: Any, dj: Any) -> N
         assert table.proj(v=text).fetch1("v") == pytest.approx(33.333332, abs=1e-6), text
         assert (dj.U("v") & table.proj(v=text)).fetch1("v") == pytest.approx(33.333332, abs=1e-6), text
     assert table.proj(v="pi()").fetch1("v") == 3.141592653589793
+
+
+@pytest.mark.rule("query-algebra", "3.4")
+def test_integers_without_a_sign_use_all_of_their_bits(new_schema: Any, dj: Any) -> None:
+    definition = "k : int32\n---\nu : uint64\nv : uint32\nraw = null : bytes"
+    table = new_schema()(type("Big", (dj.Manual,), {"definition": definition}))
+    table.insert1((1, 2**64 - 1, 2**32 - 1, b"\xff\x00\xfe"))
+    cases = {
+        "u": 2**64 - 1, "u + 0": 2**64 - 1, "u - 1": 2**64 - 2, "u % 10": 5, "mod(u, 10)": 5,
+        "u div 2": 2**63 - 1, "u & 1": 1, "u ^ 1": 2**64 - 2, "u >> 60": 15,
+        "~u": 0, "v * v": (2**32 - 1) ** 2,
+        "v + 1": 2**32, "u div 2 + v": 2**63 + 2**32 - 2, "coalesce(u, 0) - 1": 2**64 - 2,
+        "if(k, u, 0) - 5": 2**64 - 6,
+        "cast(u as signed)": -1, "cast(u as unsigned)": 2**64 - 1, "greatest(u, 1) - 1": 2**64 - 2,
+        "u div 0": None,
+        "length(raw)": 3, "octet_length(raw)": 3,
+    }  # fmt: skip
+    for text, expected in cases.items():
+        query = table.proj(v=text)
+        assert query.fetch1("v") == expected, text
+        if expected is not None:
+            assert type(query.fetch1("v")) in (int, np.int64, np.uint64), text
+            assert query & {"v": expected}, text
+    assert table.proj(w="u - 1").proj(x="w - 1").fetch1("x") == 2**64 - 3
+    assert table & "u - 1 = 18446744073709551614"
+    assert dj.U().aggr(table, m="max(u) - 1", n="sum(v) div 2").fetch1() == {"m": 2**64 - 2, "n": 2**31 - 1}
