@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -22,6 +23,8 @@ _TAKEN: dict[str, type | tuple[type, ...]] = {
     "datetime": (str, dt.date),
     "time": (str, dt.time, dt.timedelta),
 }
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)?")
+_ISO = re.compile(r"[0-9]{4}(?:-?[0-9]{2}-?[0-9]{2}|-?W[0-9]{2}(?:-?[0-9])?)(?:[ Tt].+)?")
 _MISSING = frozenset({"NaTType", "NAType"})  # pandas may not be there to be asked
 
 
@@ -74,7 +77,7 @@ def comparable(attribute: Attribute, value: Any) -> Any:
         if kind == "json" and not isinstance(value, str):
             raise ValueError(f"name a path into it, as in {{'{attribute.name}.length': 5}}")
         if kind in ("date", "datetime") and isinstance(value, str):
-            dt.datetime.fromisoformat(value)
+            value = read_moment(value)
         if kind == "date" and isinstance(value, dt.datetime):
             return value.date() if value.time() == dt.time() else naive_utc(value)
         if kind == "datetime" and isinstance(value, dt.datetime):
@@ -109,6 +112,20 @@ def naive_utc(moment: dt.datetime) -> dt.datetime:
     if hasattr(moment, "to_pydatetime"):
         moment = moment.to_pydatetime(warn=False)
     return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def read_moment(text: str) -> dt.datetime | str:
+    """Return a text as it is where every server reads it as the moment that it is; else the moment.
+
+    Raises
+    ------
+    ValueError
+        For what is no moment, and where a sign stands between date and time, which servers take for a zone.
+    """
+    if not _ISO.fullmatch(text):
+        raise ValueError("expected 'YYYY-MM-DD HH:MM:SS', with a space or a T between date and time")
+    moment = dt.datetime.fromisoformat(text)
+    return text if _MOMENT.fullmatch(text) else naive_utc(moment)
 
 
 def as_bool(value: Any) -> bool:

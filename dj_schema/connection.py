@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
     from dj_schema.settings import Config
 
-_NOISE = re.compile(
-    r"(?:[\s(;]+|--[^\n]*(?:\n|$)|\#[^\n]*(?:\n|$)|/\*!?\d*(?=[^*])|/\*(?!!).*?\*/|\*/)*", re.S
-)
+_NOISE = re.compile(r"(?:[\s(;]+|--[^\n]*(?:\n|$)|\#[^\n]*(?:\n|$)|/\*M?!\d*|/\*(?!M?!).*?\*/|\*/)*", re.S)
+
+_DDL = {"CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "GRANT", "REVOKE", "LOCK", "OPTIMIZE", "REPAIR"}
 
 
 def first_words(query: str) -> tuple[str, str]:
@@ -161,13 +161,17 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
         TransactionError
             Inside a transaction, on a server that would commit it first.
         """
-        if self.in_transaction and not self.dialect.flags.has_transactional_ddl:
+        if self.in_transaction:
+            self._refuse_ddl()
+        texts = [self.render(s).text for s in statements]
+        self._exchange(lambda session: session.script(texts), False)
+
+    def _refuse_ddl(self) -> None:
+        if not self.dialect.flags.has_transactional_ddl:
             raise TransactionError(
                 "no table or schema can be made or dropped inside a transaction: the server would commit it "
                 "first. Do that before it starts."
             )
-        texts = [self.render(s).text for s in statements]
-        self._exchange(lambda session: session.script(texts), False)
 
     def defer(self, text: str) -> None:
         """Send what a transaction needs for itself, where it costs no wait of its own."""
@@ -201,6 +205,8 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
                 f"{verb} is not for a make: its transaction ends when it returns or raises. For a part that "
                 "may be undone by itself, use `with connection.transaction:`."
             )
+        if verb in _DDL and kind != "TEMPORARY" and self.in_transaction:
+            self._refuse_ddl()
         result = self.run(query, args, is_read=verb in ("SELECT", "SHOW"), reconnect=reconnect)
         if is_guarded and not self.session().in_transaction:
             self._lose_session()  # nothing more may run in what is left of this block

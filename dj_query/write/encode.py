@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from dj_query.values import as_bool, naive_utc, plain
+from dj_query.values import as_bool, naive_utc, plain, read_moment
 from dj_schema.codecs.chain import chain_of
 from dj_schema.errors import DataError, DataJointError
 from dj_schema.json_text import json_text
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 Convert = Callable[[Any], Any]
 _NONE = type(None)
-_DASHES = itemgetter(4, 7)
+_DASHES = itemgetter(4, 7, 10, 13, 16)
+_DASHED = {("-", "-", " ", ":", ":"), ("-", "-", "T", ":", ":")}
 _WRITTEN_AS_TEXT = (str, int, float, Decimal, UUID, dt.date, dt.time, dt.timedelta, PurePath)
 _FLOAT32_MAX = 3.4028235677973366e38  # what rounds to the largest
 
@@ -177,10 +178,7 @@ def _date(value: Any) -> dt.date:
 
 def _datetime(value: Any) -> dt.datetime | str:
     if isinstance(value, str):
-        moment = dt.datetime.fromisoformat(value)
-        if moment.tzinfo is None and value[4:5] == "-" == value[7:8] and "," not in value:
-            return value  # every server reads this form as it is
-        value = moment
+        return read_moment(value)
     if isinstance(value, dt.datetime):
         return naive_utc(value)
     if isinstance(value, dt.date):
@@ -190,7 +188,7 @@ def _datetime(value: Any) -> dt.datetime | str:
 
 def _are_canonical(values: Sequence[Any]) -> bool:
     """Whether all texts are moments written as YYYY-MM-DD HH:MM:SS, which every server reads as it is."""
-    if None in values or set(map(len, values)) != {19} or set(map(_DASHES, values)) != {("-", "-")}:
+    if None in values or set(map(len, values)) != {19} or not set(map(_DASHES, values)) <= _DASHED:
         return False
     try:
         return {moment.tzinfo for moment in map(dt.datetime.fromisoformat, values)} == {None}

@@ -172,6 +172,28 @@ def test_nothing_of_a_block_runs_on_its_own_after_a_loss(
     table.insert1({"k": 1})
 
 
+def test_sql_that_the_server_would_commit_for_is_refused_in_a_transaction(
+    connection: Connection, table: Any
+) -> None:
+    create = f"/* a note */ create table {table.database}.raw_one (k int)"
+
+    def insert_and_create() -> None:
+        with connection.transaction:
+            table.insert1({"k": 1})
+            connection.query(create)
+            raise RuntimeError("undo")
+
+    is_kept = connection.dialect.flags.has_transactional_ddl
+    with pytest.raises(RuntimeError if is_kept else TransactionError, match="undo|inside a transaction"):
+        insert_and_create()
+    assert len(table()) == 0
+    with connection.transaction:
+        connection.query("CREATE TEMPORARY TABLE raw_two (k int)" if is_kept else "SELECT 1")
+        table.insert1({"k": 2})
+    connection.query(create)
+    assert len(table()) == 1
+
+
 def test_a_transaction_by_hand_ends_with_its_session(
     connection: Connection, other: Connection, table: Any
 ) -> None:

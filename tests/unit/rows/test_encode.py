@@ -41,6 +41,20 @@ def test_canonical_datetimes_stay_texts_and_others_become_moments() -> None:
         _encoded("datetime", ["2024-01-02 03:04:05", "2024-02-30 03:04:05"])
 
 
+def test_what_servers_would_read_as_another_moment_goes_as_the_moment_or_not_at_all() -> None:
+    for wrong in ("2024-01-01+10:00:00", "2024-01-01Z10:00:00", "2024-01-01x10:30", "2024-01-01-10:00:00"):
+        for values in ([wrong], [wrong, "2024-01-02 03:04:05"]):
+            with pytest.raises(DataError, match="YYYY-MM-DD HH:MM:SS"):
+                _encoded("datetime", values)
+        with pytest.raises(DataError, match="YYYY-MM-DD HH:MM:SS"):
+            comparable(_attribute("datetime"), wrong)
+    moment = dt.datetime(2024, 1, 2, 3, 4, 5)
+    for text in ("2024-01-02 03:04:05Z", "20240102T030405", "2024-01-02T05:04:05+02:00"):
+        assert _encoded("datetime", [text]) == [moment]
+        assert comparable(_attribute("datetime"), text) == moment
+    assert _encoded("datetime", ["2024-01-02 03:04", "2024-01-02"]) == ["2024-01-02 03:04", "2024-01-02"]
+
+
 def test_the_row_in_a_message_is_its_place() -> None:
     with pytest.raises(DataError, match="row 9: 'abc' does not fit attribute 'v' of type varchar"):
         _encoded("varchar(2)", ["a", None, "abc"])
