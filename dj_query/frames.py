@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dj_schema.errors import DataJointError
-from dj_schema.types import CodecType, CoreType
+from dj_schema.types import CodecType, CoreType, NativeType
 
 if TYPE_CHECKING:
     from dj_schema.heading import Attribute
@@ -25,9 +25,17 @@ def dtype_of(attribute: Attribute) -> np.dtype[Any]:
     """Return the dtype of a column without NULLs."""
     if isinstance(attribute.type, CodecType):
         return np.dtype(object)
-    if isinstance(attribute.type, CoreType) and attribute.type.name in ("uint64", "float32"):
-        return np.dtype(attribute.type.name)
+    if isinstance(attribute.type, CoreType) and attribute.type.name == "float32":
+        return np.dtype("float32")
+    if _is_uint64(attribute):
+        return np.dtype("uint64")
     return _DTYPES.get(attribute.kind, np.dtype(object))
+
+
+def _is_uint64(attribute: Attribute) -> bool:
+    if isinstance(attribute.type, NativeType):
+        return attribute.type.is_uint64
+    return isinstance(attribute.type, CoreType) and attribute.type.name == "uint64"
 
 
 def column_array(attribute: Attribute, values: Sequence[Any], squeeze: bool = False) -> np.ndarray[Any, Any]:
@@ -93,8 +101,7 @@ def pandas_frame(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> 
 
 def _nullable_dtype(attribute: Attribute) -> str | None:
     """The dtype of pandas that holds numbers and NULL side by side."""
-    is_unsigned = isinstance(attribute.type, CoreType) and attribute.type.name == "uint64"
-    return {"int": "UInt64" if is_unsigned else "Int64", "bool": "boolean"}.get(attribute.kind)
+    return {"int": "UInt64" if _is_uint64(attribute) else "Int64", "bool": "boolean"}.get(attribute.kind)
 
 
 def arrow_table(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> Any:
@@ -110,11 +117,12 @@ def arrow_table(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> A
 
 def is_plain_in_arrow(attribute: Attribute) -> bool:
     """Whether the values of an attribute are, in arrow, what the server's driver says: no stored objects."""
-    if attribute.type is None and attribute.kind == "decimal":
+    if attribute.kind == "decimal" and _decimal_digits(attribute) is None:
         return False  # its digits are known from its values alone
     return not attribute.is_codec and attribute.kind in _PLAIN_IN_ARROW
 
 
+_MOST_DIGITS_IN_ARROW = 76
 _PLAIN_IN_ARROW = frozenset(
     {"int", "float", "bool", "decimal", "string", "date", "datetime", "json", "uuid", "bytes"}
 )
@@ -173,13 +181,23 @@ def _arrow_type(pa: Any, attribute: Attribute, values: Sequence[Any]) -> Any:
         name = attribute.type.name
         if name.startswith(("int", "uint", "float")):
             return getattr(pa, name)()
-        if name == "decimal":
-            precision, scale = map(int, attribute.type.args)
-            return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
+    if digits := _decimal_digits(attribute):
+        return pa.decimal128(*digits) if digits[0] <= 38 else pa.decimal256(*digits)
+    if _is_uint64(attribute):
+        return pa.uint64()
     simple = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "string": pa.string()}
     simple |= {"uuid": pa.string(), "json": pa.string(), "date": pa.date32(), "datetime": pa.timestamp("us")}
     simple["bytes"] = pa.binary()
     return None if isinstance(attribute.type, CodecType) else simple.get(attribute.kind)
+
+
+def _decimal_digits(attribute: Attribute) -> tuple[int, int] | None:
+    """Return precision and scale of a decimal, where they are known and arrow holds so many."""
+    if isinstance(attribute.type, CoreType) and attribute.type.name == "decimal":
+        precision, scale = map(int, attribute.type.args)
+        return precision, scale
+    digits = attribute.type.decimal_digits if isinstance(attribute.type, NativeType) else None
+    return digits if digits and digits[0] <= _MOST_DIGITS_IN_ARROW else None
 
 
 def polars_frame(arrow: Callable[[], Any]) -> Any:

@@ -91,6 +91,16 @@ class NativeType:
     def kind(self) -> Kind:
         return kind_of_native(self.text)
 
+    @property
+    def is_uint64(self) -> bool:
+        return re.match(r"bigint\b.*\bunsigned\b", self.text, re.I) is not None
+
+    @property
+    def decimal_digits(self) -> tuple[int, int] | None:
+        """Precision and scale of a decimal; None where the type does not say them."""
+        digits = re.search(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)", self.text)
+        return (int(digits[1]), int(digits[2] or 0)) if digits and self.kind == "decimal" else None
+
     def __str__(self) -> str:
         return self.text
 

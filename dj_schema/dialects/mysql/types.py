@@ -59,8 +59,8 @@ def decoder_of(type_: TypeSpec | None) -> Callable[[Any], Any] | None:
     """Return what makes the Python value of a stored one that is not NULL; None where the driver did."""
     if isinstance(type_, CoreType):
         return _DECODERS.get(type_.name)
-    if isinstance(type_, NativeType) and type_.text in ("json", "jsonb"):
-        return json.loads
+    if isinstance(type_, NativeType) and type_.kind in ("bool", "json"):
+        return _DECODERS[type_.kind]
     return None
 
 

@@ -31,7 +31,7 @@ _CHECKED = {"int8", "uint8", "uint16", "uint32", "uint64"}
 # MySQL's words for what PostgreSQL calls otherwise, so that native types work on each server.
 _NATIVE = {
     "tinyint": "smallint",
-    "tinyint(1)": "smallint",
+    "tinyint(1)": "boolean",
     "mediumint": "integer",
     "int": "integer",
     "double": "double precision",
@@ -113,7 +113,7 @@ def decoder_of(type_: TypeSpec | None) -> Callable[[Any], Any] | None:
             return _unpad
         if type_.name == "bytes":
             return None
-    if isinstance(type_, NativeType) and type_.text == "bigint unsigned":
+    if isinstance(type_, NativeType) and type_.is_uint64:
         return int
     return None
 

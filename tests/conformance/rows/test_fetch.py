@@ -260,6 +260,53 @@ def test_to_arrow_has_typed_columns(wide: Any) -> None:
         assert table[name].to_pylist() == [r[name] for r in rows], name
 
 
+def test_frames_of_native_types_hold_their_whole_range(new_schema: Any, dj: Any) -> None:
+    import pyarrow as pa
+
+    definition = """
+    k : int
+    ---
+    flag = 1 : tinyint(1)
+    yes = null : boolean
+    most : bigint unsigned
+    rare = null : bigint unsigned
+    amount : numeric(5,2)
+    total = null : numeric(50,3)
+    """
+    table = new_schema()(type("Native", (dj.Manual,), {"definition": definition}))
+    first = {"k": 1, "flag": False, "yes": True, "most": 2**64 - 1, "rare": 2**64 - 1, "total": None}
+    first["amount"] = Decimal("1.20")
+    table.insert1(first)
+    table.insert1({"k": 2, "most": 0, "amount": Decimal("-999.99"), "total": Decimal("1.5")})
+    rows = table.to_dicts(order_by="k")
+    assert rows[0] == first
+    assert [type(r["flag"]) for r in rows] == [bool, bool]
+    assert rows[1]["flag"] is True
+    assert (table & {"flag": True}).fetch1("k") == 2
+    assert (table & "flag").fetch1("k") == 2
+    types = {
+        "k": pa.int64(),
+        "flag": pa.bool_(),
+        "yes": pa.bool_(),
+        "most": pa.uint64(),
+        "rare": pa.uint64(),
+        "amount": pa.decimal128(5, 2),
+        "total": pa.decimal256(50, 3),
+    }
+    arrow = table.to_arrow(order_by="k")
+    assert dict(zip(arrow.schema.names, arrow.schema.types, strict=True)) == types
+    assert arrow.to_pylist() == rows
+    assert (table & "k=9").to_arrow().schema == arrow.schema
+    frame = table.to_pandas(order_by="k")
+    assert [str(frame[n].dtype) for n in ("flag", "yes", "most", "rare")] == [
+        "bool", "boolean", "uint64", "UInt64",
+    ]  # fmt: skip
+    assert frame["rare"].iloc[0] == frame["most"].iloc[0] == 2**64 - 1
+    assert table.to_arrays("most", order_by="k").tolist() == [2**64 - 1, 0]
+    table.update1({"k": 2, "flag": False})
+    assert not any(table.to_arrays("flag"))
+
+
 @pytest.mark.rule("fetch-api", "optional-dependencies")
 def test_to_polars_without_the_library_says_what_to_install(
     few: Any, dj: Any, monkeypatch: pytest.MonkeyPatch
