@@ -247,6 +247,8 @@ class Fetching:
 def _known(query: QueryExpression, attrs: Sequence[str]) -> tuple[str, ...]:
     known = query.heading.by_name
     for name in attrs:
+        if not isinstance(name, str):
+            raise DataJointError(f"{name!r:.60} is no name of an attribute: give names, as strings.")
         if name not in known:
             raise unknown_attribute(name, query.heading.names)
     return tuple(attrs)

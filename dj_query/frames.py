@@ -108,11 +108,18 @@ def arrow_table(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> A
     """Return a pyarrow Table; codec attributes must be of values that arrow can hold."""
     pa = _pyarrow()
     columns = by_column(len(attributes), rows)
-    arrays = [
-        pa.array(_arrow_values(a, c), type=_arrow_type(pa, a, c))
-        for a, c in zip(attributes, columns, strict=True)
-    ]
+    arrays = [_arrow_array(pa, a, c) for a, c in zip(attributes, columns, strict=True)]
     return pa.table(arrays, names=[a.name for a in attributes])
+
+
+def _arrow_array(pa: Any, attribute: Attribute, values: Sequence[Any]) -> Any:
+    try:
+        return pa.array(_arrow_values(attribute, values), type=_arrow_type(pa, attribute, values))
+    except (pa.ArrowException, OverflowError) as e:
+        raise DataJointError(
+            f"the values of {attribute.name!r} do not make a column of arrow, where all are of one type: "
+            f"{str(e).splitlines()[0]:.120}. Leave it out with proj(), or use to_dicts() or to_pandas()."
+        ) from e
 
 
 def is_plain_in_arrow(attribute: Attribute) -> bool:

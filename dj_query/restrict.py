@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -120,7 +122,7 @@ def _mapping(expression: QueryExpression, mapping: Mapping[str, Any]) -> Conditi
     for name, value in mapping.items():
         attribute = known.get(name)
         if attribute is not None:
-            wanted = comparable(attribute, value)
+            wanted = _bindable(expression, attribute, value)
             if wanted is None and not attribute.is_nullable:
                 return Constant(False)
             names.append(name)
@@ -144,7 +146,20 @@ def _at_path(expression: QueryExpression, path: JsonPath, value: Any) -> Conditi
         return JsonEquals(path.name, path.steps, _json_value(attribute, value))
     place = f"{path.name}{path.mysql_path[1:]}"
     wanted = Attribute(place, NativeType(path.type_text.strip()), kind=cast(Kind, typed.kind))
-    return JsonEquals(path.name, path.steps, comparable(wanted, value), typed)
+    return JsonEquals(path.name, path.steps, _bindable(expression, wanted, value), typed)
+
+
+def _bindable(expression: QueryExpression, attribute: Attribute, value: Any) -> Any:
+    """Return a value to compare an attribute with; raise `DataError` where the server knows no such one."""
+    wanted = comparable(attribute, value)
+    if isinstance(wanted, (float, Decimal)) and not expression.connection.dialect.flags.has_nan:
+        is_finite = wanted.is_finite() if isinstance(wanted, Decimal) else math.isfinite(wanted)
+        if not is_finite:
+            raise DataError(
+                f"{value!r:.60} cannot be compared with attribute {attribute.name!r}: "
+                f"{expression.connection.dialect.name} has finite numbers alone, and NULL (None)."
+            )
+    return wanted
 
 
 def _json_value(attribute: Attribute, value: Any) -> Any:

@@ -64,11 +64,13 @@ def comparable(attribute: Attribute, value: Any) -> Any:
             return as_bool(value)
         if kind == "uuid":
             return value if isinstance(value, UUID) else UUID(str(value))
-        if kind == "int" and isinstance(value, bool):
+        if kind in ("int", "decimal") and isinstance(value, bool):
             return int(value)
+        if kind == "float" and isinstance(value, (str, int, float, Decimal)):
+            return _double(value)
         if kind == "int" and not isinstance(value, int):
             return _finite(value) if isinstance(value, (float, Decimal)) else int(value)
-        if kind in ("float", "decimal") and isinstance(value, str):
+        if kind == "decimal" and isinstance(value, str):
             return _number(value)
         if not isinstance(value, _TAKEN.get(kind, object)):
             raise ValueError(f"{type(value).__name__} is no {kind}")
@@ -105,6 +107,15 @@ def _number(text: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:
         raise ValueError("expected a number") from None
+
+
+def _double(value: str | int | float | Decimal) -> int | float | Decimal:
+    """Return a number that a double can hold, if not to the last digit."""
+    number = _number(value) if isinstance(value, str) else int(value) if isinstance(value, bool) else value
+    is_finite = number.is_finite() if isinstance(number, Decimal) else not isinstance(number, float)
+    if is_finite and math.isinf(float(number)):  # float() of a whole number raises by itself
+        raise ValueError("the number is too large")
+    return number
 
 
 def naive_utc(moment: dt.datetime) -> dt.datetime:

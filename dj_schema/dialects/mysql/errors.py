@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from dj_schema import errors
 from dj_schema.errors import (
     DataJointError,
@@ -98,6 +100,22 @@ def from_number(number: int, message: str, statement: str) -> DataJointError:
     kind = _NUMBERS.get(number)
     if kind is None:
         return QueryError(f"server error {number}: {message}", code=str(number), statement=statement)
+    if number == 1046 and (names := _functions_in(statement)):
+        message = f"the server knows no function {' or '.join(names)}"
     if kind is errors.QuerySyntaxError:
         message = f"{message.rstrip('.')}. {errors.CHECK_SQL}"
     return kind(message, code=str(number), statement=statement)
+
+
+_FUNCTION = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|\b([A-Za-z_]\w*)\(")
+
+
+def _functions_in(statement: str) -> list[str]:
+    """Return the functions that a user wrote in a statement of ours, where every table has its schema.
+
+    Without a database of its own, the server asks for one to look a function up in that it does not know.
+    """
+    if "`.`" not in statement:
+        return []
+    names = dict.fromkeys(name for name in _FUNCTION.findall(statement) if name)
+    return [name for name in names if not name.isupper()] or list(names)  # those we know are in capitals

@@ -52,7 +52,12 @@ RESTRICTIONS: list[Case] = [
     (lambda lab, dj: lab.Person & "person = 1, name = 'x'", "QuerySyntaxError", "has a comma outside"),
     (lambda lab, dj: lab.Person & "*", "QuerySyntaxError", "Check the SQL"),
     (lambda lab, dj: lab.Person & "person.name = 'x'", "QuerySyntaxError", "has a name with a dot. N"),
-    (lambda lab, dj: lab.Person & "no_such_function(person) = 1", "QuerySyntaxError", "Check the SQL"),
+    (lambda lab, dj: lab.Person & "no_such_function(person) = 1", "QuerySyntaxError", "no_such_function"),
+    (lambda lab, dj: lab.Person & {"weight": 10**400}, "DataError", "too large"),
+    (lambda lab, dj: lab.Person & {"weight": "1e400"}, "DataError", "too large"),
+    (lambda lab, dj: lab.Person().fetch1(5), "DataJointError", "5 is no name of an attribute"),
+    (lambda lab, dj: lab.Person().to_arrays(5), "DataJointError", "5 is no name of an attribute"),
+    (lambda lab, dj: lab.Person().to_arrays(["person"]), "DataJointError", "is no name of an attribute"),
     (
         lambda lab, dj: lab.Person & "substring(name) = 'x'",
         "QuerySyntaxError",

@@ -482,3 +482,27 @@ def test_two_iterations_run_beside_each_other(many: Any, connection: Any) -> Non
         assert len(many.Many()) == 25_000
     assert len({x for x, _ in pairs}) == len({y for _, y in pairs}) == 10_500
     assert len(rest) == 1500
+
+
+def test_what_a_float_is_compared_with(new_schema: Any, dj: Any) -> None:
+    table = new_schema()(
+        type("Real", (dj.Manual,), {"definition": "k : int32\n---\nf : float64\nd : decimal(5,2)"})
+    )
+    table.insert1((1, 1.0, 1))
+    assert len(table & {"f": True}) == len(table & {"d": True}) == len(table & {"f": "1.0"}) == 1
+    assert len(table & {"f": False}) == 0
+    for value in (float("nan"), float("-inf"), "inf"):
+        if table().connection.dialect.flags.has_nan:
+            assert len(table & {"f": value}) == 0
+        else:
+            with pytest.raises(dj.errors.DataError, match="has finite numbers alone"):
+                table & {"f": value}
+
+
+def test_blobs_of_several_shapes_are_no_column_of_arrow(new_schema: Any, dj: Any) -> None:
+    table = new_schema()(type("Mixed", (dj.Manual,), {"definition": "k : int32\n---\nb : <blob>"}))
+    table.insert([(1, np.zeros(3)), (2, "text")])
+    for fetch in (table().to_arrow, table().to_polars):
+        with pytest.raises(dj.DataJointError, match="'b' do not make a column of arrow"):
+            fetch()
+    assert table.proj().to_arrow().num_rows == 2
