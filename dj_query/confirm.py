@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from dj_schema.errors import DataJointError
 from dj_schema.table_info import TableName
 
 
@@ -12,7 +13,12 @@ def confirmed(what: str, lines: Iterable[str]) -> bool:
     print(f"{what}:")  # noqa: T201 - a question to the user
     for line in lines:
         print(f"  {line}")  # noqa: T201
-    return input("Proceed? [yes, No]: ").strip().lower() == "yes"
+    try:
+        return input("Proceed? [yes, No]: ").strip().lower() == "yes"
+    except EOFError:
+        raise DataJointError(
+            "nobody is there to answer, and nothing was done; pass prompt=False to go on without a question."
+        ) from None
 
 
 def row_counts(counts: Mapping[TableName, int]) -> list[str]:

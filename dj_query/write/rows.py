@@ -83,8 +83,18 @@ def _iterable(rows: Any, heading: Heading) -> Iterable[Any]:
 def _csv_rows(path: Path, heading: Heading) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         raise DataJointError(f"there is no file {str(path)!r} to insert from.")
+    try:
+        yield from _read_csv(path, heading)
+    except UnicodeDecodeError as e:
+        raise DataJointError(f"{str(path)!r} is no text in UTF-8; save it as that: {e.reason}.") from None
+    except csv.Error as e:
+        raise DataJointError(f"{str(path)!r} cannot be read as CSV, at a quote perhaps: {e}.") from None
+
+
+def _read_csv(path: Path, heading: Heading) -> Iterator[dict[str, Any]]:
     with path.open(newline="", encoding="utf-8-sig") as f:
-        reader = csv.DictReader(f)
+        reader = csv.DictReader(f, strict=True)
+        _refuse_twice(reader.fieldnames or (), f"the first line of {str(path)!r}")
         for row in reader:
             if None in row:
                 raise DataJointError(
@@ -94,6 +104,11 @@ def _csv_rows(path: Path, heading: Heading) -> Iterator[dict[str, Any]]:
                 name: None if value == "" and _is_missing(heading, name) else value
                 for name, value in row.items()
             }
+
+
+def _refuse_twice(names: Sequence[str], where: str) -> None:
+    if twice := [n for i, n in enumerate(names) if n in names[:i]]:
+        raise DataJointError(f"{where} names {twice[0]!r} twice; leave one of them out.")
 
 
 def _is_missing(heading: Heading, name: str) -> bool:
@@ -117,6 +132,7 @@ def _array_rows(rows: np.ndarray[Any, Any]) -> Iterable[Any]:
 def _pandas_rows(rows: Any) -> list[dict[str, Any]]:
     frame = rows.reset_index() if rows.index.names != [None] else rows
     names = [str(c) for c in frame.columns]
+    _refuse_twice(names, "the data frame")
     columns = [_pandas_column(frame[c]) for c in frame.columns]
     return [dict(zip(names, r, strict=True)) for r in zip(*columns, strict=True)]
 
