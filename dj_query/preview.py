@@ -5,7 +5,11 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
+from unicodedata import category, east_asian_width
+
+import numpy as np
 
 if TYPE_CHECKING:
     from dj_query.expression import QueryExpression
@@ -42,19 +46,21 @@ def _cell(attribute: Attribute, row: dict[str, Any]) -> str:
             str(attribute.type) if attribute.is_codec else "json" if attribute.kind == "json" else "<bytes>"
         )
     value = row[attribute.name]
+    if isinstance(value, float) and str(attribute.storage) == "float32":
+        value = np.float32(value)  # with the digits that it has, and no more
     return "None" if value is None else str(value)
 
 
 def as_text(query: QueryExpression, limit: int | None = None, width: int | None = None) -> str:
     """Return the first rows as aligned columns; `*` marks the primary key."""
     found = _first_rows(query, limit)
-    attributes, rows = found.attributes, found.cells
+    attributes, rows = found.attributes, [[_printable(cell) for cell in row] for row in found.cells]
     width = query.connection.config.display.width if width is None else width
     heads = [("*" if a.in_key else "") + a.name for a in attributes]
     widths = [
-        max([min(max(len(head), width), 40), *(min(len(r[i]), width) for r in rows)])
+        max([min(max(len(head), width), 40), *(min(_n_places(r[i]), width) for r in rows)])
         if len(head) >= width
-        else max([len(head), *(min(len(r[i]), width) for r in rows), 4])
+        else max([len(head), *(min(_n_places(r[i]), width) for r in rows), 4])
         for i, head in enumerate(heads)
     ]
 
@@ -64,15 +70,40 @@ def as_text(query: QueryExpression, limit: int | None = None, width: int | None 
     lines = [line(heads), line(["+" + "-" * (w - 2) + "+" for w in widths]), *map(line, rows)]
     if found.has_more:
         lines.append("   ".join(["..."] * len(widths)))
-    comment = query.heading.comment
+    comment = _printable(query.heading.comment)
     head = [f"# {comment}"] if comment else []
     tail = [f" (Total: {found.total})"] if found.total is not None else []
     return "\n".join([*head, *lines, *tail]) + "\n"
 
 
 def _fit(text: str, width: int) -> str:
+    if _n_places(text) > width:
+        ends = accumulate(map(_n_places, text))
+        text = "".join(c for c, end in zip(text, ends, strict=True) if end < width) + "…"
+    return text + " " * (width - _n_places(text))
+
+
+_JOINERS = "\u200c\u200d"  # of letters, and of pictures
+
+
+def _printable(text: str) -> str:
+    """Return a text that moves no cursor and sets no colour: a line break is a space, others are escaped."""
     text = text.replace("\n", " ")
-    return (text[: width - 1] + "…" if len(text) > width else text).ljust(width)
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in _JOINERS or category(c) == "Zs" else c.encode("unicode_escape").decode()
+        for c in text
+    )
+
+
+def _n_places(text: str) -> int:
+    """Return how many places of a terminal a text takes: two a wide character, none a combining one."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        2 if east_asian_width(c) in "WF" else 0 if category(c) in ("Mn", "Me", "Cf") else 1 for c in text
+    )
 
 
 def as_html(query: QueryExpression) -> str:

@@ -78,3 +78,28 @@ def test_preview_of_nothing_and_of_expressions(note: Any, dj: Any) -> None:
 def test_a_value_with_line_breaks_stays_on_its_line(note: Any) -> None:
     note.insert1({"note_id": 1, "text": "a\nb\tc"})
     assert sum("a b" in line for line in repr(note()).splitlines()) == 1
+
+
+def test_a_value_moves_no_cursor_and_stands_in_its_column(note: Any) -> None:
+    texts = ["\x1b[31mred\tx\u202ey", "日本語", "e\u0301", "日" * 20]
+    note.insert([{"note_id": i, "text": text} for i, text in enumerate(texts)])
+    text = note().preview(width=9)
+    assert "\x1b" not in text
+    assert "\t" not in text
+    lines = {line.split()[0]: line for line in text.splitlines()}
+    assert "\\x1b[31m…" in lines["0"]
+    assert "日日日日…" in lines["3"]
+    places = [lines[str(i)].index("None") for i in range(4)]
+    assert places == [19, 19 - 3, 19 + 1, 19 - 4]  # one wide character stands in two places
+    assert "\\x1b[31mred\\tx\\u202ey" in (note & "note_id = 0").preview(width=60)
+
+
+def test_a_float32_has_the_digits_that_it_holds(new_schema: Any, dj: Any) -> None:
+    table = new_schema()(
+        type("Single", (dj.Manual,), {"definition": "k : int32\n---\nf : float32\ng : float64"})
+    )
+    table.insert1((1, 100 / 3, 0.1))
+    row = repr(table()).splitlines()[-2].split()
+    assert [row[0], row[2]] == ["1", "0.1"]
+    assert row[1] in ("33.333332", "33.333333", "33.333334")
+    assert row[1] in table()._repr_html_()
