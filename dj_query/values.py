@@ -80,6 +80,8 @@ def comparable(attribute: Attribute, value: Any) -> Any:
             raise ValueError(f"name a path into it, as in {{'{attribute.name}.length': 5}}")
         if kind in ("date", "datetime") and isinstance(value, str):
             value = read_moment(value)
+        if kind == "datetime" and isinstance(attribute.type, CoreType) and attribute.type.args:
+            value = _rounded(value, int(attribute.type.args[0]))
         if kind == "date" and isinstance(value, dt.datetime):
             return value.date() if value.time() == dt.time() else naive_utc(value)
         if kind == "datetime" and isinstance(value, dt.datetime):
@@ -137,6 +139,23 @@ def read_moment(text: str) -> dt.datetime | str:
         raise ValueError("expected 'YYYY-MM-DD HH:MM:SS', with a space or a T between date and time")
     moment = dt.datetime.fromisoformat(text)
     return text if _MOMENT.fullmatch(text) else naive_utc(moment)
+
+
+def _rounded(value: dt.date | str, digits: int) -> dt.date | str:
+    """Round a moment to digits of its seconds, halves up, as servers do with what they store.
+
+    Only for digits that are declared: without them PostgreSQL stores a moment as it is.
+    """
+    moment = value
+    if isinstance(moment, str) and "." in moment:
+        moment = dt.datetime.fromisoformat(moment)
+    if not isinstance(moment, dt.datetime):
+        return value
+    unit = 10 ** (6 - digits)
+    over = moment.microsecond % unit
+    if not over:
+        return value
+    return moment + dt.timedelta(microseconds=unit - over if 2 * over >= unit else -over)
 
 
 def as_bool(value: Any) -> bool:

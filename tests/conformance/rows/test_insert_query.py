@@ -80,3 +80,13 @@ def test_types_that_fit_are_copied(lab: Any) -> None:
         found = target.fetch1("v")
         assert (type(found), found) == (type(expected), expected), (given, type_)
         target.delete(prompt=False)
+
+
+def test_a_moment_is_found_by_the_value_that_was_inserted(new_schema: Any, dj: Any) -> None:
+    table = new_schema()(type("Moment", (dj.Manual,), {"definition": "at : datetime(3)\n---\nn : int32"}))
+    exact = dt.datetime(2024, 1, 2, 3, 4, 59, 999_600)
+    for n, value in enumerate(("2024-01-02 03:04:05.1235", "2024-01-02 03:04:05.0004", exact)):
+        table.insert1({"at": value, "n": n})
+        assert (table & {"at": value}).fetch1("n") == n
+        assert len(table & [{"at": value}, {"at": "2020-01-01"}]) == 1
+    assert (table & "n = 2").fetch1("at") == dt.datetime(2024, 1, 2, 3, 5)

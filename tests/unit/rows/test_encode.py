@@ -86,3 +86,16 @@ def test_values_of_conditions_are_moments_in_utc() -> None:
     ):
         with pytest.raises(DataError, match="'v'"):
             comparable(_attribute(type_), wrong)
+
+
+def test_values_of_conditions_have_the_digits_that_are_stored() -> None:
+    for type_, text, microsecond in (
+        ("datetime(3)", "2024-01-01 10:00:00.1235", 124_000),
+        ("datetime(3)", "2024-01-01 10:00:00.1234", 123_000),
+        ("datetime(0)", "2024-01-01 10:00:00.4", 0),
+        ("datetime", "2024-01-01 10:00:00.123456", 123_456),
+    ):
+        moment = dt.datetime(2024, 1, 1, 10, 0, 0, microsecond)
+        assert comparable(_attribute(type_), dt.datetime.fromisoformat(text)) == moment
+        found = comparable(_attribute(type_), text)
+        assert (dt.datetime.fromisoformat(found) if isinstance(found, str) else found) == moment
