@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from dj_jobs import attempts, clock, wakeup
 from dj_jobs.claim import assignments, user_of
@@ -179,6 +180,12 @@ def release_all(jobs: JobTable, claims: Sequence[Claim], connection: Connection 
     if not claims:
         return 0
     return _release(jobs, _held_by(jobs, claims), connection or jobs.connection)
+
+
+def release_token(jobs: JobTable, token: UUID) -> int:
+    """Give back all that is still held with a token, which may be more than is known of here."""
+    is_reserved = sql("{} = {}", Ident("status"), Param(Status.RESERVED.value))
+    return _release(jobs, sql("{} AND {} = {}", is_reserved, Ident("_token"), Param(token)), jobs.connection)
 
 
 def _release(jobs: JobTable, these: Sql, connection: Connection) -> int:

@@ -10,7 +10,7 @@ statement. Where the transaction is lost, they are still reserved by us, and are
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from dj_jobs import finish, wakeup
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from dj_jobs.table import JobTable
 
 Ended = tuple[Claim, Outcome]
+
+
+class _RolledBackError(Exception):
+    """Has a transaction roll back."""
 
 
 class Group:
@@ -81,6 +85,14 @@ class Group:
 
     def _is_broken(self) -> bool:
         return not self._connection.in_transaction or self._connection.transaction_state.is_doomed
+
+    def cancel(self) -> None:
+        """Roll the transaction back, and let go of its jobs, which are still reserved."""
+        self.ended = []
+        context, self._context = self._context, None
+        if context is not None:
+            with suppress(_RolledBackError, LostConnectionError), context:
+                raise _RolledBackError
 
     def commit(self) -> tuple[list[Ended], list[Ended]]:
         """End the jobs that are still open, and the transaction.

@@ -11,6 +11,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ class Heartbeat:
         self._connection = pickle.dumps((connection, connection.clock_offset_s)).hex()
         self._lease_s = lease_s
         self._pid = os.getpid()
+        self._held: dict[int, list[tuple[TableName, UUID]]] = {}
+        self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._finalizer: finalize[..., Heartbeat] | None = None
 
@@ -45,8 +48,19 @@ class Heartbeat:
             known = _of_connections[connection] = cls(connection, lease_s)
         return known
 
-    def tell(self, held: Sequence[tuple[TableName, UUID]]) -> None:
-        """Say what there is to renew from now on, starting the process where there is none."""
+    def tell(self, keeper: object, of_keeper: Sequence[tuple[TableName, UUID]]) -> None:
+        """Say what there is to renew from now on, starting the process where there is none.
+
+        Parameters
+        ----------
+        keeper : object
+            Who says so; what others have said holds on.
+        """
+        with self._lock:
+            self._held.pop(id(keeper), None)
+            if of_keeper:
+                self._held[id(keeper)] = list(of_keeper)
+            held = [place for places in self._held.values() for place in places]
         if held and (self._process is None or self._process.poll() is not None):
             self._start()
         self._send("held " + (pickle.dumps(list(held)).hex() if held else ""))

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from dj_schema.connection import Connection
 
 _NOT_PLAIN = re.compile(
-    r"\(\s*SELECT\b|\b(?:DISTINCT|UNION|GROUP\s+BY|HAVING|LEFT\s+JOIN|OVER)\b"
-    r"|\b(?:count|sum|avg|min|max|group_concat|string_agg|array_agg|std\w*|var\w*)\s*\(",
+    r"\b(?:DISTINCT|UNION|GROUP\s+BY|HAVING|LEFT\s+JOIN|OVER|LIMIT|OFFSET|FETCH|EXCEPT|INTERSECT)\b"
+    r"|\(\s*SELECT\b|\b(?!(?:IN|AND|OR|NOT|ON|CAST|coalesce|WHERE|AS|FROM|USING)\b)\w+\s*\(",
     re.I,
 )
+_OF_TRANSACTIONS = ("SAVEPOINT", "RELEASE", "ROLLBACK TO")
 _COUNT, _AS_SEEN = "SELECT count(*) FROM (", ") AS seen"
 
 
@@ -57,9 +58,9 @@ class InputLocks:
         suffix = self._own.dialect.jobs.SHARE_LOCK
 
         def run(text: str, params: Sequence[Any] | None) -> Result:
-            if not text.lstrip().upper().startswith("SELECT"):
+            if text.startswith(_OF_TRANSACTIONS):
                 return session.execute(text, params)
-            if _NOT_PLAIN.search(text):
+            if not text.lstrip().upper().startswith("SELECT") or _NOT_PLAIN.search(text):
                 self.is_whole = False
                 return session.execute(text, params)
             result = session.execute(text + suffix, params)

@@ -86,7 +86,7 @@ class LeaseKeeper:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        self._heartbeat.tell([])
+        self._heartbeat.tell(self, [])
         self._connection.close()
 
     def hold(self, jobs: JobTable, claims: Iterable[Claim], since: float | None = None) -> None:
@@ -105,7 +105,7 @@ class LeaseKeeper:
                 self._held.setdefault(place, _Hold(jobs, [], until)).keys.append(claim.key)
                 self._waiting.append((jobs, claim, now))
             held = list(self._held)
-        self._heartbeat.tell(held)
+        self._heartbeat.tell(self, held)
 
     def start(self, jobs: JobTable, claim: Claim) -> bool:
         """Say that a claim is being computed from now on; False where it is not ours any more."""

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from dj_jobs import claim as claims
 from dj_jobs import clock, control
 from dj_jobs.job import Claim, Worker
 from dj_jobs.own_tables import is_made, own_table
+from dj_jobs.server_lock import Turn, turn
 from dj_jobs.states import Status
 from dj_jobs.version import code_version
 from dj_schema.definition.spec import AttributeSpec, Literal
@@ -139,8 +140,8 @@ class Gate:
                 self._slots = Slots(jobs.connection, worker.host, self._limits.resources)
             self._judge()
 
-    def claim(self, n: int, priority: int | None) -> list[Claim]:
-        """Claim up to `n` jobs, as the limits allow."""
+    def claim(self, n: int, priority: int | None, token: UUID | None = None) -> list[Claim]:
+        """Claim up to `n` jobs with a token, as the limits allow."""
         self.is_full = False
         if self.closed:
             return []
@@ -148,20 +149,20 @@ class Gate:
             self.is_full = True
             return []
         if self._limits is None or not self._limits.are_counted:
-            return self._claim(n, priority)
-        with self._alone():
-            room = self._room(self._limits)
+            return self._claim(n, priority, token)
+        with self._alone() as mine:
+            room = self._room(self._limits) if mine.is_ours else 0
             if room < 1:
                 self.is_full = True
                 return []
-            claimed = self._claim(min(n, room), priority)
+            claimed = self._claim(min(n, room), priority, token)
             if claimed and self._limits.per_minute is not None:
                 self._note_start(len(claimed))
             return claimed
 
-    def _claim(self, n: int, priority: int | None) -> list[Claim]:
+    def _claim(self, n: int, priority: int | None, token: UUID | None) -> list[Claim]:
         also = control.unchanged(self._jobs, self._rules)
-        return claims.claim(self._jobs, self._worker, n, priority=priority, also=also)
+        return claims.claim(self._jobs, self._worker, n, priority=priority, token=token, also=also)
 
     def has_changed(self) -> bool:
         """Whether a claim that found nothing is worth repeating, because what operators laid down is new."""
@@ -187,16 +188,9 @@ class Gate:
                     "it leaves the jobs to others; update it, or set jobs.version"
                 )
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> AbstractContextManager[Turn]:
         """Have no other worker count meanwhile."""
-        connection = self._jobs.connection
-        lock, unlock = connection.dialect.jobs.lock(f"limits of {'.'.join(self._jobs.table_id)}")
-        connection.execute(lock)
-        try:
-            yield
-        finally:
-            connection.execute(unlock, is_read=True)
+        return turn(self._jobs.connection, f"limits of {'.'.join(self._jobs.table_id)}")
 
     def _room(self, limits: Limits) -> int:
         """How many jobs may be claimed now."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
 
 from dj_jobs import claim as claims
 from dj_jobs import finish
@@ -196,21 +197,30 @@ class _Loop:
             if time.monotonic() >= next_rescue:
                 self._rescue()
                 next_rescue = time.monotonic() + self._rescue_interval_s()
-            asked = time.monotonic()
-            claimed = self.gate.claim(self._batch_size(), self.options.priority)
-            if not claimed:
-                if self.gate.has_changed() or self._rescue() or self._waited():
+            token = uuid4()
+            try:
+                asked = time.monotonic()
+                claimed = self.gate.claim(self._batch_size(), self.options.priority, token)
+                if claimed:
+                    yield from self._run_claimed(keeper, claimed, asked)
                     continue
-                if self.gate.closed and self.presence.is_news(self.gate.closed):
-                    log.warning("%s", self.gate.closed)
-                return
-            self.runner.teller.claimed(claimed)
-            claimed, others = _apart(claimed)
-            keeper.hold(self.jobs, claimed, asked)
-            self._give_back(others)
-            yield from self._run_batch(keeper, claimed)
-            if claimed[0].n_rescues:
-                self.batch = 1
+            except BaseException:
+                self._give_back(token)  # also what was claimed and is in nobody's hands yet
+                raise
+            if self.gate.has_changed() or self._rescue() or self._waited():
+                continue
+            if self.gate.closed and self.presence.is_news(self.gate.closed):
+                log.warning("%s", self.gate.closed)
+            return
+
+    def _run_claimed(self, keeper: LeaseKeeper, claimed: list[Claim], asked: float) -> Iterator[Outcome]:
+        self.runner.teller.claimed(claimed)
+        claimed, others = _apart(claimed)
+        keeper.hold(self.jobs, claimed, asked)
+        finish.release_all(self.jobs, others)
+        yield from self._run_batch(keeper, claimed)
+        if claimed[0].n_rescues:
+            self.batch = 1
 
     def _run_batch(self, keeper: LeaseKeeper, claimed: list[Claim]) -> Iterator[Outcome]:
         started = time.perf_counter()
@@ -223,13 +233,12 @@ class _Loop:
                     continue  # given back to other workers while the one before took long
                 group.open()
                 self.n_calls += 1
-                try:
-                    outcome = self.runner.run_claim(
-                        self.jobs, claim, group.is_cut_off, keeper, ends_later=group.is_open
-                    )
-                finally:
-                    keeper.drop(self.jobs, claim)
+                outcome = self.runner.run_claim(
+                    self.jobs, claim, group.is_cut_off, keeper, ends_later=group.is_open
+                )
                 group.add(claim, outcome)
+                if not outcome.is_open:
+                    keeper.drop(self.jobs, claim)  # its row is locked by us until the commit
                 if outcome.duration_s > self._group_commit_s():
                     self.has_long_jobs = True
                     group.end()
@@ -238,47 +247,51 @@ class _Loop:
                     yield from self._committed(group, keeper)
                 if is_last:
                     self.is_failed = True
-                    return
+                    break
             yield from self._committed(group, keeper)
-        finally:
-            kept, lost = group.commit()  # after an interruption; else there is nothing left to commit
-            for claim, outcome in kept:
+        except GeneratorExit:
+            for claim, outcome in group.commit()[0]:  # nobody asks for more; what is done is done
                 self._told(claim, outcome)
-            for claim in left:
+            raise
+        except BaseException:
+            group.cancel()  # the job that was interrupted may have rows in it, and not its end
+            raise
+        finally:
+            for claim in claimed:
                 keeper.drop(self.jobs, claim)
-            self._give_back([*left, *(claim for claim, _ in lost)])
+        finish.release_all(self.jobs, left)
         per_job_s = (time.perf_counter() - started) / max(1, len(claimed) - len(left))
         self.batch = max(1, min(_LARGEST_BATCH, self.batch * 8, int(_BATCH_S / max(per_job_s, 1e-6))))
 
-    def _give_back(self, claims: list[Claim]) -> None:
+    def _give_back(self, token: UUID) -> None:
         try:
-            finish.release_all(self.jobs, claims)
+            finish.release_token(self.jobs, token)
         except (LostConnectionError, ConnectionRefusedByServerError) as e:
-            # this may run while another error is on its way, and a rescue does the same later
-            log.warning("%d jobs are left to be rescued: %s", len(claims), e)
+            # this runs while another error is on its way, and a rescue does the same later
+            log.warning("jobs are left to be rescued: %s", e)
 
     def _committed(self, group: Group, keeper: LeaseKeeper) -> Iterator[Outcome]:
         """Commit a group; what its transaction lost is looked up by its token, and run again if ours."""
         kept, lost = group.commit()
         for claim, outcome in kept:
+            keeper.drop(self.jobs, claim)
             yield self._told(claim, outcome)
         for claim, outcome in lost:
             known = self.runner.resolved(self.jobs, claim)
             if known is None:
                 outcome = self._run_alone(claim, keeper)
-            elif known is Result.LOST:
-                outcome = replace(outcome, result=Result.LOST)
+            elif known in (Result.LOST, Result.CANCELLED):
+                outcome = replace(outcome, result=known)
+            keeper.drop(self.jobs, claim)
             yield self._told(claim, outcome)
 
     def _run_alone(self, claim: Claim, keeper: LeaseKeeper) -> Outcome:
         """Run a job again whose transaction was lost, and commit it by itself."""
-        keeper.hold(self.jobs, [claim])
-        try:
-            if not keeper.start(self.jobs, claim):
-                return Outcome(claim.key, Result.LOST, 0.0)
-            return self.runner.run_claim(self.jobs, claim, held=keeper)
-        finally:
-            keeper.drop(self.jobs, claim)
+        keeper.drop(self.jobs, claim)
+        keeper.hold(self.jobs, [claim], since=float("-inf"))  # how long it has been ours is not known
+        if not keeper.start(self.jobs, claim):
+            return Outcome(claim.key, Result.LOST, 0.0)
+        return self.runner.run_claim(self.jobs, claim, held=keeper)
 
     def _told(self, claim: Claim, outcome: Outcome) -> Outcome:
         if outcome.result is Result.RETRY:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dj_jobs import clock, control, finish, wakeup
 from dj_jobs.keys import key_source_of
 from dj_jobs.rescue import rescue
+from dj_jobs.server_lock import Turn, turn
 from dj_jobs.states import Status
 from dj_jobs.wakeup import News
 from dj_query.compile import select_text, where_clause
@@ -47,7 +47,7 @@ def refresh(
     )
     if not 0 <= wish.priority <= 127:
         raise DataJointError(f"the priority of a job is from 0, the most urgent, to 127, not {priority}.")
-    with one_at_a_time(jobs):
+    with _turn(jobs):
         return _refresh(jobs, restrictions, wish)
 
 
@@ -93,8 +93,8 @@ def refresh_once(jobs: JobTable, restrictions: Sequence[Any]) -> int:
     """
     settings = jobs.connection.config.jobs
     wish = _Wish(settings.default_priority, 0, settings.stale_timeout, settings.orphan_timeout, False)
-    with one_at_a_time(jobs) as since:
-        if control.was_refreshed_since(jobs, since):
+    with _turn(jobs) as mine:
+        if control.was_refreshed_since(jobs, mine.since):
             return 0
         return _refresh(jobs, restrictions, wish)["orphaned"]
 
@@ -140,24 +140,9 @@ def _change(
     raise AssertionError("the last failure was raised")
 
 
-@contextmanager
-def one_at_a_time(jobs: JobTable) -> Iterator[datetime]:
-    """Keep other sessions from refreshing the same jobs meanwhile; the server lets go where this one dies.
-
-    Yields
-    ------
-    datetime
-        When we began to wait, by the server's clock.
-    """
-    connection = jobs.connection
-    name = ".".join(jobs.table_id)
-    lock, unlock = connection.dialect.jobs.lock(name)
-    since, _ = connection.execute(lock).rows[0]
-    try:
-        yield since + timedelta(seconds=connection.clock_offset_s)
-    finally:
-        # a session that was lost has given the lock back, and the new one has nothing to give
-        connection.execute(unlock, is_read=True)
+def _turn(jobs: JobTable) -> AbstractContextManager[Turn]:
+    """Keep other sessions from refreshing the same jobs meanwhile; where one does for long, we do it too."""
+    return turn(jobs.connection, ".".join(jobs.table_id))
 
 
 def _where(jobs: JobTable, *conditions: Condition) -> Sql:

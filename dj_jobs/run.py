@@ -222,8 +222,8 @@ class Runner:
             result = Result.RETRY
         if not recorded:
             # a COMMIT whose answer was lost may have ended only now, while this waited for its rows
-            known = self.resolved(jobs, claim) if isinstance(error, LostConnectionError) else None
-            result = known or Result.LOST
+            is_open = isinstance(error, (LostConnectionError, JobTimeoutError))
+            result = (self.resolved(jobs, claim) if is_open else None) or Result.LOST
         return Outcome(claim.key, result, duration_s, error, stack)
 
     def run_out(self, started: Event) -> Outcome:
@@ -267,7 +267,7 @@ class Runner:
         if not rows:
             return Result.SUCCESS if self.table & claim.key else Result.LOST
         if rows[0]["_token"] != claim.token:
-            return Result.LOST
+            return Result.CANCELLED if rows[0]["status"] == "ignore" else Result.LOST
         if rows[0]["status"] == "reserved":
             return None
         return Result.EMPTY if rows[0]["_is_empty"] else Result.SUCCESS

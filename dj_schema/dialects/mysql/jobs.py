@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from dj_schema.dialects.base import Execute, Row
+from dj_schema.errors import DataError
 from dj_schema.sql import Ident, Param, Sql, idents, join, sql
 
 NOW = sql("UTC_TIMESTAMP(3)")
@@ -15,7 +16,6 @@ CLAIM_ISOLATION: str | None = "READ COMMITTED"
 """Under REPEATABLE READ a locking read locks the gaps too, and workers would wait for each other."""
 HAS_CHANNELS = False
 """These servers cannot tell a session of anything: workers look."""
-_LONG_S = 24 * 3600
 SHARE_LOCK = " LOCK IN SHARE MODE"
 LIVE_SESSIONS = sql("SELECT ID FROM information_schema.PROCESSLIST")
 
@@ -59,13 +59,13 @@ def after(seconds: Sql | Param) -> Sql:
     return sql("(UTC_TIMESTAMP(6) + INTERVAL {} SECOND)", seconds)
 
 
-def lock(name: str) -> tuple[Sql, Sql]:
+def lock(name: str, longest_s: float) -> tuple[Sql, Sql]:
     """Return what takes a lock of this session on a name, waiting for it, and what gives it back.
 
-    The first returns when it began to wait.
+    The first returns when it began to wait, and whether it has the lock.
     """
     short = Param("dj_" + hashlib.sha256(name.encode()).hexdigest()[:40])  # these servers take 64 characters
-    take = sql("SELECT UTC_TIMESTAMP(6), GET_LOCK({}, {})", short, Param(_LONG_S))
+    take = sql("SELECT UTC_TIMESTAMP(6), GET_LOCK({}, {})", short, Param(longest_s))
     return take, sql("SELECT RELEASE_LOCK({})", short)
 
 
@@ -104,5 +104,9 @@ def claim(
         positions = [list(back).index(k) for k in key]
         rows = join(", ", (sql("({})", join(", ", (Param(row[i]) for i in positions))) for row in picked))
         these = sql("({}) IN ({})", idents(key), rows) if key else sql("TRUE")
-        execute(sql("UPDATE {} SET {} WHERE {}", table, sets, these))
+        if execute(sql("UPDATE {} SET {} WHERE {}", table, sets, these)).n_rows != len(picked):
+            raise DataError(
+                "rows that were to be claimed do not equal their own key: no text is equal to a float32 "
+                "on this server. Let the key be of another type: float64, a decimal, an integer."
+            )
     return picked

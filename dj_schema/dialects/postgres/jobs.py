@@ -68,14 +68,22 @@ def after(seconds: Sql | Param) -> Sql:
     return sql("(clock_timestamp()::timestamp + make_interval(secs => {}))", seconds)
 
 
-def lock(name: str) -> tuple[Sql, Sql]:
+def lock(name: str, longest_s: float) -> tuple[Sql, Sql]:
     """Return what takes a lock of this session on a name, waiting for it, and what gives it back.
 
-    The first returns when it began to wait.
+    The first returns when it began to wait, and whether it has the lock; or fails where it waited too long.
     """
     number = Param(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True))
-    take = sql("SELECT clock_timestamp()::timestamp, pg_advisory_lock({})", number)
-    return take, sql("SELECT pg_advisory_unlock({})", number)
+    limit = sql(
+        "SELECT set_config('lock_timeout', {}, false) AS s OFFSET 0", Param(f"{longest_s * 1000:.0f}ms")
+    )
+    take = sql(
+        "SELECT clock_timestamp()::timestamp, pg_advisory_lock({}) IS NOT NULL FROM ({}) AS w "
+        "WHERE w.s IS NOT NULL",
+        number,
+        limit,
+    )
+    return take, sql("SELECT pg_advisory_unlock({}), set_config('lock_timeout', '0', false)", number)
 
 
 def try_lock(name: str) -> Sql:

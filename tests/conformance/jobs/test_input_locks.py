@@ -154,3 +154,33 @@ def test_a_make_that_fails_lets_go(declare: Any, source: Any, other: Connection,
     elsewhere = source()
     elsewhere._connection = other
     elsewhere.update1({"id": 3, "x": 7})
+
+
+@FORMS
+@pytest.mark.parametrize("query", ["last", "top", "with"])
+def test_what_a_count_does_not_tell_is_compared(
+    declare: Any, source: Any, dj: Any, other: Connection, form: str, query: str
+) -> None:
+    added: list[int] = []
+    name = source.full_table_name
+
+    def fetch(key: dict[str, Any]) -> int:
+        if query == "last":
+            (row,) = source.to_dicts(order_by="x DESC", limit=1)
+        elif query == "top":
+            (row,) = (source & dj.Top(limit=1, order_by="x DESC")).to_dicts()
+        else:
+            text = f"WITH last AS (SELECT max(x) AS x FROM {name}) SELECT x FROM last"
+            (row,) = source.connection.query(text, as_dict=True)
+        return int(row["x"])
+
+    def during(key: dict[str, Any]) -> None:
+        if not added:
+            elsewhere = source()
+            elsewhere._connection = other
+            elsewhere.insert1({"id": 9, "x": 1000})
+            added.append(9)
+
+    table = declare(**members(form, fetch, during))
+    assert table.populate({"id": 3}, reserve_jobs=True)["success"] == 1
+    assert table.fetch1("y") == 1001

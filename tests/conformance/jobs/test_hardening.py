@@ -1,0 +1,134 @@
+"""What a review of the engine found, each by the smallest case that showed it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dj_jobs import claim as claims
+from dj_jobs import finish
+from dj_jobs.events import Event, Events
+from dj_jobs.job import Worker
+from dj_jobs.populate import Options, reserved
+from dj_jobs.rescue import rescue
+from dj_jobs.server_lock import turn
+from dj_schema.connection import Connection
+from dj_schema.errors import DataError
+from tests.conformance.jobs.test_workers import jobs_on, states
+
+
+class StopNowError(BaseException):
+    """As a signal's handler raises it."""
+
+
+@pytest.mark.parametrize("kind", ["claimed", "started", "succeeded"])
+def test_an_interruption_anywhere_leaves_no_job_reserved_and_no_row_without_its_end(
+    result: Any, kind: str
+) -> None:
+    class Interrupting(Events):
+        """Events whose subscriber interrupts, as a signal would, at one of them."""
+
+        def emit(self, event: Event) -> None:
+            if event.kind == kind and event.key in (None, {"id": 0}, {"id": 3}):
+                raise StopNowError
+
+    events = Interrupting(lambda event: None)
+    with pytest.raises(StopNowError):
+        list(reserved(result(), Options(), events))
+    assert states(result).get("reserved", 0) == 0
+    assert len(result) + states(result)["pending"] == 6
+    assert result.populate(reserve_jobs=True)["error"] == 0
+    assert len(result) == 6
+
+
+def test_who_refreshes_for_ever_does_not_hold_up_the_others(result: Any, connection: Connection) -> None:
+    _ = result.jobs
+    with connection.clone() as other, connection.config.override(jobs={"lease_timeout": 0.5}):
+        with turn(other, ".".join(result.jobs.table_id)) as first:
+            assert first.is_ours
+            assert result.populate(reserve_jobs=True)["success"] == 6
+        with turn(connection, ".".join(result.jobs.table_id)) as second:
+            assert second.is_ours
+
+
+def test_a_refresh_in_a_transaction_takes_no_lock(result: Any, connection: Connection) -> None:
+    _ = result.jobs
+    with connection.transaction:
+        assert result.jobs.refresh()["added"] == 6
+        with connection.clone() as other, turn(other, ".".join(result.jobs.table_id)) as mine:
+            assert mine.is_ours
+
+
+def test_a_job_that_is_cancelled_in_a_group_is_told_as_such(declare: Any, connection: Connection) -> None:
+    told: list[str] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1(key)
+        if key["id"] == 5 and "done" not in told:
+            told.append("done")
+            with connection.clone() as other:
+                assert jobs_on(other, table).cancel({"id": 4}) == 1
+
+    table = declare(make=make)
+    with connection.config.override(jobs={"group_commit_s": 60}):
+        outcomes = {o.key["id"]: o.result for o in reserved(table(), Options(), Events())}
+    assert outcomes == {**dict.fromkeys(range(6), "success"), 4: "cancelled"}
+    assert states(table) == {"ignore": 1}
+    assert sorted(table.to_arrays("id").tolist()) == [0, 1, 2, 3, 5]
+
+
+def test_a_long_job_after_short_ones_is_not_thrown_away(declare: Any, connection: Connection) -> None:
+    """The short ones wait for its commit, and stay ours meanwhile."""
+    calls: list[int] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key["id"])
+        self.insert1(key)
+        if key["id"] == 5:
+            with connection.clone() as other:
+                jobs = jobs_on(other, table)
+                held = (jobs.reserved & "id in (3, 4)").proj("_lease_until").to_dicts()
+                while jobs.reserved & held:
+                    continue  # until both have been renewed
+                assert rescue(jobs) == 0
+
+    table = declare(make=make)
+    settings = {"group_commit_s": 60, "lease_timeout": 1.5}
+    with connection.config.override(jobs=settings):
+        assert table.populate(reserve_jobs=True)["success"] == 6
+    assert calls == list(range(6))
+
+
+def test_a_key_that_is_not_equal_to_itself_is_an_error(
+    dj: Any, new_schema: Any, connection: Connection
+) -> None:
+    schema = new_schema()
+
+    @schema
+    class Level(dj.Manual):  # type: ignore[name-defined,misc]
+        definition = "level : float32"
+
+    class Loud(dj.Computed):  # type: ignore[name-defined,misc]
+        definition = "-> Level"
+
+        def make(self, key: dict[str, Any]) -> None:
+            self.insert1(key)
+
+    schema(Loud, context={"Level": Level})
+    Level.insert1({"level": 0.1})
+    if connection.settings.backend == "mysql":
+        with pytest.raises(DataError, match="float32"):
+            Loud.populate(reserve_jobs=True)
+        assert len(Loud().jobs.reserved) == 0
+    else:
+        assert Loud.populate(reserve_jobs=True)["success"] == 1
+
+
+def test_a_token_gives_back_all_that_it_holds(result: Any) -> None:
+    jobs = result.jobs
+    jobs.refresh()
+    held = claims.claim(jobs, Worker("w", "h", 1), 4)
+    finish.complete_all(jobs, held[:1])
+    assert finish.release_token(jobs, held[0].token) == 3
+    assert states(result) == {"pending": 5}
