@@ -27,7 +27,7 @@ class VirtualModule(ModuleType):
         connection: Connection | None = None,
         add_objects: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(module_name)
+        super().__init__(str(module_name))  # what is no name is refused below
         schema = Schema(
             schema_name,
             connection=connection,

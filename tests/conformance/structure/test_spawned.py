@@ -177,3 +177,8 @@ def test_references_are_told_apart(new_schema: NewSchema, dj: ModuleType) -> Non
     assert table.full_table_name == up
     assert [t.full_table_name for t in detail.ancestors(as_objects=True)] == [up, more]
     assert parent.parts() == []
+
+
+def test_a_name_that_is_no_text_makes_no_module(connection: Any, dj: Any) -> None:
+    with pytest.raises(dj.DataJointError, match="a schema needs a name"):
+        dj.virtual_schema(5, connection=connection)
