@@ -77,7 +77,10 @@ class _Hasher:
             self._array(np.ma.getmaskarray(value))
             value = value.filled() if not value.dtype.hasobject else np.asarray(value.data)
         self._tag("a" + (str(value.dtype) if value.dtype.names else value.dtype.str), *value.shape)
-        if value.dtype.hasobject:
+        if value.dtype.names and not value.dtype.hasobject:
+            for name in value.dtype.names:  # without the bytes between them, which mean nothing
+                self._array(value[name])
+        elif value.dtype.hasobject:
             for item in value.ravel(order="C").tolist():
                 self.add(item)
         elif value.nbytes:
@@ -150,11 +153,13 @@ class _Hasher:
         elif hasattr(value, "column_names") and hasattr(value, "itercolumns"):
             self.add([str(value.schema.types), value.column_names, *value.itercolumns()])
         elif hasattr(value, "iloc") and hasattr(value, "columns"):  # pandas
-            self.add([np.asarray(value.columns), np.asarray(value.index)])
+            self._labels(value.columns)
+            self._labels(value.index)
             for i in range(value.shape[1]):
                 self._column(value.iloc[:, i])
         elif hasattr(value, "iloc"):
-            self.add([value.name, np.asarray(value.index)])
+            self.add(value.name)
+            self._labels(value.index)
             self._column(value)
         elif hasattr(value, "get_columns"):  # polars
             self.add(value.get_columns())
@@ -165,8 +170,14 @@ class _Hasher:
         else:
             self._reduced(value)
 
+    def _labels(self, labels: Any) -> None:
+        """An index of pandas, with the names of its levels."""
+        self.add([list(labels.names), np.asarray(labels)])
+
     def _column(self, column: Any) -> None:
         self.add(str(column.dtype))
+        if hasattr(column.dtype, "categories"):
+            self.add([np.asarray(column.dtype.categories), bool(column.dtype.ordered)])
         self.add(np.asarray(column))
 
     def _reduced(self, value: Any) -> None:

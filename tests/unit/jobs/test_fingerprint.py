@@ -203,3 +203,27 @@ def test_what_holds_itself_is_refused() -> None:
 def test_what_cannot_be_taken_apart_is_refused() -> None:
     with open(os.devnull) as file, pytest.raises(TypeError):
         fingerprint(file)
+
+
+def test_the_names_of_levels_and_the_categories_of_frames_count() -> None:
+    frame = pd.DataFrame({"a": [1, 2]}, index=pd.Index([0, 1], name="i"))
+    levels = pd.DataFrame({"a": [1]}, index=pd.MultiIndex.from_tuples([(1, 2)], names=["x", "y"]))
+    grades = pd.DataFrame({"g": pd.Categorical(["a"], categories=["a", "b"], ordered=True)})
+    others = (
+        (frame, frame.rename_axis("j")),
+        (frame, frame.rename_axis("c", axis="columns")),
+        (levels, levels.rename_axis(["x", "z"])),
+        (grades, pd.DataFrame({"g": pd.Categorical(["a"], categories=["b", "a"], ordered=True)})),
+        (grades, pd.DataFrame({"g": pd.Categorical(["a"], categories=["a", "b"], ordered=False)})),
+    )
+    for one, other in others:
+        assert fingerprint(one) == fingerprint(one.copy())
+        assert fingerprint(one) != fingerprint(other)
+
+
+def test_the_bytes_between_fields_do_not_count() -> None:
+    padded = np.dtype([("a", "i1"), ("b", "f8")], align=True)
+    one = np.frombuffer(b"\x01" + b"\x00" * 7 + b"\x00" * 8, padded)
+    other = np.frombuffer(b"\x01" + b"\xff" * 7 + b"\x00" * 8, padded)
+    assert fingerprint(one) == fingerprint(other)
+    assert fingerprint(one) != fingerprint(np.array([(2, 0.0)], padded))
