@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
@@ -202,9 +203,32 @@ def reserve(jobs: JobTable, key: dict[str, Any]) -> bool:
     """
     connection = jobs.connection
     one = jobs & key & {"status": Status.PENDING.value}
-    sets = _reserving(jobs, Worker.of_this_process(), uuid4(), with_lease=False)
+    token = uuid4()
+    sets = _reserving(jobs, Worker.of_this_process(), token, with_lease=False)
     where = where_clause(one.select, connection.dialect)
-    return connection.execute(sql("UPDATE {} SET {}{}", Ident(*jobs.table_id), sets, where)).n_rows == 1
+    is_ours = connection.execute(sql("UPDATE {} SET {}{}", Ident(*jobs.table_id), sets, where)).n_rows == 1
+    if is_ours:
+        _reserved_here[_place(jobs, key)] = token
+    return is_ours
+
+
+_reserved_here: dict[tuple[Any, ...], UUID] = {}  # what `reserve` claimed and nobody has ended yet
+
+
+def _place(jobs: JobTable, key: Mapping[str, Any]) -> tuple[Any, ...]:
+    return os.getpid(), threading.get_ident(), jobs.table_id, tuple(map(str, key.values()))
+
+
+def reserved_by_us(jobs: JobTable, key: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells a job that `reserve` claimed here from one that another holds by now.
+
+    Its token where this thread has claimed it; else the process alone.
+    """
+    token = _reserved_here.pop(_place(jobs, key), None)
+    if token is not None:
+        return {"_token": token}
+    worker = Worker.of_this_process()
+    return {"host": worker.host[:255], "pid": worker.pid}
 
 
 def seconds_until_due(jobs: JobTable, priority: int | None = None) -> float | None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from dj_jobs import attempts, clock, wakeup
-from dj_jobs.claim import assignments, user_of
-from dj_jobs.job import Claim, Worker
+from dj_jobs.claim import assignments, reserved_by_us, user_of
+from dj_jobs.job import Claim
 from dj_jobs.states import Status, sources_of, target_of
 from dj_jobs.wakeup import News
 from dj_query.compile import where_clause
@@ -296,7 +296,7 @@ def ignore(jobs: JobTable, key: dict[str, Any]) -> None:
 def complete_reserved(jobs: JobTable, key: dict[str, Any], duration_s: float | None) -> None:
     """End a job that `reserve` claimed, for programs that run `make` themselves."""
     keep = jobs.connection.config.jobs.keep_completed
-    target = jobs & key & _of_this_process()
+    target = jobs & key & reserved_by_us(jobs, key)
     if keep:
         sets: dict[str, Sql | Param] = {
             "completed_time": clock.now(jobs.connection),
@@ -318,13 +318,7 @@ def fail_reserved(jobs: JobTable, key: dict[str, Any], message: str, stack: str 
         "_token": _NULL,
         "_lease_until": _NULL,
     }
-    _expect_one(jobs, key, _move(jobs & key & _of_this_process(), "fail", sets))
-
-
-def _of_this_process() -> dict[str, Any]:
-    """Return what tells jobs that `reserve` claimed here from those that another process holds by now."""
-    worker = Worker.of_this_process()
-    return {"host": worker.host[:255], "pid": worker.pid}
+    _expect_one(jobs, key, _move(jobs & key & reserved_by_us(jobs, key), "fail", sets))
 
 
 def _expect_one(jobs: JobTable, key: dict[str, Any], n: int) -> None:

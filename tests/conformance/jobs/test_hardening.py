@@ -14,7 +14,7 @@ from dj_jobs.populate import Options, reserved
 from dj_jobs.rescue import rescue
 from dj_jobs.server_lock import turn
 from dj_schema.connection import Connection
-from dj_schema.errors import DataError
+from dj_schema.errors import DataError, JobError
 from tests.conformance.jobs.test_workers import jobs_on, states
 
 
@@ -132,3 +132,17 @@ def test_a_token_gives_back_all_that_it_holds(result: Any) -> None:
     finish.complete_all(jobs, held[:1])
     assert finish.release_token(jobs, held[0].token) == 3
     assert states(result) == {"pending": 5}
+
+
+@pytest.mark.parametrize("end", ["complete", "error"])
+def test_complete_and_error_are_for_the_claim_that_was_made(result: Any, end: str) -> None:
+    jobs = result.jobs
+    jobs.refresh()
+    key = {"id": 1}
+    me = Worker.of_this_process()
+    assert jobs.reserve(key)
+    assert jobs.release(me.name) == 1
+    (other,) = claims.claim(jobs & key, me, 1)  # another claim, of this very process
+    with pytest.raises(JobError, match="not reserved"):
+        jobs.complete(key) if end == "complete" else jobs.error(key, "late")
+    assert (jobs & key).fetch1("_token") == other.token
