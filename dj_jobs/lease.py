@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("datajoint.lease")
 
+_FIRST_RENEWAL_S = 1.0  # after a claim
+
 Place = tuple["TableName", UUID]
 Values = tuple[Any, ...]
 
@@ -44,16 +46,19 @@ class _Hold:
     ----------
     valid_until : float
         By the monotonic clock, from before the server set it: past it, another worker may have them.
+    is_renewed : bool
+        The job names the session that renews; until then only the worker's own vouches for it.
     """
 
     jobs: JobTable
     keys: list[Key]
     valid_until: float
+    is_renewed: bool = False
     lost: dict[Values, ClaimLostError] = field(default_factory=dict)
 
 
 class LeaseKeeper:
-    """Renews leases at a third of their length, from the first that lasts that long.
+    """Renews leases at a third of their length, and a first time after a second.
 
     The job names the session that renews beside that of the worker, so that a broken main connection
     during hours of computing does not look like a dead worker.
@@ -171,20 +176,36 @@ class LeaseKeeper:
     # -- in the thread -----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._stop.wait(self._lease_s / 3):
+        interval_s = self._lease_s / 3
+        tick_s = min(_FIRST_RENEWAL_S, interval_s)
+        due = time.monotonic() + interval_s
+        while not self._stop.wait(tick_s):
+            if time.monotonic() < due:
+                self._renew_all(is_first=True)
+                continue
+            due = time.monotonic() + interval_s
             self._heartbeat.beat()
             self._give_back()
-            with self._lock:
-                held = {place: (hold.jobs, list(hold.keys)) for place, hold in self._held.items()}
-            for place, (jobs, keys) in held.items():
-                try:
-                    self._renew(place, jobs, keys)
-                except DataJointError as e:
-                    # the fence in the database keeps a late result out; trying again is all there is to do
-                    table = ".".join(place[0])
-                    log.warning("cannot renew the lease on %d jobs of %s: %s", len(keys), table, e)
+            self._renew_all()
             if self._presence is not None:
                 self._presence.beat(self._connection)
+
+    def _renew_all(self, *, is_first: bool = False) -> None:
+        """Renew what is held; or only what has been held for a moment, and not been renewed yet."""
+        latest = time.monotonic() + self._lease_s - _FIRST_RENEWAL_S
+        with self._lock:
+            held = {
+                place: (hold.jobs, list(hold.keys))
+                for place, hold in self._held.items()
+                if not is_first or (not hold.is_renewed and hold.valid_until <= latest)
+            }
+        for place, (jobs, keys) in held.items():
+            try:
+                self._renew(place, jobs, keys)
+            except DataJointError as e:
+                # the fence in the database keeps a late result out; trying again is all there is to do
+                table = ".".join(place[0])
+                log.warning("cannot renew the lease on %d jobs of %s: %s", len(keys), table, e)
 
     def _give_back(self) -> None:
         """Give back what waits behind a job that takes long, so that other workers can have it."""
@@ -211,6 +232,7 @@ class LeaseKeeper:
             if hold is None:
                 return
             hold.valid_until = asked + self._lease_s
+            hold.is_renewed = True
             hold.lost.update(lost)
             running = self._running
         if running is None or running[0].token != token:

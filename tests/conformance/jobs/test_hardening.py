@@ -15,7 +15,7 @@ from dj_jobs.rescue import rescue
 from dj_jobs.server_lock import turn
 from dj_schema.connection import Connection
 from dj_schema.errors import DataError, JobError
-from tests.conformance.jobs.test_workers import jobs_on, states
+from tests.conformance.jobs.test_workers import jobs_on, kill, states
 
 
 class StopNowError(BaseException):
@@ -146,3 +146,30 @@ def test_complete_and_error_are_for_the_claim_that_was_made(result: Any, end: st
     with pytest.raises(JobError, match="not reserved"):
         jobs.complete(key) if end == "complete" else jobs.error(key, "late")
     assert (jobs & key).fetch1("_token") == other.token
+
+
+def test_a_worker_whose_connection_breaks_keeps_its_key(
+    declare: Any, source: Any, connection: Connection
+) -> None:
+    """From its first second on the session that renews vouches for it, too."""
+
+    def make_fetch(self: Any, key: dict[str, Any]) -> Any:
+        return (source & key).fetch1("x")
+
+    def make_compute(self: Any, key: dict[str, Any], x: int) -> int:
+        with connection.clone() as other:
+            jobs = jobs_on(other, table)
+            while (jobs & key).fetch1("_lease_session") == 0:
+                continue
+            session = connection.connection_id
+            kill(other, session)
+            while session in {int(row[0]) for row in other.execute(other.dialect.jobs.LIVE_SESSIONS).rows}:
+                continue
+            assert rescue(jobs) == 0
+        return x + 1
+
+    def make_insert(self: Any, key: dict[str, Any], y: int) -> None:
+        self.insert1({**key, "y": y})
+
+    table = declare(make_fetch=make_fetch, make_compute=make_compute, make_insert=make_insert)
+    assert table.populate({"id": 1}, reserve_jobs=True)["success"] == 1
