@@ -38,7 +38,7 @@ CONTRADICTIONS: list[tuple[Any, str]] = [
     ("a : int32\n---\nb : <blob>\nindex(b)", "cannot be in an index"),
     ("a : int32\n---\nb : json\nunique index(b)", "cannot be in an index"),
     ("a : int32\n---\nb : bytes\nindex(b)", "cannot be in an index"),
-    ("a" * 65 + " : int32", "at most 64"),
+    ("a" * 65 + " : int32", "characters. Expected at most 6"),
     ("a : int32\n---\nb : varchar(100000)", "varchar(n) with n from 1"),
     ("a : int32\n---\nb : decimal(70,2)", "decimal(p,s) with p up to 65"),
     ("a : int32\n---\nb : decimal(40,35)", "s up to 30"),
