@@ -13,9 +13,8 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from dj_jobs import finish, wakeup
-from dj_jobs.job import Claim, Outcome, Result
-from dj_jobs.wakeup import News
+from dj_jobs import finish
+from dj_jobs.job import Claim, Outcome
 from dj_schema.errors import (
     ClaimLostError,
     DeadlockError,
@@ -111,8 +110,6 @@ class Group:
             with context:
                 if not self._is_broken():
                     finish.complete_all(self._jobs, [claim for claim, outcome in ended if outcome.is_open])
-                    if any(outcome.result is Result.SUCCESS for _, outcome in ended):
-                        wakeup.tell(self._connection, self._jobs.target.table_id, News.ROWS)
         except (LostConnectionError, DeadlockError, LockTimeoutError, TransactionError, ClaimLostError):
             return [], ended
         return ended, []

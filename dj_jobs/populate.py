@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from dj_jobs import claim as claims
-from dj_jobs import finish
+from dj_jobs import finish, wakeup
 from dj_jobs.events import Events
 from dj_jobs.group import Group
 from dj_jobs.job import Claim, Outcome, Result, Worker, error_message
@@ -23,6 +24,7 @@ from dj_jobs.refresh import refresh_once
 from dj_jobs.registry import Presence
 from dj_jobs.rescue import rescue
 from dj_jobs.run import Runner
+from dj_jobs.wakeup import News
 from dj_query.select import Exists
 from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
 
@@ -34,6 +36,7 @@ log = logging.getLogger("datajoint.populate")
 
 _BATCH_S = 0.25  # so much work is claimed at once: much for short jobs, one for long ones
 _LARGEST_BATCH = 200
+_NEWS_EVERY_S = 0.05
 _LONGEST_BATCH_S = 2.0  # what is left of a batch that takes longer goes back to all workers
 _LONGEST_NAP_S = 0.2  # to be stopped in time
 _PAUSE_FOR_ROOM_S = 0.5
@@ -143,7 +146,10 @@ def reserved(
     loop = _Loop(claimable, runner, options, should_stop, presence, is_alone, gate)
     try:
         with LeaseKeeper(table.connection, presence) as keeper:
-            yield from loop.run(keeper, has_rescued=wants_refresh)
+            try:
+                yield from loop.run(keeper, has_rescued=wants_refresh)
+            finally:
+                loop._tell_news()
     finally:
         gate.close()
         if is_alone:
@@ -187,6 +193,8 @@ class _Loop:
     is_failed: bool = False
     batch: int = 1
     has_long_jobs: bool = False
+    has_news: bool = False
+    told_at: float = float("-inf")
     retry_at: list[float] = field(default_factory=list)
 
     def run(self, keeper: LeaseKeeper, *, has_rescued: bool) -> Iterator[Outcome]:
@@ -294,11 +302,23 @@ class _Loop:
         return self.runner.run_claim(self.jobs, claim, held=keeper)
 
     def _told(self, claim: Claim, outcome: Outcome) -> Outcome:
+        if outcome.result is Result.SUCCESS:
+            self.has_news = True
+            self._tell_news(_NEWS_EVERY_S)
         if outcome.result is Result.RETRY:
             self.retry_at.append(time.monotonic())
         self.presence.count(".".join(self.jobs.target.table_id), outcome)
         self.runner.teller.ended(outcome, claim.attempt, claim.token)
         return outcome
+
+    def _tell_news(self, every_s: float = 0.0) -> None:
+        """Wake those who wait for rows: after the commit, as commits that notify wait for each other."""
+        now = time.monotonic()
+        if not self.has_news or now - self.told_at < every_s or self.jobs.connection.in_transaction:
+            return
+        self.has_news, self.told_at = False, now
+        with suppress(LostConnectionError, ConnectionRefusedByServerError):  # who waits looks in time
+            wakeup.tell(self.jobs.connection, self.jobs.target.table_id, News.ROWS)
 
     def _group_commit_s(self) -> float:
         """A make in parts must have no transaction open while it computes."""

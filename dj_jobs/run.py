@@ -15,14 +15,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dj_jobs import finish, metadata, wakeup
+from dj_jobs import finish, metadata
 from dj_jobs.events import Event, Events
 from dj_jobs.job import Claim, Outcome, Result, Worker, error_message, error_stack
 from dj_jobs.keys import is_wanted
 from dj_jobs.make import Making
 from dj_jobs.retry import AWAY, CONFLICTS, INFRASTRUCTURE, Retry, verdict
 from dj_jobs.telling import Teller
-from dj_jobs.wakeup import News
 from dj_jobs.watch import InterruptedMakeError, Watch
 from dj_query.compile import where_clause
 from dj_schema.errors import (
@@ -118,7 +117,6 @@ class Runner:
         watch = Watch(_timeout_of(self))
         self.teller.started(claim.key, claim.attempt, claim.token, watch.timeout_s)
         is_open = False
-        is_alone = not jobs.connection.in_transaction  # else the group tells for all of its jobs
 
         def end(has_rows: bool) -> None:
             nonlocal is_open
@@ -130,8 +128,6 @@ class Runner:
                 is_open = True
                 return
             finish.complete(jobs, claim, duration_s, has_rows=has_rows, keep=keep)
-            if has_rows and is_alone:
-                wakeup.tell(self.table.connection, self.table.table_id, News.ROWS)
 
         try:
             with making, watch, held.watched(claim, watch):
