@@ -1,4 +1,7 @@
-"""Waking workers that wait, where the server can pass on a word: in the transaction of the change.
+"""Waking workers that wait, where the server can pass on a word.
+
+Changes of jobs tell in their transaction; new rows are told of after their commit, because commits that
+notify wait for each other.
 
 A channel is a table and what is new of it. It carries no value: a worker that hears of it looks for itself,
 and one that hears nothing, because its connection broke or because another program made the change, finds
