@@ -9,11 +9,13 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
+import pymysql
+
 from benchmarks.figures import Figure, selected
 from benchmarks.implementations import Implementation, WorkloadFailed, implementations, run_group
 from benchmarks.report import Measurements, as_markdown, as_text, errors, machine, table, write_into
 from tests.support.launch import Unavailable
-from tests.support.servers import SERVER_NAMES, RunFolder, Servers, ServerUnderTest
+from tests.support.servers import SERVER_NAMES, VARIABLES, RunFolder, Servers, ServerUnderTest
 
 README = Path(__file__).with_name("README.md")
 
@@ -54,6 +56,17 @@ def environment_of(server: ServerUnderTest) -> dict[str, str]:
         "DJ_USE_TLS": "false",
         "BENCH_DATABASE": settings["database_name"],
     }
+
+
+def _make_durable(server: ServerUnderTest) -> None:
+    """Have a server that was started for this run wait for the disk, which it need not do for tests."""
+    if server.name == "postgresql" or VARIABLES[server.name] in os.environ:
+        return
+    settings = server.settings
+    with pymysql.connect(
+        host=settings["host"], port=settings["port"], user=settings["user"], password=settings["password"]
+    ) as connection:
+        connection.cursor().execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
 
 
 def _measure(
@@ -100,6 +113,7 @@ def main() -> int:
     try:
         servers = Servers(run)
         server = servers.get(arguments.server)
+        _make_durable(server)
         environment = environment_of(server)
         if any(figure.group == "celery" for figure in figures):
             environment["DJ_CELERY_BROKER_URL"] = servers.redis_url()

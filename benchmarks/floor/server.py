@@ -154,7 +154,7 @@ class MySQL(Server):
             password=os.environ["DJ_PASS"],
             autocommit=True,
             # Without gap locks two workers do not wait for each other's keys.
-            init_command="SET SESSION transaction_isolation = 'READ-COMMITTED'",
+            init_command="SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         )
         self._cursor = self._connection.cursor()
 

@@ -18,7 +18,12 @@ from pymysql.cursors import SSCursor
 from dj_schema.dialects.base import Result, Row
 from dj_schema.dialects.mysql import bulk
 from dj_schema.dialects.mysql.errors import from_number
-from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
+from dj_schema.errors import (
+    ConnectionRefusedByServerError,
+    DataJointError,
+    LostConnectionError,
+    TransactionError,
+)
 
 if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
@@ -147,8 +152,14 @@ class MysqlSession:
             raise _translate(e, text) from e
 
     def defer(self, text: str) -> None:
-        """Send a statement that returns nothing; this protocol has no way to wait for several at once."""
-        self.execute(text, None)
+        """Send a statement that returns nothing; this protocol has no way to wait for several at once.
+
+        A savepoint is not released: the next of its name takes its place, and the transaction ends it.
+        """
+        if not text.startswith("RELEASE SAVEPOINT"):
+            self.execute(text, None)
+        elif not self.in_transaction:
+            raise TransactionError("the transaction had ended before the block in it did; nothing was kept")
 
     def script(self, texts: Sequence[str]) -> None:
         for text in texts:

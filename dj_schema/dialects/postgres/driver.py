@@ -29,7 +29,8 @@ from dj_schema.errors import (
 )
 
 if TYPE_CHECKING:
-    from psycopg.pq.abc import PGresult
+    from psycopg.abc import PQGen
+    from psycopg.pq.abc import PGconn, PGresult
 
     from dj_schema.server_address import ConnectionSettings
 
@@ -99,6 +100,17 @@ def _names(result: PGresult) -> tuple[str, ...]:
     return tuple([(result.fname(i) or b"").decode() for i in range(result.nfields)])
 
 
+def _results(libpq: PGconn, n_statements: int) -> PQGen[list[PGresult]]:
+    """Yield what is waited for, and return the last result of each statement of a pipeline."""
+    yield from generators.send(libpq)
+    results = []
+    for _ in range(n_statements):
+        found = yield from generators.fetch_many(libpq)
+        results.append(found[-1])
+    yield from generators.fetch_many(libpq)  # the end of the pipeline
+    return results
+
+
 class PostgresSession:
     """A psycopg connection in autocommit; transactions are begun by statement."""
 
@@ -125,12 +137,12 @@ class PostgresSession:
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         cursor = self._cursor
         try:
+            result = None if params is None else self._execute_prepared(text, params)
+            if result is not None:
+                return result
             if self._deferred:
                 self._send_deferred(text, params)
             else:
-                result = None if params is None else self._execute_prepared(text, params)
-                if result is not None:
-                    return result
                 cursor.execute(text, params)
             found = cursor.pgresult
             if text.startswith(_ENDS_CURSORS):
@@ -162,8 +174,12 @@ class PostgresSession:
         values = transformer.dump_sequence(params, [PyFormat.AUTO] * repeated.n_places)
         types = transformer.types or ()
         name = repeated.names.get(types) or self._prepare(repeated, types)
-        self._libpq.send_query_prepared(name, values, transformer.formats, _BINARY)
-        result = self._connection.wait(generators.execute(self._libpq))[-1]
+        send = partial(self._libpq.send_query_prepared, name, values, transformer.formats, _BINARY)
+        if self._deferred:
+            result = self._in_one_trip(send)
+        else:
+            send()
+            result = self._connection.wait(generators.execute(self._libpq))[-1]
         if result.status == _TUPLES_OK:
             transformer.set_pgresult(result)
             n_rows = result.ntuples
@@ -188,6 +204,26 @@ class PostgresSession:
             raise error_from_result(result, "utf-8")
         repeated.names[types] = name
         return name
+
+    def _in_one_trip(self, send: Callable[[], None]) -> PGresult:
+        """Send what was deferred and one statement more; return its result, or of the first that failed.
+
+        psycopg's pipeline sends each statement by itself, and waits until it may send the next.
+        """
+        deferred, self._deferred = self._deferred, []
+        libpq = self._libpq
+        libpq.enter_pipeline_mode()
+        try:
+            for text in deferred:
+                libpq.send_query_params(text.encode(), None)
+            send()
+            libpq.pipeline_sync()
+            results = self._connection.wait(_results(libpq, len(deferred) + 1))
+        finally:
+            if libpq.status != _BROKEN:
+                libpq.exit_pipeline_mode()
+        failed = (result for result in results if result.status not in (_COMMAND_OK, _TUPLES_OK))
+        return next(failed, results[-1])  # what comes after one that failed is not run
 
     def defer(self, text: str) -> None:
         """Send a statement that returns nothing together with the next one, to wait once for both."""

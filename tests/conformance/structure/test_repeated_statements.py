@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from dj_query.schema import Schema
 from dj_schema.connection import Connection
 from dj_schema.errors import DuplicateError, QueryError
+from dj_schema.transaction import transaction
 from tests.conformance.structure.tables import table_class
 
 NewSchema = Callable[..., Schema]
@@ -92,3 +94,36 @@ def test_in_a_transaction_such_a_change_fails_once_and_is_forgotten(
         assert connection.dialect.name == "postgresql"
     with connection.transaction:
         assert [(item & {"k": 3}).fetch1("x") for _ in range(6)] == [3] * 6
+
+
+def test_a_repeated_statement_that_fails_in_a_savepoint_undoes_that_alone(
+    connection: Connection, item: Any
+) -> None:
+    with connection.transaction:
+        for n in range(10, 16):
+            with transaction(connection):
+                item.insert1({"k": n, "x": 0})
+        with pytest.raises(DuplicateError), transaction(connection):
+            item.insert1({"k": 15, "x": 1})
+        with transaction(connection):
+            item.insert1({"k": 16, "x": 0})
+    assert len(item()) == 17
+    assert (item & {"k": 15}).fetch1("x") == 0
+
+
+def test_a_table_changed_by_someone_else_fails_one_transaction_at_most(
+    connection: Connection, other: Connection, item: Any
+) -> None:
+    def fetched() -> list[Any]:
+        with connection.transaction:
+            found = []
+            for _ in range(6):
+                with transaction(connection):
+                    found.append((item & {"k": 3}).fetch1("x"))
+            return found
+
+    assert fetched() == [3] * 6
+    retype(other, item)
+    with suppress(QueryError):  # where the server keeps the plan, it finds the columns changed
+        fetched()
+    assert fetched() == [3] * 6
