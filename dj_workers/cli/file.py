@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,20 +60,23 @@ def read(path: Path, command: click.Command) -> dict[str, Any]:
         raise UsageMistakeError(f"{path} cannot be read: {e.strerror}.") from e
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise UsageMistakeError(f"{path} is not valid TOML: {e}.") from e
-    known = {p.name: p for p in command.params if p.name is not None and p.expose_value}
+    known = {written_name(p): p for p in command.params if p.expose_value}
     values: dict[str, Any] = {}
     for key, value in content.items():
-        name = key.replace("-", "_")
+        name = key.replace("_", "-")
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
-            hint = f"do you mean {close[0].replace('_', '-')}?" if close else f"there are: {_names(known)}."
+            hint = f"do you mean {close[0]}?" if close else f"there are: {', '.join(sorted(known))}."
             raise UsageMistakeError(f"{path}: there is no option {key!r}; {hint}")
-        values[name] = _fitting(path, key, value, known[name])
+        parameter = known[name]
+        assert parameter.name is not None
+        values[parameter.name] = _fitting(path, key, value, parameter)
     return values
 
 
-def _names(known: Mapping[str, click.Parameter]) -> str:
-    return ", ".join(sorted(name.replace("_", "-") for name in known))
+def written_name(parameter: click.Parameter) -> str:
+    """Return what a user writes for an option: queue, where the parameter is `queues`."""
+    return parameter.opts[0].lstrip("-")
 
 
 def _fitting(path: Path, key: str, value: Any, parameter: click.Parameter) -> Any:

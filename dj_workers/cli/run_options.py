@@ -117,10 +117,8 @@ def all_options(command: Any) -> Any:
 def with_environment(command: click.Command) -> click.Command:
     """Have each option read `DJ_WORKER_<NAME>` too, and say so in --help."""
     for parameter in command.params:
-        if parameter.name is not None and parameter.envvar is None:
-            # by the name that is written, such as --queue
-            name = parameter.opts[0].lstrip("-")
-            parameter.envvar = file.environment(name)
+        if parameter.envvar is None:
+            parameter.envvar = file.environment(file.written_name(parameter))
     return command
 
 

@@ -226,27 +226,3 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(
     assert dj_worker("run", "--max-calls", "1").code == ExitCode.DONE
     assert len(lab.Square()) == 6
     assert dj_worker("workers").code == 0
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("proceses = 2", "do you mean processes?"),
-        ("processes = [2]", "takes one value"),
-        ("processes =", "not valid TOML"),
-        ("[run]\nprocesses = 2", "no option 'run'"),
-        ("processes = 'many'", "Invalid value for '--processes'"),
-    ],
-)
-def test_a_file_with_a_mistake_is_refused(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, text: str, message: str
-) -> None:
-    from click.testing import CliRunner
-
-    from dj_workers.cli.main import main
-
-    (tmp_path / "dj-worker.toml").write_text(text)
-    monkeypatch.chdir(tmp_path)
-    shown = CliRunner().invoke(main, ["run", "nothing"])
-    assert shown.exit_code == ExitCode.USAGE
-    assert message in shown.output

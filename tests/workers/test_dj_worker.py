@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -57,6 +58,56 @@ def test_restrict_limits_the_keys(lab: Lab) -> None:
     ended = dj_worker("run", lab.name, "--tables", "Square", "--once", "--restrict", "number < 3")
     assert ended.code == ExitCode.DONE, ended.err
     assert lab.squares() == expected(3)
+
+
+@processes
+def test_queue_chooses_tables_and_priority_jobs(
+    lab: Lab, processes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJ_CELERY_QUEUES", f'{{"{lab.schema.database}.__square": "gpu"}}')
+    run = ("run", lab.name, "--exclude", "Unmade", "--once", "--processes", processes)
+    lab.add(2)
+    lab.Square.jobs.refresh(priority=3)
+    lab.Number.insert1({"number": 2, "what": "square"})
+    lab.Square.jobs.refresh()
+    ended = dj_worker(*run, "--queue", "cpu,tpu")
+    assert (ended.code, "no table" in ended.err) == (ExitCode.USAGE, True)
+    assert dj_worker(*run, "--queue", "gpu", "--priority", "3").code == ExitCode.DONE
+    assert (lab.squares(), len(lab.Next())) == (expected(2), 0)
+    assert dj_worker(*run, "--queue", "gpu").code == ExitCode.DONE
+    assert (lab.squares(), len(lab.Next())) == (expected(3), 0)
+
+
+_BELOW = """
+import datajoint as dj
+import {module} as above
+
+schema = dj.Schema({schema!r})
+
+
+@schema
+class Below(dj.Computed):
+    definition = "-> above.Square"
+
+    def make(self, key):
+        self.insert1(key)
+"""
+
+
+@processes
+def test_several_modules_are_one_pipeline(
+    lab: Lab, new_schema_name: Callable[[], str], processes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.add(4)
+    below, schema = f"below_{lab.name}", new_schema_name()
+    (lab.folder / f"{below}.py").write_text(_BELOW.format(module=lab.name, schema=schema))
+    ended = dj_worker("run", below, lab.name, "--exclude", "Unmade", "--once", "--processes", processes)
+    assert ended.code == ExitCode.DONE, ended.err
+    assert f"{schema}.__below" in ended.err
+    (row,) = dj_worker("status", below, "--json").json["tables"]
+    assert (row["done"], len(lab.Next())) == (4, 4)
+    monkeypatch.setenv("DJ_WORKER_MODULES", f"{below} {lab.name}")
+    assert "nothing to do" in dj_worker("run", "--exclude", "Unmade", "--once").err
 
 
 @processes
