@@ -15,7 +15,7 @@ from dj_jobs.states import Status
 from dj_jobs.wakeup import News
 from dj_query.compile import select_text, where_clause
 from dj_query.select import Condition, Exists, Negated, Select
-from dj_schema.errors import DataJointError, DeadlockError, LockTimeoutError
+from dj_schema.errors import DataJointError, DeadlockError, DuplicateError, LockTimeoutError
 from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
 from dj_schema.transaction import transaction
 
@@ -125,9 +125,10 @@ def _change(
     """
     connection = jobs.connection
     isolation = connection.dialect.jobs.CLAIM_ISOLATION
+    is_block = isolation is not None or before is not None or connection.in_transaction
     for n_left in reversed(range(_MOST_DEADLOCKS)):
         try:
-            with transaction(connection, isolation=isolation) if isolation or before else nullcontext():
+            with transaction(connection, isolation=isolation) if is_block else nullcontext():
                 if before is not None:
                     before(jobs)
                 n = connection.execute(statement).n_rows
@@ -228,8 +229,8 @@ def _add(
     names = tuple(key)
     missing = source._where(Negated(Exists(jobs.target.select, names)))._where(Negated(Exists(known, names)))
     dialect = jobs.connection.dialect
-    now = clock.now(jobs.connection)
-    due = clock.after(jobs.connection, delay_s) if delay_s else now
+    now = sql("(SELECT {})", clock.now(jobs.connection))  # asked for once, not for each row
+    due = sql("(SELECT {})", clock.after(jobs.connection, delay_s)) if delay_s else now
     statement = sql(
         "INSERT INTO {} ({}) SELECT {} FROM ({}) AS {}",
         Ident(*jobs.table_id),
@@ -240,8 +241,11 @@ def _add(
         select_text(missing.select, dialect),
         Ident("missing"),
     )
-    skipping = dialect.rows.on_duplicate(jobs.table_id, jobs.heading.key_columns, None)
-    return _change(jobs, statement + skipping, before, has_new_jobs=True)
+    try:
+        return _change(jobs, statement, before, has_new_jobs=True)
+    except DuplicateError:  # another program has added jobs meanwhile; to look for them takes twice as long
+        skipping = dialect.rows.on_duplicate(jobs.table_id, jobs.heading.key_columns, None)
+        return _change(jobs, statement + skipping, before, has_new_jobs=True)
 
 
 def _literal(status: Status) -> Sql:

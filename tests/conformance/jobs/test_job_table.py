@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from dj_query.table import FreeTable
 from dj_schema import errors
 from dj_schema.connection import Connection
 from dj_schema.sql import Ident, Param, sql
+from tests.conformance.jobs.test_workers import jobs_on
 
 
 def states(jobs: Any) -> dict[str, int]:
@@ -57,6 +59,32 @@ def test_refresh_does_not_wait_for_open_transactions(
         counts = result.jobs.refresh(stale_timeout=0)
     assert (counts["removed"], counts["added"]) == (0, 0)
     assert result.jobs.refresh()["removed"] == 1
+
+
+def is_waiting(connection: Connection, session: int) -> bool:
+    """Whether a session waits for a lock that another one holds."""
+    statement = (
+        "SELECT 1 FROM information_schema.innodb_trx"
+        " WHERE trx_mysql_thread_id = %s AND trx_state = 'LOCK WAIT'"
+        if connection.settings.backend == "mysql"
+        else "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+    )
+    return bool(connection.query(statement, [session]))
+
+
+def test_refresh_passes_over_jobs_that_another_program_adds_meanwhile(
+    result: Any, connection: Connection
+) -> None:
+    _ = result.jobs
+    with connection.clone() as other, connection.clone() as observer, ThreadPoolExecutor(1) as pool:
+        session = connection.connection_id
+        with other.transaction:
+            jobs_on(other, result).insert([{"id": 1, "status": "ignore", "priority": 5}])
+            counts = pool.submit(result.jobs.refresh)
+            while not is_waiting(observer, session):
+                assert not counts.done(), counts.result()
+        assert counts.result()["added"] == 5
+    assert states(result.jobs) == {"pending": 5, "ignore": 1}
 
 
 def test_a_pending_job_whose_key_is_gone_is_removed_once_it_is_stale(result: Any, source: Any) -> None:
