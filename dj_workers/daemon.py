@@ -20,6 +20,7 @@ from dj_jobs.job_log import log_event
 from dj_jobs.registry import Presence
 from dj_schema.connection import Connection
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
+from dj_schema.settings import Config
 from dj_workers.lookout import Lookout, is_idle_enough
 from dj_workers.plan import TableClass, check_makes, plan_of
 from dj_workers.pools.budget import Budget
@@ -39,8 +40,8 @@ log = logging.getLogger("datajoint.workers")
 class Worker:
     """Computes tables until told to stop by SIGINT or SIGTERM, or by what `work` says.
 
-    The first signal ends it after the running job, the second releases that job. SIGUSR1 has it print what
-    it is doing.
+    The first signal ends it after the running jobs, those that take longer than the shutdown timeout are
+    released, and a second signal releases all at once. SIGUSR1 has it print what it is doing.
 
     Parameters
     ----------
@@ -126,17 +127,23 @@ class Worker:
         limits = (self.work.max_tasks_per_child, self.work.max_memory_mb)
         return self.processes > 1 or any(limit is not None for limit in limits)
 
+    def _stop_requests(self, *, interrupts: bool = False) -> StopRequests:
+        limit_s = self.work.shutdown_timeout_s
+        if limit_s is None:
+            config = Config.load() if self.connection is None else self.connection.config
+            limit_s = config.jobs.shutdown_timeout
+        return StopRequests(interrupts=interrupts, shutdown_timeout_s=limit_s)
+
     def _run_here(self, presence: Presence) -> Tally:
         assert self.connection is not None
-        shutdown_s = self.connection.config.jobs.shutdown_timeout
         self.events.subscribe(self._note)
-        with StopRequests(interrupts=True, shutdown_timeout_s=shutdown_s) as self._requests:
+        with self._stop_requests(interrupts=True) as self._requests:
             self.vitals.stop_is(self._requests.__bool__)
             lookout = Lookout(self.plan, self.work, presence)
             try:
                 self._loop(self._requests, lookout, presence)
             except StoppedAtOnceError:
-                self.was_stopped_at_once = True
+                self.was_stopped_at_once = self._requests.is_urgent
             finally:
                 lookout.close()
         return self.tally
@@ -150,7 +157,7 @@ class Worker:
         from dj_workers.fleet import Fleet
 
         assert self.presence is not None
-        with StopRequests() as self._requests:
+        with self._stop_requests() as self._requests:
             self.vitals.stop_is(self._requests.__bool__)
             self._fleet = fleet = Fleet(
                 self.plan,
@@ -165,7 +172,7 @@ class Worker:
             )
             for table, outcome in fleet.run():
                 self._take(table, outcome)
-            self.was_stopped_at_once = self._requests.n > 1
+            self.was_stopped_at_once = self._requests.is_urgent
         return self.tally
 
     def _take(self, table: str, outcome: Outcome) -> None:
@@ -251,7 +258,7 @@ class Worker:
 
     def _run_steps_only(self) -> Tally:
         steps = Steps(self.work.steps)
-        with StopRequests(interrupts=True) as self._requests:
+        with self._stop_requests(interrupts=True) as self._requests:
             try:
                 while not self._has_to_end(self._requests, None):
                     self._run_steps(steps, self._requests)
@@ -259,7 +266,7 @@ class Worker:
                         break
                     self._requests.wait(min(self._left_s(), *_some(steps.wait_s())))
             except StoppedAtOnceError:
-                self.was_stopped_at_once = True
+                self.was_stopped_at_once = self._requests.is_urgent
         return self.tally
 
 

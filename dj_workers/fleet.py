@@ -87,8 +87,7 @@ class Fleet(Supervisor):
         setup: ChildSetup | None = None,
         vitals: Vitals | None = None,
     ) -> None:
-        settings = plan.tables[0]._schema.connection.config.jobs
-        super().__init__(n, events, requests, settings.shutdown_timeout)
+        super().__init__(n, events, requests)
         self.vitals = vitals or Vitals()
         self.plan = plan
         self.work = work

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as requests: the first to stop after the running job, the second to stop at once."""
+"""SIGINT and SIGTERM as requests: the first to stop after the running jobs, the second to stop at once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from types import FrameType, TracebackType
 from typing import Any
 
 _LONGEST_SLEEP_S = 24 * 3600.0
-_NOTICE = b"stopping after the running jobs; once more releases them and stops at once\n"
+_NOTICE = "stopping after the running jobs{}; once more releases them and stops at once\n"
+_TIME_IS_OVER = b"time is over for the running jobs; they are released\n"
 
 
 class StoppedAtOnceError(BaseException):
-    """Raised in the middle of a job by the second request; the engine then releases the job.
+    """Raised in the middle of a job by the second signal, or when time is over; the engine then releases it.
 
     Like KeyboardInterrupt no subclass of Exception, so that a `make` does not swallow it.
     """
@@ -62,18 +63,28 @@ class StopRequests(AbstractContextManager["StopRequests"]):
     Parameters
     ----------
     interrupts : bool
-        Whether the second request raises `StoppedAtOnceError` in the main thread.
+        Whether the second signal raises `StoppedAtOnceError` in the main thread, and the end of the time too.
     shutdown_timeout_s : float, optional
-        So long after SIGTERM, the second request comes by itself.
+        How long running jobs have after the first signal.
+
+    Attributes
+    ----------
+    first : Signals or None
+        The first signal.
+    is_urgent : bool
+        A second signal came.
     """
 
     def __init__(self, *, interrupts: bool = False, shutdown_timeout_s: float | None = None) -> None:
         self.n = 0
+        self.is_urgent = False
         self._pid = os.getpid()
         self._lock = threading.Lock()  # never taken by a handler
         self.first: signal.Signals | None = None
         self._interrupts = interrupts
-        self._shutdown_timeout_s = shutdown_timeout_s
+        self.shutdown_timeout_s = shutdown_timeout_s
+        limit = "" if shutdown_timeout_s is None else f", which have {shutdown_timeout_s:g} s"
+        self._notice = _NOTICE.format(limit).encode()
         self._before: dict[signal.Signals, Any] = {}
         self._read_fd = self._write_fd = -1
         self._wakeup_fd_before: int | None = None
@@ -108,15 +119,24 @@ class StopRequests(AbstractContextManager["StopRequests"]):
     def _handle(self, number: int, _: FrameType | None) -> None:
         if os.getpid() != self._pid:
             end_by_default(number)
-        elif self.first is None:
-            self.first = signal.Signals(number)
-            os.write(2, _NOTICE)  # not by logging, in the middle of which we may be
-            if number == signal.SIGTERM and self._shutdown_timeout_s is not None:
-                self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._handle)
-                signal.setitimer(signal.ITIMER_REAL, self._shutdown_timeout_s)
+            return
         self.n += 1
-        if self._interrupts and self.n > 1:
+        self.is_urgent = self.first is not None
+        if self.first is None:
+            self.first = signal.Signals(number)
+            os.write(2, self._notice)  # not by logging, in the middle of which we may be
+            if self._interrupts and self.shutdown_timeout_s is not None:
+                self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._time_is_over)
+                signal.setitimer(signal.ITIMER_REAL, self.shutdown_timeout_s)
+        if self._interrupts and self.is_urgent:
             raise StoppedAtOnceError
+
+    def _time_is_over(self, number: int, _: FrameType | None) -> None:
+        if os.getpid() != self._pid:
+            end_by_default(number)
+            return
+        os.write(2, _TIME_IS_OVER)
+        raise StoppedAtOnceError
 
     def request(self) -> None:
         """Ask to stop, as a signal would."""

@@ -51,6 +51,8 @@ class Work:
         Functions that are called now and then.
     max_tasks_per_child, max_memory_mb : int or None
         Replace a child process after so many calls of `make`, or when it holds more memory.
+    shutdown_timeout_s : float or None
+        How long running jobs have after SIGTERM or SIGINT; by default the setting `jobs.shutdown_timeout`.
     """
 
     is_once: bool = False
@@ -67,6 +69,7 @@ class Work:
     steps: tuple[Step, ...] = ()
     max_tasks_per_child: int | None = None
     max_memory_mb: float | None = None
+    shutdown_timeout_s: float | None = None
 
     @property
     def first_pause_s(self) -> float:

@@ -33,8 +33,8 @@ def run(modules: tuple[str, ...], **given: Any) -> None:
     of them. New rows upstream are found by themselves. A worker that dies loses nothing: its jobs go to the
     others, and with --processes it is replaced. Functions marked with dj_workers.step are called too.
 
-    Ctrl-C or SIGTERM ends the worker after the running jobs; a second one releases them and ends at once.
-    SIGUSR1 has it print what it is doing.
+    Ctrl-C or SIGTERM ends the worker after the running jobs, and releases those that take longer than
+    --shutdown-timeout; a second one releases all at once. SIGUSR1 has it print what it is doing.
 
     Each option may also stand in dj-worker.toml (processes = 4), and in the environment
     (DJ_WORKER_PROCESSES=4), which wins over the file; the command line wins over both. MODULE is there
@@ -52,8 +52,6 @@ def run(modules: tuple[str, ...], **given: Any) -> None:
     work = run_options.work_of(given)
     source = load_all(modules)
     chosen = _with_make(source, given["tables"], given["exclude"], given["queues"])
-    if given["shutdown_timeout"] is not None and chosen:
-        chosen[0]._schema.connection.config.jobs.shutdown_timeout = given["shutdown_timeout"]
     worker = Worker(
         [*chosen, *source.steps],
         work,

@@ -87,7 +87,8 @@ ALL = [
     _seconds(
         "--shutdown-timeout",
         0.1,
-        "After SIGTERM, release the jobs that still run after so long; by default jobs.shutdown_timeout.",
+        "After SIGTERM or SIGINT, release the jobs that still run after so long; by default "
+        "jobs.shutdown_timeout.",
     ),
     click.option(
         "--otel", is_flag=True, help="Send traces and metrics by OpenTelemetry, where OTEL_... says."
@@ -150,4 +151,5 @@ def work_of(given: dict[str, Any]) -> Work:
         priority=given["priority"],
         max_tasks_per_child=given["max_tasks_per_child"],
         max_memory_mb=given["max_memory_mb"],
+        shutdown_timeout_s=given["shutdown_timeout"],
     )

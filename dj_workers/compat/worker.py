@@ -115,12 +115,15 @@ class DataJointWorker:
         """
         if not self._steps:
             raise DataJointError(f"worker {self.name} has no steps; add tables or functions: worker(Table).")
-        book = Logbook.of(self.worker_schema_name, self._log_connection())
+        connection = self._log_connection()
+        book = Logbook.of(self.worker_schema_name, connection)
         book.register(self.name, self._settings(), [self._row(i, s) for i, s in enumerate(self._steps)])
         tables = [step.table for step in self._steps if isinstance(step, TableStep)]
         with (
             Notifications(*self._notifiers, tables=tables) as told,
-            StopRequests(interrupts=True) as requests,
+            StopRequests(
+                interrupts=True, shutdown_timeout_s=connection.config.jobs.shutdown_timeout
+            ) as requests,
         ):
             self._requests = requests
             self.events.subscribe(told)

@@ -1,4 +1,4 @@
-"""`populate` in this process: signals end it after the running job, and twice at once."""
+"""`populate` in this process: a signal ends it after the running job, in a limited time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def populate_inline(table: Any, options: Options, _: int, events: Events) -> Ite
     Raises
     ------
     KeyboardInterrupt
-        After SIGINT, once the running job is done; after a second one, at once: its job goes back.
+        After SIGINT, once the running job is done or time is over; after a second one, at once: its job goes
+        back.
     """
     shutdown_s = table.connection.config.jobs.shutdown_timeout
     with StopRequests(interrupts=True, shutdown_timeout_s=shutdown_s) as requests:

@@ -58,7 +58,7 @@ def populate_in_processes(
     DataJointError
         Where another process cannot find the table's class, or not import its module.
     KeyboardInterrupt
-        After SIGINT, once the running jobs are done; after a second one, at once.
+        After SIGINT, once the running jobs are done or time is over; after a second one, at once.
     """
     origin = origin_of(type(table))
     count = _reserved if options.reserve_jobs else _direct
@@ -66,7 +66,8 @@ def populate_in_processes(
     n = min(processes, n_keys)
     if n == 0:
         return
-    with StopRequests() as requests:
+    shutdown_s = table.connection.config.jobs.shutdown_timeout
+    with StopRequests(shutdown_timeout_s=shutdown_s) as requests:
         team = _Team(table, options, origin, tasks, setup, n, events, requests)
         yield from _until_error(team, options)
     requests.repeat()
@@ -222,7 +223,7 @@ class _Team(Supervisor):
         events: Events,
         requests: StopRequests,
     ) -> None:
-        super().__init__(n, events, requests, table.connection.config.jobs.shutdown_timeout)
+        super().__init__(n, events, requests)
         self._table = table
         self._options = replace(options, refresh=False)
         self._origin = origin

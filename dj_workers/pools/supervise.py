@@ -34,14 +34,12 @@ class Supervisor(ABC):
     n : int
         How many.
     requests : StopRequests
-        Entered; the first request ends the children after their running job, the second at once.
-    shutdown_timeout_s : float
-        So long after a first request by SIGTERM, the second comes by itself.
+        Entered; the first ends the children after their running job, a second signal at once, and so does
+        the end of the time that it gives them.
     """
 
-    def __init__(self, n: int, events: Events, requests: StopRequests, shutdown_timeout_s: float) -> None:
+    def __init__(self, n: int, events: Events, requests: StopRequests) -> None:
         self.n = n
-        self._shutdown_timeout_s = shutdown_timeout_s
         self._terminate_at: float | None = None
         self.events = events
         self.requests = requests
@@ -164,6 +162,7 @@ class Supervisor(ABC):
             elif child.is_overdue:
                 child.kill(signal.SIGKILL)
         if self._terminate_at is not None and time.monotonic() >= self._terminate_at:
+            log.warning("time is over for the running jobs; they are released")
             self._terminate()
         if not self.is_stopping and self.children:
             self.woke()
@@ -184,10 +183,11 @@ class Supervisor(ABC):
         if not self.requests:
             return  # some other signal
         self.stop()
-        if self.requests.n > 1:
+        limit_s = self.requests.shutdown_timeout_s
+        if self.requests.is_urgent:
             self._terminate()
-        elif self.requests.first is signal.SIGTERM and self._terminate_at is None:
-            self._terminate_at = time.monotonic() + self._shutdown_timeout_s
+        elif self.requests.first is not None and self._terminate_at is None and limit_s is not None:
+            self._terminate_at = time.monotonic() + limit_s
 
     def _terminate(self) -> None:
         """Have the children give their running jobs back, and end."""

@@ -138,6 +138,23 @@ def test_a_second_signal_gives_the_running_job_back(lab: Lab, processes: str) ->
     assert len(lab.Square.jobs.pending) == 1 == lab.Square.jobs.progress()["total"]
 
 
+@processes
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_job_that_outlasts_the_shutdown_timeout_is_released(
+    lab: Lab, processes: str, number: signal.Signals
+) -> None:
+    lab.add(1, wait=[0])
+    lab.make_pipes()
+    given = ("--exclude", "Unmade", "--shutdown-timeout", "0.2", "--processes", processes)
+    worker = start_dj_worker("run", lab.name, *given)
+    lab.wait_until_started()
+    worker.send_signal(number)
+    ended = end_of(worker)
+    assert (ended.code, lab.squares()) == (ExitCode.DONE, {}), ended.err
+    assert "which have 0.2 s" in ended.err
+    assert len(lab.Square.jobs.pending) == 1 == lab.Square.jobs.progress()["total"]
+
+
 def test_new_rows_are_found_while_the_worker_waits(lab: Lab) -> None:
     lab.make_pipes()
     worker = start_dj_worker("run", lab.name, "--exclude", "Unmade", "--poll-interval", "0.1")

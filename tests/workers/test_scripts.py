@@ -83,17 +83,19 @@ def test_the_second_interrupt_gives_back_the_running_job(lab: Lab, processes: in
 
 
 @in_this_or_others
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_job_that_outlasts_the_shutdown_timeout_goes_back(
-    lab: Lab, processes: int, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, processes: int, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DJ_JOBS_SHUTDOWN_TIMEOUT", "0.5")
     lab.add(1, wait=[0])
     lab.make_pipes()
     process = start_python("-c", _OF_A_MODULE.format(module=lab.name, processes=processes))
     lab.wait_until_started()
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     ended = end_of(process)
-    assert ended.code == -signal.SIGTERM
+    assert ended.code == -number
+    assert "time is over" in ended.err
     assert lab.squares() == {}
     assert lab.Square.jobs.progress() == {**_no_jobs(), "pending": 1, "total": 1}
 

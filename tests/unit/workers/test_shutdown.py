@@ -60,6 +60,30 @@ def test_the_second_signal_interrupts_where_that_is_asked_for() -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
 
+stops = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+@stops
+def test_the_end_of_the_time_interrupts_and_is_no_second_signal(number: signal.Signals) -> None:
+    def be_told_and_go_on() -> None:
+        os.kill(os.getpid(), number)
+        threading.Event().wait(60)
+
+    with StopRequests(interrupts=True, shutdown_timeout_s=0.01) as requests:
+        with pytest.raises(StoppedAtOnceError):
+            be_told_and_go_on()
+        assert (requests.first, requests.is_urgent) == (number, False)
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_requests_of_the_program_itself_are_not_urgent() -> None:
+    with StopRequests(interrupts=True, shutdown_timeout_s=60) as requests:
+        requests.request()
+        requests.request()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert (bool(requests), requests.is_urgent) == (True, False)
+
+
 def test_handlers_of_before_come_back() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with StopRequests() as requests:
