@@ -80,8 +80,8 @@ def comparable(attribute: Attribute, value: Any) -> Any:
             raise ValueError(f"name a path into it, as in {{'{attribute.name}.length': 5}}")
         if kind in ("date", "datetime") and isinstance(value, str):
             value = read_moment(value)
-        if kind == "datetime" and isinstance(attribute.type, CoreType) and attribute.type.args:
-            value = _rounded(value, int(attribute.type.args[0]))
+        if kind == "datetime" and attribute.seconds_digits < 6:
+            value = rounded_moment(value, attribute.seconds_digits)
         if kind == "date" and isinstance(value, dt.datetime):
             return value.date() if value.time() == dt.time() else naive_utc(value)
         if kind == "datetime" and isinstance(value, dt.datetime):
@@ -141,11 +141,8 @@ def read_moment(text: str) -> dt.datetime | str:
     return text if _MOMENT.fullmatch(text) else naive_utc(moment)
 
 
-def _rounded(value: dt.date | str, digits: int) -> dt.date | str:
-    """Round a moment to digits of its seconds, halves up, as servers do with what they store.
-
-    Only for digits that are declared: without them PostgreSQL stores a moment as it is.
-    """
+def rounded_moment(value: dt.date | str, digits: int) -> dt.date | str:
+    """Round a moment to digits of its seconds, halves up, so that it is the same on each server."""
     moment = value
     if isinstance(moment, str) and "." in moment:
         moment = dt.datetime.fromisoformat(moment)

@@ -34,10 +34,12 @@ def parsed_or_none(text: str) -> TypeSpec | None:
         return None
 
 
-def make_attribute(name: str, type_: TypeSpec, **fields: Any) -> Attribute:
-    """Return an attribute with the storage type at the end of its codec chain filled in."""
-    storage: TypeSpec | None = type_
-    if isinstance(type_, CodecType):
+def make_attribute(
+    name: str, type_: TypeSpec, *, storage: TypeSpec | None = None, **fields: Any
+) -> Attribute:
+    """Return an attribute, its storage type unless given the one at the end of its codec chain."""
+    storage = storage or type_
+    if isinstance(storage, CodecType):
         try:
             storage = parse_type(chain_of(str(type_)).dtype)
         except DataJointError:

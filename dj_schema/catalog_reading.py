@@ -140,7 +140,19 @@ class _SchemaReader:
             is_auto_increment=row.is_auto_increment,
             lineage=(self._lineage or {}).get((table, row.name)),
             is_inherited=is_inherited,
+            storage=self._finer(type_, row),
         )
+
+    def _finer(self, type_: TypeSpec, row: ColumnRow) -> TypeSpec | None:
+        """Return a `datetime` of the digits that its column keeps where these are more than it says.
+
+        The peer's `datetime` has six of them on PostgreSQL: its keys must stay what they are.
+        """
+        if not isinstance(type_, CoreType) or type_.name != "datetime":
+            return None
+        stored = make_attribute(row.name, self._stored_type(row))
+        digits = stored.seconds_digits if stored.kind == "datetime" else 0
+        return CoreType("datetime", (digits,)) if digits > int((*type_.args, 0)[0]) else None
 
     def _origin(self, column: str, keys: list[ForeignKey]) -> tuple[Attribute | None, bool]:
         """Return the attribute that a column refers to, and whether it refers to any."""

@@ -134,6 +134,7 @@ class _Draft:
                 comment=origin.comment,
                 lineage=lineage,
                 is_inherited=True,
+                storage=origin.storage,
             )
             return
         if str(known.type) != str(origin.type):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,7 +24,8 @@ class Attribute:
     kind : Kind
         What its values are in Python terms.
     storage : TypeSpec or None
-        The core or native type at the end of a codec's chain; `type` itself for all others.
+        The core or native type at the end of a codec's chain; `type` itself for all others, but for a
+        `datetime` whose column keeps more digits than it says, as the peer's do on PostgreSQL.
     is_hidden : bool
         Kept out of what a query shows, unless it is named; names of such columns start with ``_``.
     lineage : str or None
@@ -53,6 +55,15 @@ class Attribute:
     def is_enum(self) -> bool:
         """Whether the server holds one of a list of labels, which is no text to PostgreSQL."""
         return isinstance(self.storage, CoreType) and self.storage.name == "enum"
+
+    @property
+    def seconds_digits(self) -> int:
+        """Digits of a second that its column keeps: all of them where its type does not say."""
+        stored = self.storage
+        if isinstance(stored, CoreType) and stored.name == "datetime":
+            return int(stored.args[0]) if stored.args else 0
+        digits = re.search(r"\(\s*([0-6])\s*\)", str(stored))
+        return int(digits[1]) if digits and self.kind in ("datetime", "time") else 6
 
     @property
     def is_required(self) -> bool:

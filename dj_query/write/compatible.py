@@ -42,17 +42,17 @@ def _named(attribute: Attribute) -> str:
 def _obstacle(given: Attribute, taken: Attribute) -> str | None:
     """Return what keeps the server from copying, and what to do; None where nothing does."""
     rows = "insert the rows of its to_dicts(), which are checked one by one"
+    if given.kind == taken.kind and _digits(given) > _digits(taken):
+        return f"digits of its seconds would be lost; {rows}"
     if given.type == taken.type:
         return None
     if given.is_codec or taken.is_codec:
         return f"they are stored in different forms; {rows}"
     if taken.is_enum:
         return f"the labels are not known to be the same; {rows}"
-    if given.kind == taken.kind:
-        if given.kind == "datetime" and _digits(given) > _digits(taken):
-            return f"digits of its seconds would be lost; {rows}"
+    if given.kind == taken.kind or "unknown" in (given.kind, taken.kind):
         return None
-    if "unknown" in (given.kind, taken.kind) or given.kind in _TAKEN.get(taken.kind, ()):
+    if given.kind in _TAKEN.get(taken.kind, ()):
         return None
     if cast := _CAST.get(taken.kind):
         how = cast.format(given.name)
@@ -61,6 +61,6 @@ def _obstacle(given: Attribute, taken: Attribute) -> str | None:
 
 
 def _digits(attribute: Attribute) -> int:
-    """Return the digits of seconds; of what is computed, none that is known."""
-    args = attribute.type.args if isinstance(attribute.type, CoreType) else ()
-    return int(args[0]) if args else 0
+    """Return the digits of seconds; none that is known of what is computed, native or no moment."""
+    is_known = isinstance(attribute.storage, CoreType) and attribute.kind == "datetime"
+    return attribute.seconds_digits if is_known else 0

@@ -9,12 +9,13 @@ import datetime as dt
 import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from operator import itemgetter
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from dj_query.values import as_bool, naive_utc, plain, read_moment
+from dj_query.values import as_bool, naive_utc, plain, read_moment, rounded_moment
 from dj_schema.codecs.chain import chain_of
 from dj_schema.errors import DataError, DataJointError
 from dj_schema.json_text import json_text
@@ -85,6 +86,8 @@ def _encoded(
     ready, convert = _CONVERSIONS.get(kind, (frozenset(), plain))
     if not types <= ready and not (kind == "datetime" and types == {str} and _are_canonical(values)):
         values = _converted(values, convert)
+        if kind == "datetime" and attribute.seconds_digits < 6:
+            values = _converted(values, partial(rounded_moment, digits=attribute.seconds_digits))
     if kind == "float" and not has_nan:
         values = _without_nan(attribute, values)
     if kind in ("string", "json"):

@@ -59,6 +59,8 @@ def catalog_of(connection: Any, schema: str) -> dict[str, list[list[Any]]]:
 def _plain(value: Any) -> Any:
     if not isinstance(value, str):
         return value
+    # whole seconds, as a datetime has on MySQL; the peer's has microseconds here, and keeps them with us
+    value = value.replace("timestamp(0)", "timestamp")
     value = re.sub(r"(INDEX) \S+ ON", r"\1 ON", value)
     if value.startswith(":enum"):
         value = value.replace("', '", "','")

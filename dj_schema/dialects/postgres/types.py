@@ -68,7 +68,7 @@ def column_type(type_: TypeSpec, enum_type: Sql | None) -> Sql:
     if type_.name in ("char", "varchar"):
         return Sql((f"{'character' if type_.name == 'char' else 'character varying'}({type_.args[0]})",))
     if type_.name == "datetime":
-        return Sql((f"timestamp({type_.args[0]})" if type_.args else "timestamp",))
+        return Sql((f"timestamp({type_.args[0] if type_.args else 0})",))
     return Sql((_CORE[type_.name],))
 
 

@@ -90,3 +90,56 @@ def test_a_moment_is_found_by_the_value_that_was_inserted(new_schema: Any, dj: A
         assert (table & {"at": value}).fetch1("n") == n
         assert len(table & [{"at": value}, {"at": "2020-01-01"}]) == 1
     assert (table & "n = 2").fetch1("at") == dt.datetime(2024, 1, 2, 3, 5)
+
+
+def test_a_datetime_without_digits_has_whole_seconds_on_each_server(new_schema: Any, dj: Any) -> None:
+    schema = new_schema()
+    table = schema(type("Moment", (dj.Manual,), {"definition": "at : datetime\n---\nn : int32"}))
+    schema.add_objects["Moment"] = table
+    child = schema(type("Child", (dj.Manual,), {"definition": "-> Moment\n---\nlast : datetime"}))
+    for n, (value, stored) in enumerate(
+        (
+            ("2024-01-02 03:04:05.5", dt.datetime(2024, 1, 2, 3, 4, 6)),
+            (dt.datetime(2024, 1, 2, 3, 4, 59, 999_600), dt.datetime(2024, 1, 2, 3, 5)),
+            ("1969-12-31 23:59:58.5", dt.datetime(1969, 12, 31, 23, 59, 59)),
+            (dt.datetime(2024, 2, 2, 3, 4, 5, 499_999), dt.datetime(2024, 2, 2, 3, 4, 5)),
+        )
+    ):
+        table.insert1({"at": value, "n": n})
+        child.insert1({"at": value, "last": value})
+        assert (table & {"at": value}).fetch1("at") == stored
+        assert (child & {"at": value, "last": value}).fetch1() == {"at": stored, "last": stored}
+        table.update1({"at": value, "n": n + 10})
+        assert (table & {"at": stored}).fetch1("n") == n + 10
+    with pytest.raises(dj.errors.DataError, match="out of range"):
+        table.insert1({"at": "9999-12-31 23:59:59.5", "n": 1})
+    assert len(table & [{"at": "2024-01-02 03:04:05.5"}, {"at": "1969-12-31 23:59:58.5"}]) == 2
+
+
+def test_moments_that_another_program_stored_with_more_digits_stay_what_they_are(
+    new_schema: Any, dj: Any
+) -> None:
+    schema = new_schema()
+    connection = schema.connection
+    if connection.dialect.name != "postgresql":
+        pytest.skip("elsewhere no program stores digits that the type does not name")
+    connection.query(f'CREATE TABLE "{schema.name}".event (at timestamp PRIMARY KEY, n integer NOT NULL)')
+    connection.query(f"COMMENT ON COLUMN \"{schema.name}\".event.at IS ':datetime:'")
+    connection.query(f"INSERT INTO \"{schema.name}\".event VALUES ('2024-01-02 03:04:05.123456', 1)")
+    schema.connection.catalog.forget(schema.name)
+    event = schema(type("Event", (dj.Manual,), {"definition": "at : datetime\n---\nn : int32"}))
+    schema.add_objects["Event"] = event
+    child = schema(type("EventChild", (dj.Manual,), {"definition": "-> Event"}))
+    assert "at : datetime" in event.describe()
+    (key,) = event.keys()
+    child.insert1(key)
+    event.insert1({"at": "2024-01-02 03:04:05.5", "n": 2})
+    for value in (key, {"at": "2024-01-02 03:04:05.123456"}):
+        assert (event & value).fetch1("n") == 1
+        assert (child & value).fetch1("at") == dt.datetime(2024, 1, 2, 3, 4, 5, 123_456)
+    connection.catalog.forget(schema.name)
+    again = dj.FreeTable(connection, child.full_table_name)
+    assert len(again & key) == 1
+    plain = schema(type("Plain", (dj.Manual,), {"definition": "at : datetime"}))
+    with pytest.raises(dj.errors.DataError, match="digits"):
+        plain.insert(event.proj())

@@ -44,7 +44,7 @@ STORED = (
     ("varchar(9)", "character varying(9)", "varchar(9)"),
     ("enum('a','b')", "enum", "enum"),
     ("date", "date", "date"),
-    ("datetime", "timestamp without time zone", "datetime"),
+    ("datetime", "timestamp(0) without time zone", "datetime"),
     ("datetime(3)", "timestamp(3) without time zone", "datetime(3)"),
     ("json", "jsonb", "json"),
     ("decimal(6,2)", "numeric(6,2)", "decimal(6,2)"),

@@ -93,7 +93,8 @@ def test_values_of_conditions_have_the_digits_that_are_stored() -> None:
         ("datetime(3)", "2024-01-01 10:00:00.1235", 124_000),
         ("datetime(3)", "2024-01-01 10:00:00.1234", 123_000),
         ("datetime(0)", "2024-01-01 10:00:00.4", 0),
-        ("datetime", "2024-01-01 10:00:00.123456", 123_456),
+        ("datetime", "2024-01-01 10:00:00.123456", 0),
+        ("datetime(6)", "2024-01-01 10:00:00.123456", 123_456),
     ):
         moment = dt.datetime(2024, 1, 1, 10, 0, 0, microsecond)
         assert comparable(_attribute(type_), dt.datetime.fromisoformat(text)) == moment
