@@ -6,7 +6,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
@@ -18,13 +18,14 @@ from dj_schema.types import CoreType
 
 _TAKEN: dict[str, type | tuple[type, ...]] = {
     "float": (int, float, Decimal),
-    "decimal": (int, float, Decimal),
     "date": (str, dt.date),
     "datetime": (str, dt.date),
     "time": (str, dt.time, dt.timedelta),
 }
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)?")
 _ISO = re.compile(r"[0-9]{4}(?:-?[0-9]{2}-?[0-9]{2}|-?W[0-9]{2}(?:-?[0-9])?)(?:[ Tt].+)?")
+_MOST_DIGITS = 1000
+_ALL_DIGITS = Context(prec=2 * _MOST_DIGITS)  # not the 28 of the current context
 _MISSING = frozenset({"NaTType", "NAType"})  # pandas may not be there to be asked
 
 
@@ -64,14 +65,16 @@ def comparable(attribute: Attribute, value: Any) -> Any:
             return as_bool(value)
         if kind == "uuid":
             return value if isinstance(value, UUID) else UUID(str(value))
-        if kind in ("int", "decimal") and isinstance(value, bool):
+        if kind == "decimal" and isinstance(value, (str, int, float, Decimal)):
+            digits = attribute.decimal_digits
+            number = exact_number(value)
+            return rounded_number(number, digits[1]) if digits and number.is_finite() else number
+        if kind == "int" and isinstance(value, bool):
             return int(value)
         if kind == "float" and isinstance(value, (str, int, float, Decimal)):
             return _double(value)
         if kind == "int" and not isinstance(value, int):
             return _finite(value) if isinstance(value, (float, Decimal)) else int(value)
-        if kind == "decimal" and isinstance(value, str):
-            return _number(value)
         if not isinstance(value, _TAKEN.get(kind, object)):
             raise ValueError(f"{type(value).__name__} is no {kind}")
         if kind == "bytes" and (attribute.is_codec or not isinstance(value, bytes)):
@@ -104,16 +107,31 @@ def _finite(value: float | Decimal) -> float | Decimal:
     return value
 
 
-def _number(text: str) -> Decimal:
+def exact_number(value: str | int | float | Decimal) -> Decimal:
+    """Return a number as it is written: 0.1 is one tenth.
+
+    Raises
+    ------
+    ValueError
+        For a text that is no number.
+    """
     try:
-        return Decimal(text)
+        return Decimal(value if isinstance(value, (int, Decimal)) else str(value))
     except InvalidOperation:
         raise ValueError("expected a number") from None
 
 
+def rounded_number(number: Decimal, scale: int) -> Decimal:
+    """Round a finite number to digits after the point, halves away from zero, as every server does."""
+    unit = Decimal(1).scaleb(-scale)
+    return number.quantize(unit, ROUND_HALF_UP, _ALL_DIGITS) if number.adjusted() < _MOST_DIGITS else number
+
+
 def _double(value: str | int | float | Decimal) -> int | float | Decimal:
     """Return a number that a double can hold, if not to the last digit."""
-    number = _number(value) if isinstance(value, str) else int(value) if isinstance(value, bool) else value
+    number = (
+        exact_number(value) if isinstance(value, str) else int(value) if isinstance(value, bool) else value
+    )
     is_finite = number.is_finite() if isinstance(number, Decimal) else not isinstance(number, float)
     if is_finite and math.isinf(float(number)):  # float() of a whole number raises by itself
         raise ValueError("the number is too large")

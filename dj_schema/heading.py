@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from dj_schema.definition.spec import Default
 from dj_schema.errors import UnknownAttributeError
-from dj_schema.types import CodecType, CoreType, Kind, TypeSpec
+from dj_schema.types import CodecType, CoreType, Kind, NativeType, TypeSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,14 @@ class Attribute:
             return int(stored.args[0]) if stored.args else 0
         digits = re.search(r"\(\s*([0-6])\s*\)", str(stored))
         return int(digits[1]) if digits and self.kind in ("datetime", "time") else 6
+
+    @property
+    def decimal_digits(self) -> tuple[int, int] | None:
+        """Precision and scale of a decimal; None for other types, and where the type does not say them."""
+        stored = self.storage
+        if isinstance(stored, CoreType) and stored.name == "decimal":
+            return int(stored.args[0]), int(stored.args[1])
+        return stored.decimal_digits if isinstance(stored, NativeType) else None
 
     @property
     def is_required(self) -> bool:

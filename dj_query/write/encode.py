@@ -8,14 +8,22 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import partial
 from operator import itemgetter
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from dj_query.values import as_bool, naive_utc, plain, read_moment, rounded_moment
+from dj_query.values import (
+    as_bool,
+    exact_number,
+    naive_utc,
+    plain,
+    read_moment,
+    rounded_moment,
+    rounded_number,
+)
 from dj_schema.codecs.chain import chain_of
 from dj_schema.errors import DataError, DataJointError
 from dj_schema.json_text import json_text
@@ -92,6 +100,8 @@ def _encoded(
         values = _without_nan(attribute, values)
     if kind in ("string", "json"):
         _check_text(values)
+    if kind == "decimal" and attribute.decimal_digits and isinstance(attribute.type, CoreType):
+        return _fitted_decimals(values, *attribute.decimal_digits)
     _check_range(attribute, values)
     return values
 
@@ -149,13 +159,8 @@ def _float(value: Any) -> float:
 
 
 def _decimal(value: Any) -> Decimal:
-    if isinstance(value, (int, Decimal)):
-        return Decimal(value)
-    if isinstance(value, (float, str)):
-        try:
-            return Decimal(str(value))
-        except InvalidOperation:
-            raise ValueError("expected a number") from None
+    if isinstance(value, (int, float, Decimal, str)):
+        return exact_number(value)
     raise TypeError(f"expected a number, not {type(value).__name__}")
 
 
@@ -286,18 +291,24 @@ def _check_range(attribute: Attribute, values: Sequence[Any]) -> None:
         if not set(present) <= set(type_.labels):
             labels = ", ".join(map(repr, type_.labels))
             _raise_first(values, lambda v: v not in type_.labels, f"it is one of {labels}")
-    elif type_.name == "decimal":
-        _check_decimals(values, int(type_.args[0]), int(type_.args[1]))
     elif type_.name == "float32":
         _raise_first(values, lambda v: _FLOAT32_MAX < abs(v) < math.inf, "it holds up to 3.4e38")
 
 
-def _check_decimals(values: Sequence[Any], precision: int, scale: int) -> None:
-    # what is rounded up to one digit more than there is room for is too much as well
-    limit = Decimal(10) ** (precision - scale) - Decimal(5).scaleb(-scale - 1)
+def _fitted_decimals(values: Sequence[Any], precision: int, scale: int) -> list[Decimal | None]:
+    """Round to what the column holds; what has no room for it, before or after, is refused."""
     whole = precision - scale
+    limit = Decimal(1).scaleb(whole)
     why = f"it holds {whole} digits before the point and {scale} after it"
-    _raise_first(values, lambda v: not math.isfinite(v) or abs(v) >= limit, why)
+
+    def is_too_much(number: Decimal) -> bool:
+        return number.copy_abs() >= limit
+
+    numbers = [v if v is None else Decimal(v) for v in values]
+    _raise_first(numbers, lambda v: not v.is_finite() or is_too_much(v), why)
+    rounded = [v if v is None else rounded_number(v, scale) for v in numbers]
+    _raise_first(rounded, is_too_much, why)
+    return rounded
 
 
 def _raise_first(values: Sequence[Any], is_wrong: Callable[[Any], bool], why: str) -> None:

@@ -143,3 +143,31 @@ def test_moments_that_another_program_stored_with_more_digits_stay_what_they_are
     plain = schema(type("Plain", (dj.Manual,), {"definition": "at : datetime"}))
     with pytest.raises(dj.errors.DataError, match="digits"):
         plain.insert(event.proj())
+
+
+def test_a_decimal_is_found_by_the_value_that_was_inserted(new_schema: Any, dj: Any) -> None:
+    definition = "d : decimal(5,2)\n---\nn : int32\nfine = null : decimal(65,30)"
+    table = new_schema()(type("Amount", (dj.Manual,), {"definition": definition}))
+    long = Decimal("1" * 35 + "." + "2" * 29 + "25")
+    for n, (value, stored) in enumerate(
+        (
+            ("1.005", "1.01"),
+            (-2.675, "-2.68"),
+            (Decimal("3.0049999"), "3.00"),
+            (0.1 + 0.2, "0.30"),
+            (7, "7.00"),
+            ("999.994", "999.99"),
+            ("1e-400", "0.00"),
+        )
+    ):
+        table.insert1({"d": value, "n": n, "fine": long})  # 35 digits before the point, 31 after it
+        assert (table & {"d": value}).fetch1("d", "n") == (Decimal(stored), n)
+        assert (table & [{"d": value}, {"d": "500"}] & {"fine": long}).fetch1("n") == n
+        table.update1({"d": value, "n": n + 20})
+        assert (table & {"d": Decimal(stored)}).fetch1("n") == n + 20
+        assert (table & {"d": value}).fetch1("fine") == Decimal("1" * 35 + "." + "2" * 29 + "3")
+    for value in ("999.995", 1000, "1e4000", "nan", "inf", "1" * 40):
+        with pytest.raises(dj.errors.DataError, match="3 digits before the point and 2 after"):
+            table.insert1({"d": value, "n": 1})
+    for value in ("1e4000", "1" * 40, 10**40):
+        assert not (table & {"d": value})
