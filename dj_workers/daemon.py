@@ -128,11 +128,8 @@ class Worker:
         return self.processes > 1 or any(limit is not None for limit in limits)
 
     def _stop_requests(self, *, interrupts: bool = False) -> StopRequests:
-        limit_s = self.work.shutdown_timeout_s
-        if limit_s is None:
-            config = Config.load() if self.connection is None else self.connection.config
-            limit_s = config.jobs.shutdown_timeout
-        return StopRequests(interrupts=interrupts, shutdown_timeout_s=limit_s)
+        config = Config.load() if self.connection is None else self.connection.config
+        return StopRequests(interrupts=interrupts, shutdown_timeout_s=self.work.grace_s(config))
 
     def _run_here(self, presence: Presence) -> Tally:
         assert self.connection is not None

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -301,8 +302,9 @@ class _ChildPresence(Presence):
 
     def beat(self, connection: Connection) -> None:
         for activity in list(self.running.values()):
-            # by the monotonic clock, which the processes of a host share
-            self._post.send(Doing(activity.table, activity.key, activity.since))
+            with suppress(OSError):  # the parent was killed; the leases are renewed nevertheless
+                # by the monotonic clock, which the processes of a host share
+                self._post.send(Doing(activity.table, activity.key, activity.since))
 
 
 def _work(post: Post, argument: tuple[ChildSetup | None, Connection, bytes]) -> None:
@@ -324,6 +326,7 @@ def _work_in_fork(post: Post, argument: tuple[Plan, Work, str, int | None]) -> N
 def _go_over(post: Post, plan: Plan, work: Work, name: str, replaces: int | None) -> None:
     connection = plan.tables[0]._schema.connection
     presence = _ChildPresence(connection, name, post)
+    post.end_with_parent(work.grace_s(connection.config))
     tell_on_request(lambda: activity_text(presence))
     steps = Steps(work.steps, connection, plan.tables[0]._class_info.schema)
     if replaces is not None:

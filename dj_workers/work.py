@@ -14,6 +14,7 @@ from dj_jobs.populate import Options
 from dj_jobs.registry import Presence
 from dj_schema.errors import AccessError, ConnectionRefusedByServerError, DataJointError, LostConnectionError
 from dj_schema.names import job_table_name
+from dj_schema.settings import Config
 from dj_workers.plan import Plan, name_of
 from dj_workers.steps import Step
 
@@ -82,6 +83,10 @@ class Work:
     @property
     def longest_pause_s(self) -> float:
         return self.poll_interval_s if self.sleep_duration_s is None else self.sleep_duration_s
+
+    def grace_s(self, config: Config) -> float:
+        """Return how long running jobs have after a signal."""
+        return config.jobs.shutdown_timeout if self.shutdown_timeout_s is None else self.shutdown_timeout_s
 
     def options(self, max_calls: int | None) -> Options:
         return Options(

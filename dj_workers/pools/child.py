@@ -21,6 +21,7 @@ from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome
 from dj_workers.logs import set_up_child
 from dj_workers.pools.messages import Bye, Failed, Idle, Note, Notes, PortableError, Report, Stop
+from dj_workers.pools.orphan import end_with_parent
 from dj_workers.shutdown import StoppedAtOnceError, end_by_default
 
 _LONG_S = 0.1  # without a word; jobs that are shorter tell all in their reports
@@ -115,6 +116,10 @@ class Post:
         with self._lock:
             self._last_sent = time.monotonic()
             self._pipe.send(message)
+
+    def end_with_parent(self, within_s: float) -> None:
+        """End this process so long after the death of its parent at the latest, its job released."""
+        end_with_parent(self._pipe.fileno(), within_s)
 
     def report(self, table: str, outcome: Outcome) -> None:
         """Send an outcome, with the events since the last one."""

@@ -283,6 +283,7 @@ def _work_in_fork(post: Post, argument: tuple[UserTable, Options, int | None]) -
 
 def _compute(post: Post, table: Any, options: Options, replaces: int | None) -> None:
     name = ".".join(table.table_id)
+    post.end_with_parent(table.connection.config.jobs.shutdown_timeout)
     if replaces is not None and options.reserve_jobs:
         for outcome in after_death(table, replaces, post.events):
             post.report(name, outcome)

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.conftest import SOURCE, Lab, end_of, expected, start_python, wait_for_notice
+from tests.workers.conftest import (
+    SOURCE,
+    Lab,
+    end_of,
+    expected,
+    start_dj_worker,
+    start_python,
+    wait_for_notice,
+)
 
 _POPULATE = """
 Number.insert([{"number": n} for n in range(20)], skip_duplicates=True)
@@ -110,6 +118,24 @@ def test_children_end_after_their_job_when_their_parent_is_killed(lab: Lab) -> N
     end_of(process)  # its output ends when no child holds it open
     assert lab.squares() == expected(1)
     assert len(lab.Square.jobs.reserved) == 0
+
+
+@pytest.mark.parametrize("command", ["script", "dj-worker"])
+def test_a_child_does_not_outlive_its_parent_by_more_than_the_shutdown_timeout(
+    lab: Lab, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJ_JOBS_SHUTDOWN_TIMEOUT", "0.2")
+    lab.add(1, wait=[0])
+    lab.make_pipes()
+    if command == "script":
+        process = start_python("-c", _OF_A_MODULE.format(module=lab.name, processes=2))
+    else:
+        process = start_dj_worker("run", lab.name, "--exclude", "Unmade", "--processes", "2")
+    lab.wait_until_started()
+    process.kill()
+    assert "the job is released" in end_of(process).err  # its output ends when no child holds it open
+    assert lab.squares() == {}
+    assert lab.Square.jobs.progress() == {**_no_jobs(), "pending": 1, "total": 1}
 
 
 def _no_jobs() -> dict[str, int]:
