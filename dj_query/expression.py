@@ -9,6 +9,7 @@ from dj_query import fetch, preview
 from dj_query.compile import count_statement, exists_statement, select_text
 from dj_query.conditions import Top
 from dj_query.joins import joined, united
+from dj_query.of_tables import OfTables
 from dj_query.projection import aggregated, projected
 from dj_query.restrict import condition_of, negated
 from dj_query.select import Condition, Constant, Select, derived
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from dj_schema.connection import Connection
 
 
-class QueryExpression(fetch.Fetching):
+class QueryExpression(fetch.Fetching, OfTables):
     """A set of rows with a primary key, described but not fetched."""
 
     _select: Select

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dj_query.of_tables import OfTables
 from dj_query.recent import Recent
 from dj_query.select import Column, derived
 from dj_schema.errors import DataJointError
@@ -25,7 +26,7 @@ def _columns_of(columns: tuple[Column, ...], heading: Heading) -> tuple[Column, 
     return tuple([Column(a, origins[a.name]) for a in heading.all])
 
 
-class U:
+class U(OfTables):
     """All values of some attributes; ``dj.U()`` is one row without attributes.
 
     ``dj.U("a", "b") & query`` gives the distinct values of `a` and `b` in a query;

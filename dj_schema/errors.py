@@ -19,6 +19,7 @@
     │   ├── UnknownAttributeError
     │   └── MissingAttributeError
     ├── MissingTableError
+    ├── NotATableError               a query is asked for what only a table can do; an AttributeError too
     ├── ArgumentTypeError            an argument is of a type that is not taken; a TypeError too
     ├── TransactionError             a transaction is used where it cannot be
     ├── MakeError                    a `make` broke its contract
@@ -138,6 +139,10 @@ class MissingAttributeError(QueryError):
 
 class MissingTableError(DataJointError):
     """The table is not declared in the database."""
+
+
+class NotATableError(DataJointError, AttributeError):
+    """A query that is no table is asked to change rows or structure."""
 
 
 class ArgumentTypeError(DataJointError, TypeError):

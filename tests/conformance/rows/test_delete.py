@@ -166,6 +166,38 @@ def test_delete_quick_takes_the_rows_alone(lab: Any, dj: Any) -> None:
     assert (lab.Diamond & (lab.Diamond & "b = 1").proj()).delete_quick(get_count=True) == 4
 
 
+def test_what_is_no_table_is_not_written_to(lab: Any, dj: Any) -> None:
+    queries = [
+        lab.A.proj(),
+        lab.A * lab.B,
+        lab.A.aggr(lab.B, n="count(*)"),
+        lab.A.proj() + lab.A.proj(),
+        dj.U("v") & lab.A,
+        dj.U("v"),
+        (lab.A & "a > 1").proj(...) & dj.Top(1),
+    ]
+    calls: dict[str, tuple[Any, ...]] = {
+        "delete": (),
+        "delete_quick": (),
+        "update1": ({"a": 1, "v": 7},),
+        "insert": ([(9, 9)],),
+        "insert1": ((9, 9),),
+        "drop": (),
+        "alter": (),
+        "describe": (),
+    }
+    for query in queries:
+        for name, args in calls.items():
+            assert not hasattr(query, name)
+            with pytest.raises(dj.errors.NotATableError, match=f"{name}.*not a table. .*[Tt]able") as e:
+                getattr(query, name)(*args)
+            assert isinstance(e.value, dj.DataJointError)
+    assert _ids(lab.A, "v") == [0, 0, 1, 1]
+    assert (lab.A & (lab.A.proj() & "a > 1")).delete() == 2
+    assert (lab.A & dj.Top(1, "a DESC")).delete() == 1
+    assert _ids(lab.A, "a") == [0]
+
+
 def test_many_rows_go_by_key(new_schema: Any, dj: Any) -> None:
     schema = new_schema()
 
