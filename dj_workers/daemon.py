@@ -25,6 +25,7 @@ from dj_workers.lookout import Lookout, is_idle_enough
 from dj_workers.plan import TableClass, check_makes, plan_of
 from dj_workers.pools.budget import Budget
 from dj_workers.pools.origin import ChildSetup
+from dj_workers.progress_log import told_in_log
 from dj_workers.shutdown import StoppedAtOnceError, StopRequests, told_on_request
 from dj_workers.steps import Step, Steps
 from dj_workers.vitals import ENDS, Vitals
@@ -110,17 +111,35 @@ class Worker:
         """
         self._started = time.monotonic()
         if self.connection is None:
-            return self._run_steps_only()
+            with told_in_log(self):
+                return self._run_steps_only()
         self.connection.ping()
         tables = [cls._class_info.full_name for cls in self.plan.tables]
         self.presence = Presence(self.connection, self.identity, tables, processes=self.processes)
         if not self.work.is_once:
             self.presence.beat(self.connection)
         try:
-            with told_on_request(self._report):
+            with told_in_log(self), told_on_request(self._report):
                 return self._run_in_processes() if self.has_children else self._run_here(self.presence)
         finally:
             self.presence.leave(self.connection)
+
+    @property
+    def why_it_ended(self) -> str:
+        """What ended `run`, in words."""
+        if self.was_stopped_at_once:
+            return "stopped at once by a second signal"
+        if self._requests is not None and self._requests.first is not None:
+            return f"stopped by {self._requests.first.name}"
+        if self._requests:
+            return "stopped by its program"
+        if self.presence is not None and self.presence.is_draining:
+            return "an operator had it drain"
+        if self._left_s() <= 0:
+            return "its time is over"
+        if self.work.max_calls is not None and self.tally.count(*Result) >= self.work.max_calls:
+            return "it has made its calls"
+        return "nothing is left to do" if self.work.is_once or self.work.is_drain else "no work came any more"
 
     @property
     def has_children(self) -> bool:

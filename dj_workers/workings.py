@@ -18,7 +18,7 @@ def report(worker: Worker) -> str:
     if presence is None:
         return "dj-worker: starting\n"
     name = worker.identity.name
-    lines = [f"dj-worker {name}: up for {_time(presence.uptime_s)}, {_state(worker)}"]
+    lines = [f"dj-worker {name}: up for {time_text(presence.uptime_s)}, {_state(worker)}"]
     if not worker.has_children:  # which tell by themselves what they compute
         lines += activity_text(presence).splitlines()
     for table, counts in list(worker.tally.by_table.items()):
@@ -35,7 +35,7 @@ def activity_text(presence: Presence) -> str:
     now = time.monotonic()
     return "".join(
         f"  computes {activity.table} {' '.join(f'{k}={v}' for k, v in activity.key.items())}"
-        f" in process {presence.worker.pid}, for {_time(now - activity.since)}\n"
+        f" in process {presence.worker.pid}, for {time_text(now - activity.since)}\n"
         for activity in list(presence.running.values())
     )
 
@@ -53,7 +53,8 @@ def _state(worker: Worker) -> str:
     return f"{n_busy} of {worker.processes} busy" if n_busy else "waiting for work"
 
 
-def _time(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """Return a duration for people."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return (

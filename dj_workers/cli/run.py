@@ -10,6 +10,7 @@ import click
 
 from dj_jobs.job import Result
 from dj_schema.errors import MakeError
+from dj_workers import logs
 from dj_workers.cli import options, run_options
 from dj_workers.cli.exit_codes import ExitCode, UsageMistakeError
 from dj_workers.cli.source import Source, load_all
@@ -68,7 +69,8 @@ def run(modules: tuple[str, ...], **given: Any) -> None:
         if given["metrics_port"] is not None:
             around.enter_context(watched(worker, given["metrics_host"], given["metrics_port"]))
         tally = worker.run()
-    _show(chosen, tally)
+    if click.get_current_context().find_root().params["log_format"] == logs.TEXT:
+        _show(chosen, tally)
     if worker.was_stopped_at_once:
         sys.exit(ExitCode.AT_ONCE)
     sys.exit(ExitCode.FAILED_JOBS if tally.has_failures else ExitCode.DONE)

@@ -23,6 +23,12 @@ def test_once_computes_tables_in_order_until_nothing_is_left(lab: Lab, processes
     assert lab.squares() == expected(30)
     assert {r["number"]: r["following"] for r in lab.Next.to_dicts()} == {n: n**2 + 1 for n in range(30)}
     assert lab.calls() == list(range(30))
+    connection = lab.schema.connection
+    several = "1 process" if processes == "1" else f"{processes} processes"
+    where = f"{several}; {connection.settings.label} as {connection.user}"
+    tables = f"{lab.schema.database}.__next, {lab.schema.database}.__square"
+    assert f"begins: {tables}; 1 step; {where}\n" in ended.err  # and no secret
+    assert "60 done; nothing is left to do" in ended.err
 
 
 @processes
