@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from dj_query.select import (
     AllOf,
@@ -67,11 +68,26 @@ def where_clause(select: Select, dialect: Dialect) -> Sql:
     return _Compiler(dialect).where(select.where, dict.fromkeys(names.names, ""), names)
 
 
-class _Compiler:
-    """One compilation: numbers the aliases of its tables."""
+def padded_statement(select: Select, texts: frozenset[str], dialect: Dialect) -> Sql:
+    """Return the SELECT that tells whether a block over one table has rows of other texts than asked for.
 
-    def __init__(self, dialect: Dialect) -> None:
+    A collation that takes no notice of spaces at the end finds them all the same. `texts` are the names of
+    the table's text attributes.
+    """
+    assert isinstance(select.source, TableSource)
+    table = select.source
+    exact = _Compiler(dialect, texts).conditions(select.where, dict.fromkeys(table.names, ""), table)
+    found = where_clause(select, dialect)
+    name = Ident(table.schema, table.table)
+    return sql("SELECT EXISTS (SELECT 1 FROM {}{} AND ({}) IS NOT TRUE)", name, found, exact)
+
+
+class _Compiler:
+    """One compilation: numbers the aliases of its tables; texts in `exact` compare to the last space."""
+
+    def __init__(self, dialect: Dialect, exact: frozenset[str] = frozenset()) -> None:
         self._dialect = dialect
+        self._exact = exact
         self._table: TableSource | None = None  # that a DELETE or an UPDATE is of
         self._n_aliases = 0
 
@@ -183,17 +199,20 @@ class _Compiler:
     # -- conditions --------------------------------------------------------------------------------
 
     def where(self, conditions: tuple[Condition, ...], scope: Scope, table: TableSource | None = None) -> Sql:
-        if not conditions:
-            return EMPTY
+        return sql(" WHERE {}", self.conditions(conditions, scope, table)) if conditions else EMPTY
+
+    def conditions(
+        self, conditions: tuple[Condition, ...], scope: Scope, table: TableSource | None = None
+    ) -> Sql:
         self._table = table or self._table  # a block inside of the conditions has conditions too
-        return sql(" WHERE {}", join(" AND ", (self.condition(c, scope) for c in conditions)))
+        return join(" AND ", (self.condition(c, scope) for c in conditions))
 
     def condition(self, condition: Condition, scope: Scope) -> Sql:
         match condition:
             case Equals(names=names, values=values):
                 pairs = zip(names, values, strict=True)
                 parts = (
-                    sql("{} IS NULL", Ident(n)) if v is None else sql("{} = {}", Ident(n), Param(v))
+                    sql("{} IS NULL", Ident(n)) if v is None else sql("{} = {}", *self._compared(n, v))
                     for n, v in pairs
                 )
                 return join(" AND ", parts) if len(names) == 1 else sql("({})", join(" AND ", parts))
@@ -220,7 +239,15 @@ class _Compiler:
                 found = Sql((typed.sql,))
                 return sql("({}) IS NULL", found) if value is None else sql("({}) = {}", found, Param(value))
 
+    def _compared(self, name: str, value: Any) -> tuple[Ident | Sql, Param]:
+        """A column and a value; of a text that has to be exact, both with something behind its spaces."""
+        if name in self._exact:
+            return sql("CONCAT({}, '.')", Ident(name)), Param(f"{value}.")
+        return Ident(name), Param(value)
+
     def _one_of(self, condition: OneOf) -> Sql:
+        if not self._exact.isdisjoint(condition.names):
+            return self.condition(AnyOf(tuple(Equals(condition.names, row) for row in condition.rows)), {})
         if len(condition.rows) > _MANY_ROWS:
             return self._dialect.rows.one_of_many(condition.attributes, condition.rows)
         return one_of(condition.names, condition.rows)

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from dj_query.compile import count_statement, exists_statement, where_clause
+from dj_query.compile import count_statement, exists_statement, padded_statement, where_clause
 from dj_query.select import (
     AllOf,
     AnyOf,
     Condition,
     DerivedSource,
+    Equals,
     Exists,
     JoinSource,
     Negated,
@@ -24,7 +25,7 @@ from dj_query.select import (
 from dj_query.table_source import base_select
 from dj_query.write.carried import carries
 from dj_query.write.self_references import Family, Key, family_of, keyed, refers_to, rows_of
-from dj_schema.errors import DataJointError
+from dj_schema.errors import DataError, DataJointError
 from dj_schema.graph.dependencies import Dependencies, load_dependencies
 from dj_schema.names import Tier, master_of, tier_of
 from dj_schema.sql import Ident, join, sql
@@ -117,6 +118,7 @@ def cascade_of(table: Table, part_integrity: PartIntegrity) -> Cascade:
     DataJointError
         Where parts would go without their master, unless `part_integrity` allows it.
     """
+    _refuse_padded(table)
     connection = table.connection
     graph = load_dependencies(connection, [table.database])
     start = {table.table_id: _own_rows(table)}
@@ -143,6 +145,7 @@ def cascade_of(table: Table, part_integrity: PartIntegrity) -> Cascade:
 
 def delete_own_rows(table: Table) -> int:
     """Delete the rows of a restricted table, and nothing else; return how many."""
+    _refuse_padded(table)
     connection, select = table.connection, _own_rows(table)
     if table.table_id not in tables_in(select):
         return delete_block(connection, table.table_id, select)
@@ -187,6 +190,46 @@ def _own_rows(table: Table) -> Select:
     if isinstance(select.source, TableSource) and select.is_plain:
         return select
     return _restricted(base_select(table.info), Exists(select, tuple(table.heading.key_columns)))
+
+
+def _refuse_padded(table: Table) -> None:
+    """Raise where a text asked for would take rows along whose text differs by spaces at its end.
+
+    To a collation that pads they are equal; to the user, and on PostgreSQL, they are not.
+
+    Raises
+    ------
+    DataError
+        Names the attributes; nothing is deleted.
+    """
+    connection, select = table.connection, _own_rows(table)
+    if connection.dialect.flags.has_exact_texts or table.table_name.startswith("~"):
+        return
+    texts = frozenset(
+        a.name for a in table.heading.all if a.kind == "string" and not str(a.storage).startswith("char(")
+    )  # a char has no spaces at its end, on any server
+    named = texts & _names_of_values(select.where)
+    if not named:
+        return
+    statement = padded_statement(select, texts, connection.dialect)
+    if connection.execute(statement, is_read=True).rows[0][0]:
+        raise DataError(
+            f"some of these rows of {table.full_table_name} have other spaces at the end of "
+            f"{' or '.join(sorted(map(repr, named)))} than what was asked for, of which the server takes no "
+            "notice. Restrict by LIKE too, which does, as in `& \"name LIKE 'text'\"`. Nothing was deleted."
+        )
+
+
+def _names_of_values(conditions: tuple[Condition, ...]) -> set[str]:
+    """Return the attributes that conditions compare with values."""
+    found: set[str] = set()
+    for condition in conditions:
+        match condition:
+            case Equals(names=names) | OneOf(names=names):
+                found.update(names)
+            case AnyOf(conditions=parts) | AllOf(conditions=parts):
+                found |= _names_of_values(parts)
+    return found
 
 
 def _restricted(select: Select, condition: Condition) -> Select:

@@ -72,11 +72,19 @@ def _encoded(table: Table, group: RowGroup) -> RowGroup:
             for field, column in zip(group.fields, group.columns, strict=True)
         ]
     )
-    if not table.connection.dialect.flags.has_exact_texts:
-        for field, column in zip(group.fields, columns, strict=True):
-            if heading[field].in_key and heading[field].kind == "string" and not heading[field].is_inherited:
-                _refuse_space_at_end(field, column, group.places)
+    padded = _padded_keys(table)
+    for field, column in zip(group.fields, columns, strict=True):
+        if field in padded:
+            _refuse_space_at_end(field, column, group.places)
     return RowGroup(group.fields, columns, group.places)
+
+
+def _padded_keys(table: Table) -> frozenset[str]:
+    """The texts of its own in a table's key whose spaces at the end the server passes over."""
+    if table.connection.dialect.flags.has_exact_texts:
+        return frozenset()
+    own = (a for a in table.heading.all if a.in_key and a.kind == "string" and not a.is_inherited)
+    return frozenset(a.name for a in own if not a.is_enum)
 
 
 def _refuse_space_at_end(field: str, column: Sequence[Any], places: Sequence[int]) -> None:
@@ -238,6 +246,13 @@ def _insert_query(
 
         raise MissingAttributeError(f"the query lacks {missing}, which {table.full_table_name} needs.")
     check_copy(query.heading, table.heading, fields, table.full_table_name)
+    padded = sorted(_padded_keys(table).intersection(fields))
+    if padded and query & [f"{name} LIKE '% '" for name in padded]:
+        raise DataError(
+            f"the query has a {' or '.join(padded)} that ends in a space, and it is in the primary key of "
+            f"{table.full_table_name}, where the server takes no notice of spaces at the end. Insert it "
+            f'without, as in proj({padded[0]}="rtrim({padded[0]})"), or without those rows.'
+        )
     select = select_text(narrowed_to(query.select, fields), table.connection.dialect)
     statement = sql("INSERT INTO {} ({}) {}", Ident(table.database, table.table_name), idents(fields), select)
     if replace or skip_duplicates:

@@ -37,12 +37,24 @@ def update_row(table: Table, row: Mapping[str, Any]) -> None:
     where = where_clause(target.select, table.connection.dialect)
     sets = join(", ", (_set(table, name, value, key) for name, value in row.items() if name not in key))
     with table.connection.atomic():
-        if len(target) != 1:
+        if not _is_there(target, key):
             raise DataJointError(
                 f"update1 changes one row, and {table.full_table_name} has none with key {key}."
             )
         if sets:
             table.connection.execute(sql("UPDATE {} SET {}{}", Ident(*table.table_id), sets, where))
+
+
+def _is_there(target: Table, key: dict[str, Any]) -> bool:
+    """Whether the row is there; a key with other spaces at its end is another, if not to every server."""
+    texts = [n for n in key if target.heading.by_name[n].kind == "string"]
+    if target.connection.dialect.flags.has_exact_texts or not texts:
+        return len(target) == 1
+    return any(all(_spaces(row[n]) == _spaces(key[n]) for n in texts) for row in target.proj())
+
+
+def _spaces(text: str) -> int:
+    return len(text) - len(text.rstrip(" "))
 
 
 def _set(table: Table, name: str, value: Any, key: dict[str, Any]) -> Sql:

@@ -31,6 +31,41 @@ def test_a_key_that_ends_in_a_space_is_refused_where_it_is_not_told_from_another
     assert len(names()) == 2
 
 
+def test_rows_of_other_programs_that_end_in_a_space_are_not_taken_for_those_without(
+    names: Any, connection: Any, dj: Any, new_schema: Any
+) -> None:
+    quote = connection.dialect.quote
+    column = f"{quote}name{quote}"
+    connection.query(f"INSERT INTO {names.full_table_name} ({column}, n, note) VALUES ('ab ', 1, 'x ')")
+    names.insert([{"name": "cd", "n": 2, "note": "x"}, {"name": "ef", "n": 3, "note": "y"}])
+    copy = new_schema()(type("Copied", (dj.Manual,), {"definition": "name : varchar(10)"}))
+    with pytest.raises(dj.DataJointError, match="none with key"):
+        names.update1({"name": "ab", "n": 9})
+    names.update1({"name": "ab ", "n": 1})
+    doomed = [
+        names & {"name": "ab"},
+        names & [{"name": "ab"}, {"name": "zz"}] & "n > 0",
+        names & [{"name": "ab"}, {"name": "zz", "n": 4}],
+    ]
+    if connection.dialect.flags.has_exact_texts:
+        assert [rows.delete() for rows in doomed] == [0, 0, 0]
+        copy.insert(names.proj())
+        assert (names & {"note": "x"}).delete() == 1
+    else:
+        for rows in [*doomed, names & {"note": "x"}]:
+            for delete in (rows.delete, rows.delete_quick):
+                with pytest.raises(dj.errors.DataError, match="spaces at the end of '(name|note)'.*LIKE"):
+                    delete()
+        with pytest.raises(dj.errors.DataError, match="name that ends in a space.*rtrim"):
+            copy.insert(names.proj())
+        assert (names & {"note": "x"} & "note LIKE 'x'").delete() == 1
+        copy.insert(names.proj() & "name NOT LIKE '% '")
+        assert len(copy()) == 1
+    assert sorted(names.to_arrays("name")) == ["ab ", "ef"]
+    assert (names & {"name": "ef"}).delete() == 1
+    assert (names & {"name": "ab "}).delete() == 1
+
+
 def test_files_and_frames_that_say_two_things_are_refused(names: Any, dj: Any, tmp_path: Path) -> None:
     path = tmp_path / "names.csv"
     for content, message in (
