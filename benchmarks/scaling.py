@@ -23,7 +23,7 @@ import datajoint as dj
 from dj_jobs import claim as claims
 from dj_jobs import lease
 from dj_jobs.job import Worker
-from dj_jobs.registry import Presence
+from dj_jobs.presence import Presence
 from dj_jobs.rescue import rescue
 from dj_schema.connection import Connection
 from dj_schema.server_address import connection_settings

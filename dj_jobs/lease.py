@@ -26,7 +26,7 @@ from dj_schema.errors import ClaimLostError, DataJointError, JobCancelledError
 from dj_schema.sql import Ident, Param, Sql, idents, join, sql
 
 if TYPE_CHECKING:
-    from dj_jobs.registry import Presence
+    from dj_jobs.presence import Presence
     from dj_jobs.table import JobTable
     from dj_schema.table_info import TableName
 

@@ -21,7 +21,7 @@ from dj_schema.names import job_table_name
 from dj_schema.sql import EMPTY, Ident, Param, Sql, join, sql
 
 if TYPE_CHECKING:
-    from dj_jobs.registry import Presence
+    from dj_jobs.presence import Presence
     from dj_schema.connection import Connection
 
 

@@ -20,8 +20,8 @@ from dj_jobs.keys import missing_keys as missing_keys
 from dj_jobs.lease import LeaseKeeper
 from dj_jobs.limits import Gate
 from dj_jobs.make import is_one_part
+from dj_jobs.presence import Presence
 from dj_jobs.refresh import refresh_once
-from dj_jobs.registry import Presence
 from dj_jobs.rescue import rescue
 from dj_jobs.run import Runner
 from dj_jobs.wakeup import News

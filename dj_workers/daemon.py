@@ -17,7 +17,7 @@ from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome, Result
 from dj_jobs.job import Worker as Identity
 from dj_jobs.job_log import log_event
-from dj_jobs.registry import Presence
+from dj_jobs.presence import Presence
 from dj_schema.connection import Connection
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
 from dj_schema.settings import Config

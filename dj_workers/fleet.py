@@ -17,7 +17,7 @@ from typing import Any, cast
 from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome
 from dj_jobs.job import Worker as Identity
-from dj_jobs.registry import Activity, Presence
+from dj_jobs.presence import Activity, Presence
 from dj_schema.connection import Connection
 from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
 from dj_workers.lookout import Lookout, is_idle_enough

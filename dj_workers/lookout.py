@@ -11,7 +11,7 @@ import time
 
 from dj_jobs.look import Look
 from dj_jobs.look import Work as WorkOn
-from dj_jobs.registry import Presence
+from dj_jobs.presence import Presence
 from dj_jobs.wakeup import Listener, News
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
 from dj_workers.plan import Plan, name_of

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dj_jobs.events import Event, Kind
 from dj_jobs.job import Result
-from dj_jobs.registry import Activity
+from dj_jobs.presence import Activity
 from dj_jobs.version import code_version
 from dj_workers.vitals import ENDS
 from dj_workers.workings import time_text

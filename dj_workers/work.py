@@ -11,7 +11,7 @@ from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.job import Outcome, Result
 from dj_jobs.populate import Options
-from dj_jobs.registry import Presence
+from dj_jobs.presence import Presence
 from dj_schema.errors import AccessError, ConnectionRefusedByServerError, DataJointError, LostConnectionError
 from dj_schema.names import job_table_name
 from dj_schema.settings import Config

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dj_jobs.job import Result
 
 if TYPE_CHECKING:
-    from dj_jobs.registry import Presence
+    from dj_jobs.presence import Presence
     from dj_workers.daemon import Worker
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dj_jobs.job import Worker
-from dj_jobs.registry import Presence
+from dj_jobs.presence import Presence
 from dj_workers.metrics.catalog import METRICS, Kind
 from tests.support.scrape import get
 from tests.support.servers import RunningPrometheus

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from dj_jobs.job import Worker
-from dj_jobs.registry import Presence
+from dj_jobs.presence import Presence
 from dj_workers import Work
 from dj_workers.lookout import Lookout
 from dj_workers.plan import plan_of

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from dj_jobs.job import Worker
-from dj_jobs.registry import Presence
+from dj_jobs.presence import Presence
 from dj_workers.cli.exit_codes import ExitCode
 from dj_workers.metrics.catalog import METRICS, By, Kind
 from tests.support.scrape import Scrape, get, probe

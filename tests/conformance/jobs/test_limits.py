@@ -11,7 +11,7 @@ from dj_jobs.events import Events
 from dj_jobs.job import Worker
 from dj_jobs.limits import Gate, Limits, is_wanted_version
 from dj_jobs.populate import Options, reserved
-from dj_jobs.registry import Presence
+from dj_jobs.presence import Presence
 from dj_jobs.table import JobTable
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError

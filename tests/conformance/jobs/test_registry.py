@@ -10,7 +10,8 @@ import pytest
 
 from dj_jobs import registry
 from dj_jobs.job import Outcome, Result, Worker
-from dj_jobs.registry import Presence, WorkerInfo
+from dj_jobs.presence import Presence
+from dj_jobs.registry import WorkerInfo
 from dj_jobs.table import JobTable
 from dj_query.table import FreeTable
 from dj_schema.connection import Connection

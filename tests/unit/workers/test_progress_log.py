@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dj_jobs.events import Event, Kind
-from dj_jobs.registry import Activity
+from dj_jobs.presence import Activity
 from dj_workers.progress_log import ProgressLog
 
 
