@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -125,6 +127,8 @@ def _check_rows(connection: Connection, changes: TableChanges) -> frozenset[str]
             without_values.add(change.old.name)
             continue
         condition = _lost_value(connection, change)
+        if condition is not None:
+            condition = _either([condition, _lost_in_native(connection, change)])
         if condition is None:
             raise DataError(
                 f"{title}: the values of {change.old.name!r} are {change.old.type} and cannot become "
@@ -185,7 +189,31 @@ def _lost_text(column: Ident, old: TypeSpec, new: TypeSpec) -> Sql:
         conditions.append(sql("CHAR_LENGTH({}) > {}", text, params([new.args[0]])))
     if isinstance(new, CoreType) and new.name in ("char", "enum") and old != new:
         conditions.append(sql("{} LIKE {}", text, params(["% "])))
-    return join(" OR ", conditions) if conditions else EMPTY
+    return _either(conditions)
+
+
+def _either(conditions: Sequence[Sql]) -> Sql:
+    return join(" OR ", (sql("({})", c) for c in conditions if c))
+
+
+def _lost_in_native(connection: Connection, change: AttributeChange) -> Sql:
+    """Return the condition for a value that a native type of the server would make another of."""
+    types = connection.dialect.types
+    new, column = change.new.storage, Ident(change.old.name)
+    if not isinstance(new, NativeType):
+        return EMPTY
+    text = connection.render(types.column_type(new, None)).text
+    if text == "year":  # which takes 70 for 1970
+        return sql("{} <> 0 AND {} NOT BETWEEN 1901 AND 2155", column, column)
+    if length := re.fullmatch(r"binary\s*\((\d+)\)", text):  # which fills with zeros
+        return sql("OCTET_LENGTH({}) <> {}", column, params([int(length[1])]))
+    if digits := re.fullmatch(r"(float|real|double|double precision)\s*\(\d+\s*,\s*(\d+)\).*", text):
+        single, double = (types.column_type(CoreType(name), None) for name in ("float32", "float64"))
+        rounded = sql("ROUND({}, {})", column, params([int(digits[2])]))
+        if digits[1] == "float":
+            rounded = sql("CAST({} AS {})", rounded, single)
+        return sql("CAST({} AS {}) <> CAST({} AS {})", rounded, double, column, double)
+    return EMPTY
 
 
 def _lost_in_float(connection: Connection, column: Ident, kind: Kind, new: TypeSpec) -> Sql | None:
@@ -205,7 +233,7 @@ def _lost_in_float(connection: Connection, column: Ident, kind: Kind, new: TypeS
         # MySQL finds a float equal to its double in a condition unless both are cast to one type.
         there_and_back = sql("CAST(CAST({} AS {}) AS {})", column, single, double)
         conditions.append(sql("{} <> CAST({} AS {})", there_and_back, column, double))
-    return join(" OR ", conditions) if conditions else EMPTY
+    return _either(conditions)
 
 
 def _type_of_cast(type_: TypeSpec) -> CoreType | None:

@@ -249,6 +249,50 @@ def test_a_change_that_would_lose_a_value_is_refused_and_one_without_values_is_n
     assert set(table.fetch1().values()) == {2, None}
 
 
+# Types that only MySQL and MariaDB have as these; elsewhere they are others, which lose nothing.
+NATIVE: tuple[tuple[str, str, Any, Any], ...] = (
+    ("int32", "year", 70, 2020),
+    ("decimal(6,1)", "year", "99.0", "1999.0"),
+    ("bool", "year", True, False),
+    ("varbinary(9)", "binary(4)", b"ab", b"abcd"),
+    ("bytes", "binary(4)", b"ab", b"abcd"),
+    ("binary(2)", "binary(4)", b"ab", None),
+    ("float64", "float(7,2)", 1.125, 1.5),
+    ("float32", "float(7,2)", 1.125, 1.1),
+    ("float64", "double(9,2)", 1.125, 1.1),
+    ("float(9,4)", "float(9,2)", 1.125, 1.1),
+    ("decimal(8,4)", "float(8,2)", "1.1250", "1.5000"),
+)
+
+
+@pytest.mark.rule("alter-tables", "types")
+def test_a_native_type_that_changes_a_value_is_refused_and_takes_one_that_stays(
+    connection: Connection, new_schema: NewSchema, dj: ModuleType
+) -> None:
+    if connection.dialect.name == "postgresql":
+        pytest.skip("year, binary and float(n,m) are types of MySQL and MariaDB")
+    schema = new_schema()
+    lines = {f"a{i}": f"a{i} = null : {before}" for i, (before, *_) in enumerate(NATIVE)}
+    table = schema(table_class(dj, "Native", "k : int8\n---\n" + "\n".join(lines.values())))
+    table.insert1({"k": 1, **{f"a{i}": lost for i, (_, _, lost, _) in enumerate(NATIVE)}})
+    before = table.fetch1()
+    for i, (_, after, *_) in enumerate(NATIVE):
+        changed = {**lines, f"a{i}": f"a{i} = null : {after}"}
+        table.definition = "k : int8\n---\n" + "\n".join(changed.values())
+        with pytest.raises(DataError, match="would not be the same"):
+            table.alter(prompt=False)
+    assert table.fetch1() == before
+    table.delete(prompt=False)
+    table.insert1({"k": 1, **{f"a{i}": kept for i, (_, _, _, kept) in enumerate(NATIVE)}})
+    before = table.fetch1()
+    altered(
+        table,
+        "k : int8\n---\n" + "\n".join(f"a{i} = null : {c[1]}" for i, c in enumerate(NATIVE)),
+        connection,
+    )
+    assert table.fetch1() == before
+
+
 @pytest.mark.rule("alter-tables", "add", "defaults")
 def test_rows_must_have_a_value_for_what_becomes_required(
     connection: Connection, new_schema: NewSchema, dj: ModuleType
