@@ -65,8 +65,16 @@ def celery(
     help="Look at least so often; by default the setting celery.dispatch_interval_s.",
 )
 @click.option("--once", is_flag=True, help="Look once, and end.")
+@options.metrics_port
+@options.metrics_host
 def dispatch(
-    modules: tuple[str, ...], tables: list[str], exclude: list[str], interval: float | None, once: bool
+    modules: tuple[str, ...],
+    tables: list[str],
+    exclude: list[str],
+    interval: float | None,
+    once: bool,
+    metrics_port: int | None,
+    metrics_host: str,
 ) -> None:
     """Keep the queues of Celery filled by what is pending in MODULE.
 
@@ -77,7 +85,9 @@ def dispatch(
     Examples:
       dj-worker dispatch my_lab.pipeline
       dj-worker dispatch my_lab.pipeline --tables Detection --interval 1
+      dj-worker dispatch my_lab.pipeline --metrics-port 9400
     """
     from dj_workers.pools.celery.command import run_dispatcher
 
-    run_dispatcher(modules, tables, exclude, interval, once)
+    metrics = None if metrics_port is None else (metrics_host, metrics_port)
+    run_dispatcher(modules, tables, exclude, interval, once, metrics)

@@ -30,7 +30,8 @@ class By(StrEnum):
 
     WORKER = "worker"
     EXPORTER = "exporter"
-    BOTH = "both"
+    DISPATCHER = "dispatcher"
+    ALL = "worker, exporter, dispatcher"
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Metric:
     meaning: str
 
 
-def _counter(name: str, labels: Sequence[str], meaning: str) -> Metric:
-    return Metric(name, Kind.COUNTER, By.WORKER, tuple(labels), meaning)
+def _counter(name: str, labels: Sequence[str], meaning: str, by: By = By.WORKER) -> Metric:
+    return Metric(name, Kind.COUNTER, by, tuple(labels), meaning)
 
 
 def _histogram(name: str, meaning: str) -> Metric:
@@ -95,7 +96,7 @@ LAST_PROGRESS = _gauge(
     "When this worker last claimed a job, ended one, or looked for one in vain.",
 )
 BUILD = _gauge(
-    "datajoint_build_info", By.BOTH, ("version", "python"), "Always 1; the labels are the versions."
+    "datajoint_build_info", By.ALL, ("version", "python"), "Always 1; the labels are the versions."
 )
 
 JOBS = _gauge("datajoint_jobs", By.EXPORTER, (*TABLE, "status"), "Rows of the job table, by status.")
@@ -155,10 +156,32 @@ COLLECTION_DURATION = _gauge(
     "How long the last look at the jobs (or the keys) took.",
 )
 
+QUEUE_MESSAGES = _gauge(
+    "datajoint_dispatcher_queue_messages",
+    By.DISPATCHER,
+    ("queue",),
+    "Messages of a queue of Celery that nobody has taken, after the dispatcher's last look.",
+)
+MESSAGES = _counter(
+    "datajoint_dispatcher_messages_total", TABLE, "Messages that this dispatcher has sent.", By.DISPATCHER
+)
+DISPATCH_FAILURES = _counter(
+    "datajoint_dispatcher_failures_total",
+    ("part",),
+    "Looks that failed, because the broker or the database was away, and tables that could not be looked at.",
+    By.DISPATCHER,
+)
+LAST_LOOK = _gauge(
+    "datajoint_dispatcher_last_look_timestamp_seconds",
+    By.DISPATCHER,
+    (),
+    "When this dispatcher last looked with success; 0 where it has not yet.",
+)
+
 METRICS = (
     CLAIMS, RESULTS, FAILURES, RESCUES, LEASE_LOSSES, DURATION, FETCH, COMPUTE, INSERT, PROCESSES, DEATHS,
     LAST_PROGRESS, BUILD, JOBS, OLDEST, ERRORS, EXPIRED, KEYS, KEYS_DONE, HOLDERS, ALIVE, CODE, COLLECTION_OK,
-    COLLECTION_TIME, COLLECTION_DURATION,
+    COLLECTION_TIME, COLLECTION_DURATION, QUEUE_MESSAGES, MESSAGES, DISPATCH_FAILURES, LAST_LOOK,
 )  # fmt: skip
 
 
@@ -180,6 +203,5 @@ def as_markdown() -> str:
     lines = ["| metric | type | labels | served by | meaning |", "|---|---|---|---|---|"]
     for m in METRICS:
         labels = ", ".join(f"`{label}`" for label in m.labels) or "none"
-        by = "worker, exporter" if m.by is By.BOTH else m.by.value
-        lines.append(f"| `{m.name}` | {m.kind.value} | {labels} | {by} | {m.meaning} |")
+        lines.append(f"| `{m.name}` | {m.kind.value} | {labels} | {m.by.value} | {m.meaning} |")
     return "\n".join(lines)

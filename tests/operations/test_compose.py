@@ -95,6 +95,7 @@ def variables_of(server: ServerUnderTest) -> dict[str, str]:
         "DJ_DATABASE_NAME": settings["database_name"] or "unused",
         "WORKER_METRICS_PORT": free_port(),
         "CELERY_METRICS_PORT": free_port(),
+        "DISPATCHER_METRICS_PORT": free_port(),
         "EXPORTER_METRICS_PORT": free_port(),
     }
 

@@ -8,9 +8,18 @@ import pytest
 
 from tests.support.scrape import Scrape, probe
 from tests.workers.celery_lab import CeleryLab, until
-from tests.workers.conftest import expected
+from tests.workers.celery_process import CeleryProcess
+from tests.workers.conftest import Lab, expected
+from tests.workers.own_redis import OwnRedis
 
 pytestmark = pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+
+
+def address_of(process: CeleryProcess) -> str:
+    process.wait_for("metrics are at")
+    found = re.search(r"metrics are at (\S+)/metrics", process.log)
+    assert found is not None
+    return found[1]
 
 
 @pytest.mark.kill
@@ -23,11 +32,8 @@ def test_metrics_are_those_of_the_whole_pool(celery: CeleryLab) -> None:
         *("worker", "--loglevel", "INFO", "--concurrency", "2", "--without-mingle", "--without-gossip"),
         DJ_CELERY_VISIBILITY_TIMEOUT_S="1",
     )
-    process.wait_for("metrics are at")
+    url = address_of(process)
     process.wait_for("ready.")
-    found = re.search(r"metrics are at (\S+)/metrics", process.log)
-    assert found is not None
-    url = found[1]
     celery.populate(suppress_errors=True).summary()
     assert lab.squares() == expected(8, without={1, 2})
     labels = {"schema": str(lab.schema.database), "table": "__square"}
@@ -43,3 +49,48 @@ def test_metrics_are_those_of_the_whole_pool(celery: CeleryLab) -> None:
     assert Scrape.of(url).value("datajoint_worker_process_deaths_total") == 1
     assert probe(url, "/healthz")[0] == probe(url, "/readyz")[0] == 200
     assert process.end() == 0
+
+
+@pytest.mark.kill
+def test_a_dispatcher_tells_what_waits_what_it_sent_and_what_failed(lab: Lab, own_redis: OwnRedis) -> None:
+    celery = CeleryLab(lab, own_redis.url)
+    lab.add(3)
+    try:
+        dispatcher = celery.start(
+            *("dispatch", lab.name, "--tables", "Square,Next", "--interval", "0.2"),
+            *("--metrics-port", "0", "--metrics-host", "127.0.0.1"),
+        )
+        url = address_of(dispatcher)
+        square = {"schema": str(lab.schema.database), "table": "__square"}
+        until(
+            lambda: Scrape.of(url).value("datajoint_dispatcher_messages_total", **square) >= 3,
+            "messages sent",
+        )
+        # one that waits for nobody is sent for again at each look, until the queue is full
+        until(
+            lambda: (
+                Scrape.of(url).value("datajoint_dispatcher_queue_messages", queue=celery.queue())
+                == celery.config.celery.queue_length
+                == celery.n_waiting()
+            ),
+            "full queue",
+        )
+        seen = Scrape.of(url)
+        assert seen.value("datajoint_dispatcher_messages_total", **square) == celery.n_waiting()
+        assert seen.value("datajoint_dispatcher_messages_total", table="__next") == 0
+        assert seen.value("datajoint_dispatcher_queue_messages", queue=celery.queue("Next")) == 0
+        assert seen.value("datajoint_dispatcher_last_look_timestamp_seconds") > 0
+        assert seen.value("datajoint_dispatcher_failures_total") == 0
+        assert probe(url, "/healthz")[0] == probe(url, "/readyz")[0] == 200
+        own_redis.kill()
+        until(
+            lambda: Scrape.of(url).value("datajoint_dispatcher_failures_total", part="broker") > 0, "failure"
+        )
+        status, body = probe(url, "/readyz")
+        assert (status, "nothing is dispatched: BrokerError" in body["reason"]) == (503, True)
+        assert probe(url, "/healthz")[0] == 200
+        own_redis.start()
+        until(lambda: probe(url, "/readyz")[0] == 200, "broker again")
+        assert dispatcher.end() == 0
+    finally:
+        celery.close()

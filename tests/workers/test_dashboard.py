@@ -60,19 +60,28 @@ def query(server: RunningPrometheus, expression: str) -> list[Any]:
     return found
 
 
-def test_every_panel_shows_something_of_a_real_run(pipeline: Any, prometheus: RunningPrometheus) -> None:
+def test_every_panel_shows_something_of_a_real_run(
+    pipeline: Any, prometheus: RunningPrometheus, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJ_CELERY_BROKER_URL", redis_url)
+    monkeypatch.setenv("DJ_CELERY_QUEUE_PREFIX", f"{pipeline.schema.database}.")
     pipeline.Room.insert([{"room": i} for i in range(40)])
     run = ["run", "rooms_of_test", "--processes", "2", "--poll-interval", "0.1"]
     with (
         serving("exporter", "rooms_of_test", "--interval", "1", "--keys-interval", "1") as (_, exporter),
         serving(*run) as (_, worker),
+        serving("dispatch", "rooms_of_test") as (_, dispatcher),
     ):
         targets = [
             {"targets": [url.removeprefix("http://")], "labels": {"job": job}}
-            for job, url in (("datajoint-exporter", exporter), ("datajoint-worker", worker))
+            for job, url in (
+                ("datajoint-exporter", exporter),
+                ("datajoint-worker", worker),
+                ("datajoint-dispatcher", dispatcher),
+            )
         ]
         prometheus.targets.write_text(json.dumps(targets))
-        until(lambda: len(query(prometheus, "up == 1")) == 2)
+        until(lambda: len(query(prometheus, "up == 1")) == 3)
         until(lambda: len(pipeline.Price()) == 36)
         # a rate needs an increase between two scrapes: some work comes after the first
         pipeline.Room.insert([{"room": i} for i in range(40, 50)])

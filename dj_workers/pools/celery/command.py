@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import click
 from celery import Celery
@@ -12,7 +13,10 @@ from celery.exceptions import CeleryError
 
 from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
 from dj_schema.settings import Config
+from dj_workers.metrics.dispatcher import BROKER, DATABASE, DispatcherMetrics
+from dj_workers.metrics.serve import Serving
 from dj_workers.notify import notifications_of
+from dj_workers.plan import name_of
 from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.dispatch import Dispatcher, Filled
 from dj_workers.pools.celery.errors import BrokerError
@@ -81,8 +85,14 @@ def run_dispatcher(
     exclude: Sequence[str],
     interval_s: float | None,
     is_once: bool,
+    metrics: tuple[str, int] | None = None,
 ) -> None:
     """Keep queues filled until told to stop.
+
+    Parameters
+    ----------
+    metrics : (host, port), optional
+        Where to serve metrics and probes.
 
     Raises
     ------
@@ -93,24 +103,44 @@ def run_dispatcher(
     found = load_tables(modules or config.celery.modules, tables, exclude)
     longest_s = config.celery.dispatch_interval_s if interval_s is None else interval_s
     told = notifications_of(config, found, counts_failures=True)  # workers are many, and nobody tells for all
-    with Broker(config) as broker, StopRequests() as requests, told:
-        broker.check()
+    with ExitStack() as around:
+        broker = around.enter_context(Broker(config))
         dispatcher = Dispatcher(found, broker, config)
-        log.info("keeping %d queues filled, for %d tables", dispatcher.n_queues, len(found))
-        pause_s = _SHORTEST_PAUSE_S
-        while not requests:
-            try:
-                filled = dispatcher.fill()
-            except (BrokerError, LostConnectionError, ConnectionRefusedByServerError) as e:
-                if is_once:
-                    raise
-                log.warning("nothing can be dispatched now, it is tried again soon: %s", e)
-                filled, most_s = Filled(), _LONGEST_PAUSE_WITHOUT_SERVER_S
-            else:
-                most_s = longest_s
-            if filled.n_sent:
-                log.info("%d messages sent, for %d jobs or more", filled.n_sent, filled.n_due)
-            if is_once:
-                sys.exit(1 if filled.broken else 0)
-            pause_s = _SHORTEST_PAUSE_S if filled.n_sent else min(pause_s * 2, most_s)
-            requests.wait(min(pause_s, most_s))
+        figures = DispatcherMetrics(map(name_of, found), dispatcher.queues)
+        if metrics is not None:
+            probes = {"/healthz": figures.alive, "/readyz": figures.ready}
+            around.enter_context(Serving(*metrics, figures.registry, probes))
+        broker.check()
+        requests = around.enter_context(StopRequests())
+        around.enter_context(told)
+        log.info("keeping %d queues filled, for %d tables", len(dispatcher.queues), len(found))
+        if is_once:
+            sys.exit(1 if _look(dispatcher, figures).broken else 0)
+        _keep_filled(dispatcher, figures, requests, longest_s)
+
+
+def _keep_filled(
+    dispatcher: Dispatcher, figures: DispatcherMetrics, requests: StopRequests, longest_s: float
+) -> None:
+    pause_s = _SHORTEST_PAUSE_S
+    while not requests:
+        try:
+            n_sent, most_s = _look(dispatcher, figures).n_sent, longest_s
+        except (BrokerError, LostConnectionError, ConnectionRefusedByServerError) as e:
+            log.warning("nothing can be dispatched now, it is tried again soon: %s", e)
+            n_sent, most_s = 0, _LONGEST_PAUSE_WITHOUT_SERVER_S
+        pause_s = _SHORTEST_PAUSE_S if n_sent else min(pause_s * 2, most_s)
+        requests.wait(min(pause_s, most_s))
+
+
+def _look(dispatcher: Dispatcher, figures: DispatcherMetrics) -> Filled:
+    figures.begins()
+    try:
+        filled = dispatcher.fill()
+    except (BrokerError, LostConnectionError, ConnectionRefusedByServerError) as e:
+        figures.failed(BROKER if isinstance(e, BrokerError) else DATABASE, e)
+        raise
+    figures.looked(filled.waiting, filled.sent, filled.broken)
+    if filled.n_sent:
+        log.info("%d messages sent, for %d jobs or more", filled.n_sent, filled.n_due)
+    return filled

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -39,13 +40,22 @@ class Filled:
     ----------
     n_due : int
         Jobs that wait, counted no further than a queue is long, over all tables.
+    sent : Counter
+        Messages, by ``schema.table``.
+    waiting : dict
+        Messages that nobody has taken, by queue, with those of this look.
     broken : dict
         Tables that could not be looked at, with the reason.
     """
 
     n_due: int = 0
-    n_sent: int = 0
+    sent: Counter[str] = field(default_factory=Counter)
+    waiting: dict[str, int] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def n_sent(self) -> int:
+        return self.sent.total()
 
 
 class Dispatcher:
@@ -67,8 +77,8 @@ class Dispatcher:
             self._by_queue.setdefault(queue_of(table, config), []).append(table)
 
     @property
-    def n_queues(self) -> int:
-        return len(self._by_queue)
+    def queues(self) -> list[str]:
+        return list(self._by_queue)
 
     def fill(self) -> Filled:
         """Look once at each table and each queue.
@@ -82,12 +92,12 @@ class Dispatcher:
         for queue, tables in self._by_queue.items():
             due = {table: self._due(table, filled) for table in tables}
             filled.n_due += sum(map(len, due.values()))
-            if not any(due.values()):
-                continue
-            room = self._config.celery.queue_length - self._broker.n_waiting(queue)
+            filled.waiting[queue] = n_waiting = self._broker.n_waiting(queue)
+            room = self._config.celery.queue_length - n_waiting
             for table, priority in list(_in_turn(due))[: max(0, room)]:
                 self._send(table, queue, priority)
-                filled.n_sent += 1
+                filled.sent[name_of(table)] += 1
+                filled.waiting[queue] += 1
         return filled
 
     def _due(self, table: TableClass, filled: Filled) -> list[int]:

@@ -26,7 +26,8 @@ def test_names_and_labels_follow_the_conventions(metric: Metric) -> None:
         assert metric.name.endswith("_seconds")
     assert not re.search(r"_(ms|millis|minutes|hours|percent|count|sum|bucket)$", metric.name)
     assert set(metric.labels) <= {
-        "schema", "table", "status", "result", "exception", "state", "part", "version", "python", "code"
+        "schema", "table", "status", "result", "exception", "state", "part", "version", "python", "code",
+        "queue",
     }  # fmt: skip
     assert metric.meaning.endswith((".", "\N{FULL STOP}"))
     assert len({m.name for m in METRICS}) == len(METRICS)
