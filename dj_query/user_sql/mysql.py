@@ -126,6 +126,9 @@ class MySQLRenderer(Renderer):
             sql = f"JSON_EXTRACT({sql}, {mysql_string(part)})"
         return self.unquoted(Piece(sql, "json")) if as_text else Piece(sql, "json")
 
+    def member_of(self, value: Piece, document: Piece) -> Piece:
+        return Piece(f"{value.operand} MEMBER OF({document.sql})", "bool", is_atomic=False)
+
     def json_value(self, document: Piece, path: str, target: str | None, sizes: list[str]) -> Piece:
         found = self.json_at(document, path, as_text=False).sql
         # JSON_VALUE without a type cuts at 512 characters, and MariaDB's writes true as 1
@@ -195,7 +198,8 @@ class MySQLRenderer(Renderer):
             arguments = [Piece(f"{self.number(arguments[0]).operand} + 0e0", "float")]
         name = "MIN" if call.name == "ANY_VALUE" else call.name
         distinct = "DISTINCT " if call.is_distinct else ""
-        sql = f"{name}({distinct}{', '.join(part.sql for part in arguments)}){call.over}"
+        using = " USING utf8mb4" if name == "CHAR" else ""  # without it the value is binary
+        sql = f"{name}({distinct}{', '.join(part.sql for part in arguments)}{using}){call.over}"
         return Piece(sql, kind)
 
 
@@ -211,6 +215,10 @@ class MariaDBRenderer(MySQLRenderer):
 
     def as_json(self, piece: Piece) -> Piece:
         return Piece(f"JSON_EXTRACT({piece.sql}, '$')", "json")
+
+    def member_of(self, value: Piece, document: Piece) -> Piece:
+        wanted = f"JSON_QUOTE({value.sql})" if value.kind in TEXTS else value.sql
+        return Piece(f"JSON_CONTAINS({document.sql}, {wanted})", "bool")
 
     def json_typed(self, document: Piece, path: str, text: str, target: str, sizes: list[str]) -> str:
         return typed_value(self.json_found(document, path, text), target, sizes)

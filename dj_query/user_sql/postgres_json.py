@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dj_query.user_sql.json_values import Found
-from dj_query.user_sql.kinds import Kind, Piece
+from dj_query.user_sql.kinds import TEXTS, Kind, Piece
 from dj_query.user_sql.literals import postgres_string
 from dj_query.user_sql.translation import Translation, whole
 from dj_schema.errors import QuerySyntaxError
@@ -80,6 +80,49 @@ def _json_contains(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
     return Piece(f"{_json(r, document)} @> {_json(r, call.arguments[1])}", "bool", is_atomic=False)
 
 
+def _elements(sql: str) -> str:
+    """The elements of an array; of anything else, itself alone."""
+    array = f"CASE WHEN JSONB_TYPEOF({sql}) = 'array' THEN {sql} ELSE JSONB_BUILD_ARRAY({sql}) END"
+    return f"JSONB_ARRAY_ELEMENTS({array})"
+
+
+def member_of(r: PostgresRenderer, value: Piece, document: Piece) -> Piece:
+    """Render MEMBER OF; NULL where either is."""
+    sql, value = _json(r, document), r.unbooled(value)
+    wanted = value.sql if value.kind == "json" else f"TO_JSONB({value.sql})"
+    if value.kind in TEXTS:
+        wanted = f"TO_JSONB({r.text(value).sql})"
+        wanted = f"TO_JSONB(CAST({value.sql} AS TEXT))" if value.constant is not None else wanted
+    found = f"EXISTS (SELECT 1 FROM {_elements(sql)} AS element WHERE element = {wanted})"
+    return Piece(f"CASE WHEN {sql} IS NOT NULL AND {value.operand} IS NOT NULL THEN {found} END", "bool")
+
+
+def _json_overlaps(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    a, b = (_json(r, part) for part in call.arguments)
+    pairs = f"JSONB_EACH({a}) AS one JOIN JSONB_EACH({b}) AS other ON one = other"
+    elements = f"{_elements(a)} AS one JOIN {_elements(b)} AS other ON one = other"
+    both = " AND ".join(f"JSONB_TYPEOF({sql}) = 'object'" for sql in (a, b))
+    return Piece(
+        f"CASE WHEN {both} THEN EXISTS (SELECT 1 FROM {pairs}) "
+        f"WHEN {a} IS NOT NULL AND {b} IS NOT NULL THEN EXISTS (SELECT 1 FROM {elements}) END",
+        "bool",
+    )
+
+
+def _json_contains_path(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    document, mode, *paths = call.arguments
+    word = str(mode.constant).lower()
+    if word not in ("one", "all"):
+        raise QuerySyntaxError("JSON_CONTAINS_PATH takes 'one' or 'all' before the paths.")
+    if not all(path.is_text_constant for path in paths):
+        raise QuerySyntaxError("JSON_CONTAINS_PATH needs its paths written out, such as '$.length'.")
+    found = [
+        f"{r.json_at(document, str(path.constant), as_text=False).operand} IS NOT NULL" for path in paths
+    ]
+    either = (" OR " if word == "one" else " AND ").join(found)
+    return Piece(f"CASE WHEN {_json(r, document)} IS NOT NULL THEN {either} END", "bool")
+
+
 def _json_type(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
     sql = _json(r, call.arguments[0])
     number = f"CASE WHEN CAST({sql} AS TEXT) ~ '^-?[0-9]+$' THEN 'INTEGER' ELSE 'DOUBLE' END"
@@ -102,7 +145,12 @@ JSON: dict[str, Translation] = {
     "JSON_LENGTH": _json_length,
     "JSON_CONTAINS": _json_contains,
     "JSON_TYPE": _json_type,
-    "JSON_KEYS": _no_translation,
+    "JSON_OVERLAPS": _json_overlaps,
+    "JSON_CONTAINS_PATH": _json_contains_path,
+    "JSON_QUOTE": lambda r, call, _: Piece(
+        f"CAST(TO_JSONB({r.text(call.arguments[0]).operand}::TEXT) AS TEXT)", "string"
+    ),
+    **dict.fromkeys(("JSON_KEYS", "JSON_SEARCH"), _no_translation),
     "JSON_ARRAY": _json_build("JSONB_BUILD_ARRAY"),
     "JSON_OBJECT": _json_build("JSONB_BUILD_OBJECT"),
     "JSON_ARRAYAGG": _json_build("JSONB_AGG"),

@@ -92,6 +92,44 @@ def _sha2(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
     return Piece(f"ENCODE(SHA{size}(CONVERT_TO({r.text(call.arguments[0]).sql}, 'UTF8')), 'hex')", "string")
 
 
+def _sha1(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    raise QuerySyntaxError(f"{call.name} cannot be done on PostgreSQL. Use MD5(text) or SHA2(text, 256).")
+
+
+def _format(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    digits = str(call.arguments[1].constant)
+    if not digits.isdigit() or int(digits) > 30:
+        raise QuerySyntaxError("FORMAT needs its digits after the point written out, from 0 to 30.")
+    pattern = "FM" + "999," * 20 + "990" + ("." + "0" * int(digits) if int(digits) else "")
+    number = f"ROUND(CAST({r.number(call.arguments[0]).sql} AS NUMERIC), {digits})"
+    return Piece(f"TO_CHAR({number}, '{pattern}')", "string")
+
+
+def _bytes(r: PostgresRenderer, piece: Piece) -> str:
+    return piece.sql if piece.kind == "bytes" else f"CONVERT_TO({r.text(piece).sql}, 'UTF8')"
+
+
+def _unhex(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    text = r.text(call.arguments[0]).operand
+    digits = f"REPEAT('0', CHAR_LENGTH({text}) % 2) || {text}"  # an odd one stands for a byte of its own
+    return Piece(f"CASE WHEN {text} ~ '^[0-9A-Fa-f]*$' THEN DECODE({digits}, 'hex') END", "bytes")
+
+
+def _from_base64(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    text = r.text(call.arguments[0]).operand
+    is_sound = f"{text} ~ '^[A-Za-z0-9+/[:space:]]*=?=?[[:space:]]*$'"
+    return Piece(f"CASE WHEN {is_sound} THEN DECODE({text}, 'base64') END", "bytes")
+
+
+def _char(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    """Characters by their bytes in UTF-8, several of them in one number; NULL is passed over."""
+    parts = []
+    for part in call.arguments:
+        digits = f"TO_HEX(CAST({r.number(part).sql} AS BIGINT))"
+        parts.append(f"REPEAT('0', CHAR_LENGTH({digits}) % 2) || {digits}")
+    return Piece(f"CONVERT_FROM(DECODE(CONCAT({', '.join(parts)}), 'hex'), 'UTF8')", "string")
+
+
 def _substring_index(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
     text, mark = _texts(r, call)[:2]
     n, count = call.arguments[2].constant, r.number(call.arguments[2]).operand
@@ -149,6 +187,13 @@ TEXTS: dict[str, Translation] = {
     "INSTR": _instr,
     "HEX": _hex,
     "SHA2": _sha2,
+    **dict.fromkeys(("SHA1", "SHA"), _sha1),
+    "FORMAT": _format,
+    "UNHEX": _unhex,
+    "TO_BASE64": lambda r, call, _: Piece(f"ENCODE({_bytes(r, call.arguments[0])}, 'base64')", "string"),
+    "FROM_BASE64": _from_base64,
+    "UUID": lambda r, call, _: Piece("CAST(GEN_RANDOM_UUID() AS TEXT)", "string"),
+    "CHAR": _char,
     "SUBSTRING_INDEX": _substring_index,
     "FIELD": _field,
     "ELT": _elt,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from dj_query.user_sql.kinds import Piece
+from dj_query.user_sql.kinds import Kind, Piece
 from dj_query.user_sql.literals import number_of
 from dj_query.user_sql.operators import NotKnownError, OperatorRenderer, check_number
 from dj_query.user_sql.parse import PREFIX
@@ -168,6 +168,13 @@ class Renderer(OperatorRenderer):
         start, end = (self.moment(self.render(node)) for node in nodes[1:])
         return self.difference(self._unit(nodes[0]), start, end)
 
+    def _call_str_to_date(self, nodes: list[exp.Expr]) -> Piece:
+        text, pattern = (self.render(node) for node in nodes)
+        kind = kind_of_format(str(pattern.constant)) if pattern.is_text_constant else "datetime"
+        return self.call(
+            Call("STR_TO_DATE", [self.text(text), pattern], nodes), Signature(kind, 2, 2), "STR_TO_DATE"
+        )
+
     def _unit(self, node: exp.Expr) -> str:
         unit = node.name.upper().removeprefix("SQL_TSI_")
         if unit not in UNITS:
@@ -177,6 +184,9 @@ class Renderer(OperatorRenderer):
         return unit
 
     # -- JSON --
+
+    def _node_jsonarraycontains(self, node: exp.JSONArrayContains) -> Piece:
+        return self.member_of(self.render(node.this), self.render(node.expression))
 
     def _path(self, node: exp.Expr) -> str:
         if type(node).__name__ not in ("JSONPath", "Literal"):
@@ -207,6 +217,13 @@ class Renderer(OperatorRenderer):
         returning = node.args.get("returning")
         target, sizes = cast_target(returning) if returning else (None, [])
         return self.json_value(self.render(node.this), self._path(node.args["path"]), target, sizes)
+
+
+def kind_of_format(pattern: str) -> Kind:
+    """Return what STR_TO_DATE makes by a format: a date, a time, or both."""
+    codes = {pattern[i + 1] for i in range(len(pattern) - 1) if pattern[i] == "%"}
+    times = codes & set("HhIikSsfplTr")
+    return "date" if not times else "datetime" if codes - times - {"%"} else "time"
 
 
 def cast_target(node: exp.Expr) -> tuple[str, list[str]]:

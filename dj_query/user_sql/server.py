@@ -102,6 +102,10 @@ class ServerRules(ABC):
     @abstractmethod
     def json_value(self, document: Piece, path: str, target: str | None, sizes: list[str]) -> Piece: ...
     @abstractmethod
+    def member_of(self, value: Piece, document: Piece) -> Piece:
+        """Render MEMBER OF: whether a value is an element of an array, or the document itself."""
+
+    @abstractmethod
     def group_concat(
         self, parts: list[Piece], order: list[tuple[Piece, bool]], separator: str, is_distinct: bool
     ) -> Piece: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -354,6 +355,26 @@ def test_ordering_that_is_none_is_refused(text: str) -> None:
     for dialect in DIALECTS:
         with pytest.raises((QuerySyntaxError, UnknownAttributeError)):
             compile_order(text, KINDS, dialect)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("SHA1(name)", "SHA1 cannot be done on PostgreSQL. Use MD5"),
+        ("JSON_SEARCH(car, 'one', 'a')", "JSON_SEARCH cannot be done on PostgreSQL"),
+        ("STR_TO_DATE(name, name)", "format written out"),
+        ("STR_TO_DATE(name, '%Y')", "year, month and day"),
+        ("STR_TO_DATE(name, '%U %Y')", "%U cannot be done on PostgreSQL"),
+        ("YEARWEEK(d, 5)", "mode 5 cannot be done on PostgreSQL"),
+        ("TIMEDIFF(d, d)", "DATEDIFF"),
+        ("FORMAT(n, n)", "digits after the point written out"),
+        ("JSON_CONTAINS_PATH(car, 'some', '$.a')", "'one' or 'all'"),
+        ("JSON_CONTAINS_PATH(car, 'one', name)", "paths written out"),
+    ],
+)
+def test_what_postgresql_cannot_do_says_so(text: str, message: str) -> None:
+    with pytest.raises(QuerySyntaxError, match=re.escape(message)):
+        compile_value(text, KINDS, "postgresql")
 
 
 def test_same_text_compiles_once_for_a_heading_and_again_for_another() -> None:
