@@ -31,14 +31,15 @@ def rescue(jobs: JobTable) -> int:
     """Return jobs of dead workers to pending; one that has cost too many workers becomes an error."""
     most = jobs.connection.config.jobs.max_rescues
     dead = is_dead(jobs)
+    worn_out = _is_last_death(most)
     # a look that locks nothing, because mostly nobody is dead
     look = sql(
-        "SELECT {}, min({}), min({}), max({}), max(CASE WHEN {} THEN 1 ELSE 0 END) "
-        "FROM {} WHERE {} GROUP BY {}",
+        "SELECT {}, min({}), min({}), max(CASE WHEN {} THEN 1 ELSE 0 END), "
+        "max(CASE WHEN {} THEN 1 ELSE 0 END) FROM {} WHERE {} GROUP BY {}",
         Ident("connection_id"),
         Ident("reserved_time"),
         Ident("_lease_until"),
-        Ident("_rescues"),
+        worn_out,
         _silent(jobs),
         Ident(*jobs.table_id),
         dead,
@@ -54,14 +55,21 @@ def rescue(jobs: JobTable) -> int:
             # when the job was last known to be held by this session; a later one may have its number
             _end_session(jobs, int(session), max(reserved, lease_until - lease))
     n = 0
-    if max(row[3] for row in found) >= most:
-        worn_out = sql("{} AND {} >= {}", dead, Ident("_rescues"), Param(most))
-        n += len(take(jobs, worn_out, _BATCH, _giving_up(jobs, most + 1), ()))
-    fresh = sql("{} AND {} < {}", dead, Ident("_rescues"), Param(most))
-    n_pending = len(take(jobs, fresh, _BATCH, _returning(jobs), ()))
+    if any(row[3] for row in found):
+        n += len(take(jobs, sql("{} AND {}", dead, worn_out), _BATCH, _giving_up(jobs, most), ()))
+    n_pending = len(take(jobs, sql("{} AND NOT {}", dead, worn_out), _BATCH, _returning(jobs), ()))
     if n_pending:
         wakeup.tell(jobs.connection, jobs.target.table_id, News.JOBS)
     return n + n_pending
+
+
+def _is_last_death(most: int) -> Sql:
+    """The condition that the death of its worker is the last that a job may cause.
+
+    One of a batch may not have begun: it is never given up before it was run by itself.
+    """
+    enough = sql("{} + 1 >= {}", Ident("_rescues"), Param(most))
+    return sql("({} AND ({} > 0 OR {} = 1))", enough, Ident("_rescues"), Ident("_batch"))
 
 
 def _alive(jobs: JobTable) -> set[int]:
@@ -118,7 +126,8 @@ def _end_session(jobs: JobTable, session: int, since: datetime) -> None:
 
 
 def _giving_up(jobs: JobTable, n_deaths: int) -> Sql:
-    why = f"WorkerLost: the worker of this key died {n_deaths} times; see whether it runs out of memory"
+    times = "once" if n_deaths == 1 else f"{n_deaths} times"
+    why = f"WorkerLost: the worker of this key died {times}; see whether it runs out of memory"
     return assignments(
         {
             "_history": attempts.appended(jobs, "rescued", why),

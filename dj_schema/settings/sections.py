@@ -87,7 +87,9 @@ class JobsSettings(Section):
         default=60.0, description="seconds after which a silent worker has lost its job"
     )
     max_attempts: Positive = Field(default=1, description="tries before an error is final")
-    max_rescues: Whole = Field(default=3, description="how often a job is taken over from a dead worker")
+    max_rescues: Positive = Field(
+        default=3, description="how often the worker of a job may die before the job is an error"
+    )
     max_infrastructure_retries: Whole = Field(
         default=5, description="tries after failures that are not the job's own"
     )

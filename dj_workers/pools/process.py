@@ -176,7 +176,7 @@ class _KeyQueue:
         elif left:
             suspect = tuple(left[0].values())
             self._deaths[suspect] += 1
-            if self._deaths[suspect] > self._most_deaths:
+            if self._deaths[suspect] >= self._most_deaths:
                 error = _worker_lost(left[0], self._table, self._deaths[suspect])
                 given_up.append((self._table, Outcome(left.popleft(), Result.ERROR, 0.0, error)))
         self._keys.extendleft(reversed(left))
@@ -185,7 +185,7 @@ class _KeyQueue:
 
 def _worker_lost(key: Key, table: str, n: int) -> JobError:
     return JobError(
-        f"WorkerLost: {n} processes died while they computed {key} of {table}; "
+        f"WorkerLost: {n} process{'es' * (n > 1)} died while computing {key} of {table}; "
         "see whether it runs out of memory, or crashes a library."
     )
 

@@ -200,7 +200,7 @@ def _wrong_count(history: History, last: Job, moves: Sequence[Move]) -> str:
     edges = [(edge_of(m.before, m.after), m.before) for m in moves]
     if last.error.startswith("WorkerLost"):
         n = sum(edge == "rescue" for edge, _ in edges)
-        return "" if n == rules.max_rescues else f"given up after {n} rescues: {last}"
+        return "" if n + 1 == rules.max_rescues else f"given up at death {n + 1} of its worker: {last}"
     if last.error.startswith("InputChanged"):
         return "" if last.faults == rules.max_faults else f"given up after {last.faults} faults: {last}"
     # an attempt that cost a worker counts too, and is followed by another in any case
@@ -213,7 +213,7 @@ def _is_excused(history: History, last: Job, moves: Sequence[Move]) -> bool:
     """A key may fail for what happened to its workers, once that was often enough."""
     n_rescues = sum(edge_of(m.before, m.after) == "rescue" for m in moves)
     if last.error.startswith("WorkerLost"):
-        return n_rescues >= history.rules.max_rescues
+        return n_rescues + 1 >= history.rules.max_rescues
     return last.error.startswith(_INFRASTRUCTURE) and last.faults >= history.rules.max_faults
 
 

@@ -131,10 +131,11 @@ class Model:
         dead = [key for key, job in self.jobs.items() if self.is_dead(job) or key in also]
         for key in dead:
             job = self.jobs[key]
-            if job.rescues >= self.max_rescues:
+            may_not_have_begun = job.batch > 1 and not job.rescues
+            if job.rescues + 1 >= self.max_rescues and not may_not_have_begun:
                 self.put(key, status="error", token=None, lease_until=None)
             else:
-                attempts = job.attempts - (job.batch > 1 and not job.rescues)
+                attempts = job.attempts - may_not_have_begun
                 rescues = job.rescues + 1
                 self.put(
                     key, status="pending", attempts=attempts, rescues=rescues, token=None, lease_until=None

@@ -248,7 +248,7 @@ def expire_on(connection: Connection, jobs: Any) -> None:
 def test_a_key_that_kills_its_workers_becomes_an_error(result: Any, connection: Connection) -> None:
     jobs = result.jobs
     jobs.refresh({"id": 1})
-    with connection.config.override(jobs={"max_rescues": 2}):
+    with connection.config.override(jobs={"max_rescues": 3}):
         for _ in range(2):
             assert len(claims.claim(jobs, Worker("w", "h", 1), 1)) == 1
             expire_on(connection, jobs)
@@ -261,6 +261,24 @@ def test_a_key_that_kills_its_workers_becomes_an_error(result: Any, connection: 
     assert "died 3 times" in jobs.errors.fetch1("error_message")
     assert jobs.retry() == 1
     assert result.populate(reserve_jobs=True)["success"] == 6
+
+
+def test_a_key_of_a_batch_is_given_up_only_for_a_worker_that_ran_it_by_itself(
+    result: Any, connection: Connection
+) -> None:
+    jobs = result.jobs
+    jobs.refresh()
+    with connection.config.override(jobs={"max_rescues": 1}):
+        assert len(claims.claim(jobs, Worker("w", "h", 1), 3)) == 3
+        assert len(claims.claim(jobs, Worker("w", "h", 1), 1)) == 1
+        expire_on(connection, jobs)
+        assert rescue(jobs) == 4
+        assert states(result) == {"pending": 5, "error": 1}
+        assert "died once" in jobs.errors.fetch1("error_message")
+        assert len(claims.claim(jobs & "_rescues > 0", Worker("w", "h", 1), 1)) == 1
+        expire_on(connection, jobs)
+        assert rescue(jobs) == 1
+    assert states(result) == {"pending": 4, "error": 2}
 
 
 def test_a_lease_is_renewed_while_make_runs(declare: Any, connection: Connection) -> None:

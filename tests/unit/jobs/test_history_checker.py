@@ -108,7 +108,7 @@ def test_a_job_may_be_left_where_nobody_works() -> None:
 def a_good_run() -> Script:
     """Everything that may happen to keys, once."""
     endings = dict.fromkeys((1, 2, 4, 7), "row") | {3: "error:ValueError", 5: "error:WorkerLost", 6: "empty"}
-    s = Script(attempts=2, max_rescues=1, endings=endings)
+    s = Script(attempts=2, max_rescues=2, endings=endings)
     for key in endings:
         s.add(key)
     s.claim(1, "a", pid=1)
