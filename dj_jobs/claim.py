@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from dj_jobs.table import JobTable
     from dj_schema.connection import Connection
 
-_BACK = ("priority", "scheduled_time", "_attempts", "_faults", "_rescues")
+_BACK = ("priority", "scheduled_time", "_attempts", "_faults", "_rescues", "_was_taken")
+TAKEN: Mapping[str, Sql] = {"_was_taken": sql("({} OR {} IS NOT NULL)", Ident("_was_taken"), Ident("_token"))}
+"""What is set, before the token goes, where a job is taken from its worker: however it ends later, it keeps
+the token of its end, so that a worker whose COMMIT had no answer does not take the row of another for its
+own. Other programs look for no token."""
 _MOST_DEADLOCKS = 5
 
 
@@ -167,6 +171,7 @@ def _claims(jobs: JobTable, rows: Sequence[Row], token: UUID, n_attempts_before:
             attempt=row[n_key + 2] + 1 + n_attempts_before,
             n_faults=row[n_key + 3],
             n_rescues=row[n_key + 4],
+            was_taken=bool(row[n_key + 5]),
         )
         for row in decoding.rows(list(rows))
     ]

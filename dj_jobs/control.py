@@ -1,4 +1,5 @@
-"""What workers tell each other of a job table: when it was last refreshed, and whether it is paused.
+"""What workers tell each other of a job table: when it was last refreshed, whether it is paused, when jobs
+that a worker held were removed from it.
 
 One table a schema, `~job_control`, with a row for a job table that there is something to say of.
 """
@@ -38,6 +39,7 @@ def control_info(schema: str) -> TableInfo:
             AttributeSpec("paused_by", CoreType("varchar", (255,)), Literal("")),
             AttributeSpec("required_version", CoreType("varchar", (255,)), Literal("")),
             AttributeSpec("n_changes", CoreType("int32"), Literal(0)),  # of the three before
+            AttributeSpec("removal_time", CoreType("datetime", (6,)), Null()),
         ],
     )
 
@@ -83,6 +85,35 @@ def note_refresh(jobs: JobTable) -> None:
         _write(jobs.connection, schema, name, {"refreshed_time": clock.after(jobs.connection, 0)})
 
 
+# -- jobs that were removed, with what told whose they were -----------------------------------------
+
+
+def can_note_removals(jobs: JobTable) -> bool:
+    """Whether there is a place for it, making it where there is none; before a transaction is open."""
+    if jobs.connection.in_transaction:
+        return _has_column(jobs, "removal_time")
+    return _is_there(jobs) and add_missing_columns(jobs.connection, control_info(jobs.table_id[0]))
+
+
+def note_removal(jobs: JobTable) -> None:
+    """Note that jobs are gone, though not by the end that their worker gave them."""
+    if can_note_removals(jobs):
+        schema, name = jobs.table_id
+        _write(jobs.connection, schema, name, {"removal_time": clock.after(jobs.connection, 0)})
+
+
+def was_any_removed(jobs: JobTable, within_s: float) -> bool:
+    """Whether such a removal was noted within the last so many seconds."""
+    schema, _ = jobs.table_id
+    jobs.connection.catalog.forget(schema)  # others may have made the place since
+    if not _has_column(jobs, "removal_time"):
+        return False
+    since = clock.after(jobs.connection, -within_s)
+    late = sql("{} AND {} >= {}", _of(jobs), Ident("removal_time"), since)
+    statement = sql("SELECT 1 FROM {} WHERE {}", Ident(schema, CONTROL), late)
+    return bool(jobs.connection.execute(statement, is_read=True).rows)
+
+
 # -- pauses, and the version that a worker must have -----------------------------------------------
 
 
@@ -120,9 +151,13 @@ def rules_of(jobs: JobTable) -> Rules:
 
 
 def _has_rules(jobs: JobTable) -> bool:
+    return _has_column(jobs, "n_changes")
+
+
+def _has_column(jobs: JobTable, name: str) -> bool:
     info = control_info(jobs.table_id[0])
     known = jobs.connection.catalog.schema(info.schema).tables.get(info.name)
-    return known is not None and "n_changes" in known.heading.by_name
+    return known is not None and name in known.heading.by_name
 
 
 def unchanged(jobs: JobTable, rules: Rules) -> Sql:

@@ -6,15 +6,17 @@ And those that operators ask for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from dj_jobs import attempts, clock, wakeup
-from dj_jobs.claim import assignments, reserved_by_us, user_of
+from dj_jobs import attempts, clock, control, wakeup
+from dj_jobs.claim import TAKEN, assignments, reserved_by_us, user_of
 from dj_jobs.job import Claim
 from dj_jobs.states import Status, sources_of, target_of
 from dj_jobs.wakeup import News
 from dj_query.compile import where_clause
+from dj_query.write.delete import delete_own_rows
 from dj_schema.codecs.chain import chain_of
 from dj_schema.errors import ClaimLostError, JobError
 from dj_schema.sql import Ident, Param, Sql, idents, join, sql
@@ -188,18 +190,17 @@ def release_token(jobs: JobTable, token: UUID) -> int:
     return _release(jobs, sql("{} AND {} = {}", is_reserved, Ident("_token"), Param(token)), jobs.connection)
 
 
-def _release(jobs: JobTable, these: Sql, connection: Connection) -> int:
-    statement = sql(
-        "UPDATE {} SET {} = {}, {} = NULL, {} = NULL, {} = {} - 1 WHERE {}",
-        Ident(*jobs.table_id),
-        Ident("status"),
-        Param(Status.PENDING.value),
-        Ident("_token"),
-        Ident("_lease_until"),
-        Ident("_attempts"),
-        Ident("_attempts"),
-        these,
-    )
+def _release(
+    jobs: JobTable, these: Sql, connection: Connection, also: Mapping[str, Sql] = MappingProxyType({})
+) -> int:
+    sets: dict[str, Sql | Param] = {
+        **also,
+        "status": Param(Status.PENDING.value),
+        "_token": _NULL,
+        "_lease_until": _NULL,
+        "_attempts": sql("{} - 1", Ident("_attempts")),
+    }
+    statement = sql("UPDATE {} SET {} WHERE {}", Ident(*jobs.table_id), assignments(sets), these)
     with connection.atomic():
         n = connection.execute(statement).n_rows
         if n:
@@ -208,8 +209,15 @@ def _release(jobs: JobTable, these: Sql, connection: Connection) -> int:
 
 
 def forget(jobs: JobTable, claim: Claim) -> bool:
-    """Remove a job whose row is there already."""
-    return _leave_reserved(jobs, claim, "complete_and_forget")
+    """Remove a job whose row is there already, or is not wanted any more."""
+    if not claim.was_taken:
+        return _leave_reserved(jobs, claim, "complete_and_forget")
+    control.can_note_removals(jobs)
+    with jobs.connection.atomic():
+        is_forgotten = _leave_reserved(jobs, claim, "complete_and_forget")
+        if is_forgotten:
+            control.note_removal(jobs)
+    return is_forgotten
 
 
 # -- what operators ask for ------------------------------------------------------------------------
@@ -259,6 +267,7 @@ def cancel(jobs: JobTable) -> int:
     sets: dict[str, Sql | Param] = {
         "completed_time": clock.now(jobs.connection),
         "error_message": Param(why),
+        **TAKEN,
         "_token": _NULL,
         "_lease_until": _NULL,
     }
@@ -274,12 +283,24 @@ def release_worker(jobs: JobTable, worker: str) -> int:
         Ident("_worker"),
         Param(worker[:255]),
     )
-    return _release(jobs, held, jobs.connection)
+    return _release(jobs, held, jobs.connection, TAKEN)
 
 
 def unignore(jobs: JobTable) -> int:
     """Make ignored jobs pending."""
     return _move(jobs, "unignore", fresh(jobs))
+
+
+def delete(jobs: JobTable) -> int:
+    """Delete jobs; of those by which a worker could learn what became of its claim, it is noted."""
+    telling: list[dict[str, Any]] = [{"status": Status.RESERVED.value}, {"_was_taken": True}]
+    if jobs & telling:
+        control.can_note_removals(jobs)
+    with jobs.connection.atomic():
+        n = delete_own_rows(jobs - telling)
+        if n_telling := delete_own_rows(jobs & telling):
+            control.note_removal(jobs)  # after it, as it may have waited for a worker's transaction
+    return n + n_telling
 
 
 def ignore(jobs: JobTable, key: dict[str, Any]) -> None:
@@ -297,15 +318,14 @@ def complete_reserved(jobs: JobTable, key: dict[str, Any], duration_s: float | N
     """End a job that `reserve` claimed, for programs that run `make` themselves."""
     keep = jobs.connection.config.jobs.keep_completed
     target = jobs & key & reserved_by_us(jobs, key)
-    if keep:
-        sets: dict[str, Sql | Param] = {
-            "completed_time": clock.now(jobs.connection),
-            "duration": Param(duration_s),
-            "_lease_until": _NULL,
-        }
-        n = _move(target, "complete", sets)
-    else:
-        n = target.reserved.delete_quick(get_count=True) or 0
+    sets: dict[str, Sql | Param] = {
+        "completed_time": clock.now(jobs.connection),
+        "duration": Param(duration_s),
+        "_lease_until": _NULL,
+    }
+    n = _move(target if keep else target & {"_was_taken": True}, "complete", sets)
+    if not n and not keep:
+        n = delete_own_rows(target.reserved)
     _expect_one(jobs, key, n)
 
 

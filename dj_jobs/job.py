@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import traceback as tracebacks
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,6 +44,10 @@ class Claim:
         How often infrastructure failed it: deadlocks, lost connections, changed inputs.
     n_rescues : int
         How many workers held it when they died.
+    was_taken : bool
+        A claim before this one was taken from its worker, which may ask what became of the job.
+    since : float
+        When the claim was known here, by the monotonic clock.
     """
 
     key: Key = field(hash=False)
@@ -52,6 +57,8 @@ class Claim:
     n_rescues: int
     priority: int
     scheduled_time: datetime
+    was_taken: bool = False
+    since: float = field(default_factory=time.monotonic, compare=False)
 
 
 class Result(StrEnum):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dj_jobs import clock, control, finish, wakeup
+from dj_jobs.claim import TAKEN, assignments
 from dj_jobs.keys import key_source_of
 from dj_jobs.rescue import rescue
 from dj_jobs.server_lock import Turn, turn
@@ -73,7 +74,7 @@ def _refresh(jobs: JobTable, restrictions: Sequence[Any], wish: _Wish) -> dict[s
     if has_done:
         repended = _repeat(jobs, source, wish.retry_empty)
         if not jobs.connection.config.jobs.keep_completed:
-            _forget_rescued(jobs)
+            _forget_taken(jobs)
     default = jobs.connection.config.jobs.default_priority
     is_plain = not restrictions and not wish.delay_s and wish.priority == default
     note = control.note_refresh if is_plain else None
@@ -116,22 +117,26 @@ def _change(
     jobs: JobTable,
     statement: Sql,
     before: Callable[[JobTable], None] | None = None,
+    after: Callable[[JobTable], None] | None = None,
     *,
     has_new_jobs: bool = False,
 ) -> int:
     """Run one statement on many rows, again where other workers and it were in each other's way.
 
-    Where the server would lock what the statement only reads, it runs at a level that does not.
+    In its transaction, `before` comes before it, and `after` after it where it changed a row. Where the
+    server would lock what the statement only reads, it runs at a level that does not.
     """
     connection = jobs.connection
     isolation = connection.dialect.jobs.CLAIM_ISOLATION
-    is_block = isolation is not None or before is not None or connection.in_transaction
+    is_block = any(part is not None for part in (isolation, before, after)) or connection.in_transaction
     for n_left in reversed(range(_MOST_DEADLOCKS)):
         try:
             with transaction(connection, isolation=isolation) if is_block else nullcontext():
                 if before is not None:
                     before(jobs)
                 n = connection.execute(statement).n_rows
+                if n and after is not None:
+                    after(jobs)
                 if n and has_new_jobs:
                     wakeup.tell(connection, jobs.target.table_id, News.JOBS)
                 return n
@@ -156,15 +161,15 @@ def _exists(query: QueryExpression | JobTable, jobs: JobTable) -> Exists:
 
 
 def _return_orphans(jobs: JobTable, timeout_s: float) -> int:
+    null = sql("NULL")
+    pending: dict[str, Sql | Param] = {"status": Param(Status.PENDING.value), **TAKEN}
+    pending |= {"_token": null, "_lease_until": null}
     return _change(
         jobs,
         sql(
-            "UPDATE {} SET {} = {}, {} = NULL, {} = NULL WHERE {} = {} AND {} < {}",
+            "UPDATE {} SET {} WHERE {} = {} AND {} < {}",
             Ident(*jobs.table_id),
-            Ident("status"),
-            Param(Status.PENDING.value),
-            Ident("_token"),
-            Ident("_lease_until"),
+            assignments(pending),
             Ident("status"),
             Param(Status.RESERVED.value),
             Ident("reserved_time"),
@@ -188,7 +193,15 @@ def _remove_stale(jobs: JobTable, source: QueryExpression, stale_s: float) -> in
     look = sql("SELECT EXISTS (SELECT 1 FROM {}{}), EXISTS (SELECT 1 FROM {}{})", table, done, table, gone)
     found = jobs.connection.execute(look, is_read=True).rows[0]
     wheres = [where for where, is_there in zip((done, gone), found, strict=True) if is_there]
-    return sum(_change(jobs, sql("DELETE FROM {}{}", table, where)) for where in wheres)
+    n = 0
+    if wheres:
+        control.can_note_removals(jobs)
+    for where in wheres:
+        is_taken = Ident("_was_taken")
+        n += _change(jobs, sql("DELETE FROM {}{} AND NOT {}", table, where, is_taken))
+        taken = sql("DELETE FROM {}{} AND {}", table, where, is_taken)
+        n += _change(jobs, taken, after=control.note_removal)
+    return n
 
 
 def _repeat(jobs: JobTable, source: QueryExpression, retry_empty: bool) -> int:
@@ -202,19 +215,21 @@ def _repeat(jobs: JobTable, source: QueryExpression, retry_empty: bool) -> int:
     )
 
 
-def _forget_rescued(jobs: JobTable) -> None:
+def _forget_taken(jobs: JobTable) -> None:
     """Finished jobs that were another worker's before are kept for one lease: it may look for its token."""
     connection = jobs.connection
     is_old = sql(
-        "{} = {} AND {} > 0 AND NOT {} AND {} < {}",
+        "{} = {} AND {} AND NOT {} AND {} < {}",
         Ident("status"),
         Param(Status.SUCCESS.value),
-        Ident("_rescues"),
+        Ident("_was_taken"),
         Ident("_is_empty"),
         Ident("completed_time"),
         clock.after(connection, -connection.config.jobs.lease_timeout),
     )
-    _change(jobs, sql("DELETE FROM {} WHERE {}", Ident(*jobs.table_id), is_old))
+    control.can_note_removals(jobs)
+    delete = sql("DELETE FROM {} WHERE {}", Ident(*jobs.table_id), is_old)
+    _change(jobs, delete, after=control.note_removal)
 
 
 def _add(

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dj_jobs import attempts, clock, wakeup
-from dj_jobs.claim import assignments, take, user_of
+from dj_jobs.claim import TAKEN, assignments, take, user_of
 from dj_jobs.states import Status
 from dj_jobs.wakeup import News
 from dj_schema.errors import DataJointError
@@ -135,6 +135,7 @@ def _giving_up(jobs: JobTable, n_deaths: int) -> Sql:
             "completed_time": clock.now(jobs.connection),
             "error_message": Param(why),
             "error_stack": _NULL,
+            **TAKEN,
             "_token": _NULL,
             "_lease_until": _NULL,
         }
@@ -152,6 +153,7 @@ def _returning(jobs: JobTable) -> Sql:
             "_attempts": sql("{} - {}", Ident("_attempts"), attempt),
             "_rescues": sql("{} + 1", Ident("_rescues")),
             "status": Param(Status.PENDING.value),
+            **TAKEN,
             "_token": _NULL,
             "_lease_until": _NULL,
         }

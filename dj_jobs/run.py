@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dj_jobs import finish, metadata
+from dj_jobs import control, finish, metadata
 from dj_jobs.events import Event, Events
 from dj_jobs.job import Claim, Outcome, Result, Worker, error_message, error_stack
 from dj_jobs.keys import is_wanted
@@ -111,8 +111,7 @@ class Runner:
             The caller ends a job that has rows and leaves no trace (`Outcome.is_open`), before it commits.
         """
         started = time.perf_counter()
-        # a job that was another worker's before leaves its token, so that one learns what became of it
-        keep = jobs.connection.config.jobs.keep_completed or claim.n_rescues > 0
+        keep = jobs.connection.config.jobs.keep_completed or claim.was_taken
         making = Making(self.table, claim.key, self.make_kwargs)
         watch = Watch(_timeout_of(self))
         self.teller.started(claim.key, claim.attempt, claim.token, watch.timeout_s)
@@ -239,7 +238,8 @@ class Runner:
         outcome = Outcome(key, Result.ERROR, timeout_s, error)
         if started.token is not None:
             jobs: JobTable = self.table.jobs  # type: ignore[attr-defined]
-            claim = Claim(key, started.token, started.attempt, 0, 0, 0, datetime.min)
+            since = time.monotonic() - timeout_s - _LONGEST_HOLD_S
+            claim = Claim(key, started.token, started.attempt, 0, 0, 0, datetime.min, since=since)
             outcome = self._after_error(jobs, claim, error, timeout_s)
         self.teller.ended(outcome, started.attempt, started.token)
         return outcome
@@ -257,11 +257,13 @@ class Runner:
     def resolved(self, jobs: JobTable, claim: Claim) -> Result | None:
         """After an answer that never came: what the database says became of the job, by its token.
 
-        None where it is still ours, so that nothing was committed.
+        None where it is still ours, so that nothing was committed. A job that is gone was ended by us: one
+        that is taken from us would have kept the token of its end, or its removal was noted.
         """
         rows = (jobs & claim.key).proj("status", "_token", "_is_empty").to_dicts()
         if not rows:
-            return Result.SUCCESS if self.table & claim.key else Result.LOST
+            is_ours = not control.was_any_removed(jobs, time.monotonic() - claim.since)
+            return Result.SUCCESS if is_ours and self.table & claim.key else Result.LOST
         if rows[0]["_token"] != claim.token:
             return Result.CANCELLED if rows[0]["status"] == "ignore" else Result.LOST
         if rows[0]["status"] == "reserved":

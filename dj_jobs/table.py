@@ -69,6 +69,7 @@ HIDDEN = (
     _count("_faults"),
     AttributeSpec("_batch", CoreType("int32"), Literal(1)),  # how many the claim asked for
     AttributeSpec("_is_empty", CoreType("bool"), Literal(False)),  # make ended without a row (ruling 28)
+    AttributeSpec("_was_taken", CoreType("bool"), Literal(False)),  # from a worker: its end leaves its token
     _nullable(HISTORY, CoreType("json")),  # the last attempts
 )
 
@@ -303,14 +304,22 @@ class JobTable(FreeTable):
         return {k: key[k] for k in self.heading.primary_key}
 
     def delete(self, *_: Any, **__: Any) -> int:
-        """Delete these jobs, without a question; their keys are added again by the next refresh."""
-        n = self.delete_quick(get_count=True)
-        return n or 0
+        """Delete these jobs, without a question; their keys are added again by the next refresh.
+
+        A worker that computes one of them writes nothing.
+        """
+        return finish.delete(self)
+
+    def delete_quick(self, get_count: bool = False) -> int | None:
+        """Do the same as `delete`."""
+        n = finish.delete(self)
+        return n if get_count else None
 
     def drop(self, *_: Any, **__: Any) -> None:
         """Drop the job table, without a question; it is made again at its next use."""
         if self.is_restricted:
             raise DataJointError("restricted jobs cannot be dropped; delete() removes them.")
+        control.note_removal(self)
         drop_tables(self.connection, [self.table_id])
 
 

@@ -42,6 +42,7 @@ class ModelJob:
     faults: int = 0
     rescues: int = 0
     batch: int = 1
+    was_taken: bool = False
     is_empty: bool = False
     order: tuple[object, ...] = ()
 
@@ -133,12 +134,18 @@ class Model:
             job = self.jobs[key]
             may_not_have_begun = job.batch > 1 and not job.rescues
             if job.rescues + 1 >= self.max_rescues and not may_not_have_begun:
-                self.put(key, status="error", token=None, lease_until=None)
+                self.put(key, status="error", token=None, lease_until=None, was_taken=True)
             else:
                 attempts = job.attempts - may_not_have_begun
                 rescues = job.rescues + 1
                 self.put(
-                    key, status="pending", attempts=attempts, rescues=rescues, token=None, lease_until=None
+                    key,
+                    status="pending",
+                    attempts=attempts,
+                    rescues=rescues,
+                    token=None,
+                    lease_until=None,
+                    was_taken=True,
                 )
         return len(dead)
 
@@ -189,7 +196,8 @@ class Model:
     def cancel(self, keys: Collection[Key]) -> int:
         moved = [key for key in self.in_state("pending", "reserved") if key in keys]
         for key in moved:
-            self.put(key, status="ignore", token=None, lease_until=None)
+            taken = self.jobs[key].was_taken or self.jobs[key].token is not None
+            self.put(key, status="ignore", token=None, lease_until=None, was_taken=taken)
         return len(moved)
 
     def refresh(self, priority: int, *, retry_empty: bool, also: Collection[Key] = ()) -> dict[str, int]:

@@ -287,7 +287,7 @@ class JobMachine(RuleBasedStateMachine):
         """The job table, in the terms of the model."""
         jobs = self.lab.jobs_on(self.lab.connection)
         hidden = ("_token", "_lease_until", "_lease_session", "_worker", "_attempts", "_faults", "_rescues")
-        hidden += ("_batch",)
+        hidden += ("_batch", "_was_taken")
         return {row["id"]: self._read(row) for row in jobs.proj(..., *hidden, "_is_empty").to_dicts()}
 
     def _read(self, row: dict[str, Any]) -> ModelJob:
@@ -306,6 +306,7 @@ class JobMachine(RuleBasedStateMachine):
             row["_faults"],
             row["_rescues"],
             row["_batch"],
+            bool(row["_was_taken"]),
             bool(row["_is_empty"]),
             (row["scheduled_time"], row["id"]),
         )
@@ -387,6 +388,7 @@ class JobMachine(RuleBasedStateMachine):
         for claim in got:
             before = self.model.jobs[claim.key["id"]]
             assert (claim.token, claim.attempt, claim.n_faults) == (token, before.attempts + 1, before.faults)
+            assert claim.was_taken == before.was_taken
             self.model.claim(claim.key["id"], token.hex, worker.session, worker.worker.name, n)
         worker.claims += got
 
@@ -545,7 +547,7 @@ class JobMachine(RuleBasedStateMachine):
         for key in held:
             job = self.model.jobs[key]
             assert job.token is not None
-            self.model.leave(key, job.token, "pending", attempts=job.attempts - 1)
+            self.model.leave(key, job.token, "pending", attempts=job.attempts - 1, was_taken=True)
 
     def insert_by_another_program(self, key: int) -> None:
         if key not in self.model.results:

@@ -396,6 +396,100 @@ def test_an_answer_to_commit_that_is_lost_is_looked_up(
     assert len(table) == 1
 
 
+def release(jobs: Any) -> None:
+    assert jobs.release(jobs.reserved.proj("_worker").fetch1("_worker")) == 1
+
+
+def cancel(jobs: Any) -> None:
+    assert jobs.cancel() == 1
+    assert jobs.unignore() == 1
+
+
+def delete(jobs: Any) -> None:
+    assert jobs.delete() == 1
+    assert jobs.refresh({"id": 1})["added"] == 1
+
+
+def cancel_and_delete(jobs: Any) -> None:
+    assert jobs.cancel() == 1
+    assert jobs.ignored.delete() == 1
+    assert jobs.refresh({"id": 1})["added"] == 1
+
+
+def drop(jobs: Any) -> None:
+    jobs.drop()
+    assert jobs.target.jobs.refresh({"id": 1})["added"] == 1
+
+
+def take_orphan(jobs: Any) -> None:
+    assert jobs.refresh({"id": 1}, orphan_timeout=-1)["orphaned"] == 1
+
+
+@pytest.mark.parametrize("take_back", [release, cancel, delete, cancel_and_delete, drop, take_orphan])
+@pytest.mark.parametrize("who", ["a worker", "a worker without jobs"])
+def test_a_lost_answer_does_not_make_the_row_of_another_worker_ours(
+    declare: Any,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    take_back: Callable[[Any], None],
+    who: str,
+) -> None:
+    """The session breaks before COMMIT; before its worker asks, somebody else computes the key."""
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        is_first = self.connection is connection
+        self.insert1({**key, "y": 1 if is_first else 2})
+        if is_first:
+            cut.append(True)
+
+    table = declare(make=make)
+    table.jobs.refresh()
+    (table.jobs & "id <> 1").delete()
+    cut: list[bool] = []
+    session = connection.session()
+    kind = type(session)
+    execute = kind.execute
+
+    def meanwhile() -> None:
+        with connection.clone() as own:
+            other = table()
+            other._connection = own
+            take_back(other.jobs)
+            other.populate({"id": 1}, reserve_jobs=who == "a worker", refresh=False)
+            if who != "a worker":
+                assert other.jobs.refresh({"id": 1})["removed"] == 1
+
+    def execute_and_cut(self: Any, text: str, params: Any) -> Any:
+        if text == "COMMIT" and cut and self is session:
+            cut.clear()
+            self.close()
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(meanwhile).result()
+            raise LostConnectionError("cut")
+        return execute(self, text, params)
+
+    monkeypatch.setattr(kind, "execute", execute_and_cut)
+    events: list[Event] = []
+    outcomes = list(reserved(table(), Options(refresh=False), Events(events.append)))
+    assert [o.result for o in outcomes] == ["lost"]
+    assert "fenced" in [e.kind for e in events]
+    assert table.fetch1("y") == 2
+
+
+def test_what_is_kept_of_a_job_that_was_taken_back_goes_after_a_lease(
+    result: Any, connection: Connection
+) -> None:
+    jobs = result.jobs
+    jobs.refresh({"id": 1})
+    assert len(claims.claim(jobs, Worker("w", "h", 1), 1)) == 1
+    assert jobs.release("w") == 1
+    assert result.populate({"id": 1}, reserve_jobs=True)["success"] == 1
+    assert states(result) == {"success": 1}
+    connection.clock_offset_s = 61.0
+    jobs.refresh({"id": 1})
+    assert len(jobs) == 0
+
+
 def test_a_row_of_another_program_ends_the_job(declare: Any, connection: Connection) -> None:
     def make(self: Any, key: dict[str, Any]) -> None:
         with connection.clone() as other:
