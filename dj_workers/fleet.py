@@ -111,12 +111,14 @@ class Fleet(Supervisor):
         dead = None if replaces is None else replaces.pid
         if self._has_to_fork:
             name = self._presence.worker.name
-            child = handle.fork(_work_in_fork, (self.plan, self.work, name, dead), self.children)
+            argument = (self.plan, self.work, name, dead)
+            child = handle.fork(_work_in_fork, argument, self.children, self.requests.shutdown_timeout_s)
         else:
             task = _Task(self._origins, bound_classes(), self.work, self._presence.worker.name, dead)
             main_path = next((o.main_path for o in self._origins if o.main_path), None)
             payload = pickle.dumps((_work, (self._setup, self._connection, pickle.dumps(task))))
-            child = handle.spawn(Start(list(sys.argv), main_path, payload), "dj-worker")
+            limit_s = self.requests.shutdown_timeout_s
+            child = handle.spawn(Start(list(sys.argv), main_path, payload, limit_s), "dj-worker")
         child.grant = _Watch(set(self.plan.names))
         self.vitals.busy(child.pid)
         return child

@@ -11,6 +11,9 @@ from contextlib import AbstractContextManager, contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
+AT_ONCE = signal.SIGUSR2
+"""What has a process of a pool give its job back at once, whatever came before."""
+
 _LONGEST_SLEEP_S = 24 * 3600.0
 _NOTICE = "stopping after the running jobs{}; once more releases them and stops at once\n"
 _TIME_IS_OVER = b"time is over for the running jobs; they are released\n"

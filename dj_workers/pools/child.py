@@ -1,4 +1,8 @@
-"""The inside of a child process: be told what to do by a pipe, until told to stop or the parent is gone."""
+"""The inside of a child process: be told what to do by a pipe, until told to stop or the parent is gone.
+
+SIGTERM comes from outside, as from what ends all processes of a service: the running job has as long as the
+parent gives its own. The word of the parent for "at once" is SIGUSR2: it may come after a SIGTERM or without.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
+from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any
 
@@ -22,7 +27,10 @@ from dj_jobs.job import Outcome
 from dj_workers.logs import set_up_child
 from dj_workers.pools.messages import Bye, Failed, Idle, Note, Notes, PortableError, Report, Stop
 from dj_workers.pools.orphan import end_with_parent
-from dj_workers.shutdown import StoppedAtOnceError, end_by_default
+from dj_workers.shutdown import AT_ONCE, StoppedAtOnceError, end_by_default
+
+GAVE_BACK = 128 + signal.SIGTERM
+"""The exit code of a child that has given its running job back."""
 
 _LONG_S = 0.1  # without a word; jobs that are shorter tell all in their reports
 
@@ -37,20 +45,36 @@ class Start:
         The script to run as the main module.
     task : bytes
         A pickled pair: a function that takes a `Post` and the second element.
+    shutdown_timeout_s : float or None
+        How long the running job has after SIGTERM; None for as long as it takes.
     """
 
     argv: list[str]
     main_path: str | None
     task: bytes
+    shutdown_timeout_s: float | None
 
 
 class Orders:
-    """The orders of the parent, and whether it wants us to stop; its death counts as that wish."""
+    """The orders of the parent, and whether it wants us to stop; its death counts as that wish, and SIGTERM.
+
+    Attributes
+    ----------
+    shutdown_timeout_s : float or None
+        How long the running job has after SIGTERM.
+    """
 
     def __init__(self, pipe: Pipe, flush: Callable[[], None]) -> None:
         self._pipe = pipe
         self._flush = flush
         self._has_to_stop = False
+        self._wake_fd, self._waking_fd = os.pipe()  # a signal does not end a read
+        self.shutdown_timeout_s: float | None = None
+
+    def leave(self) -> None:
+        """End after the running job; for a handler of signals."""
+        self._has_to_stop = True
+        os.write(self._waking_fd, b".")
 
     def should_stop(self) -> bool:
         """Whether to end after the running job."""
@@ -70,6 +94,8 @@ class Orders:
             yield order
 
     def _next(self) -> Any:
+        if self._wake_fd in wait([self._pipe, self._wake_fd]):
+            return None
         try:
             order = self._pipe.recv()
         except (EOFError, OSError):
@@ -130,19 +156,25 @@ class Post:
 def main(pipe: Pipe) -> None:
     """Run in a new interpreter, whose `sys.path` is the parent's already."""
     # The parent forwards what comes from the terminal; a make's own programs get the signals as usual.
-    _handle_signals()
+    post = Post(pipe)
+    _handle_signals(post.orders)
     set_up_child()
     start: Start = pipe.recv()
+    post.orders.shutdown_timeout_s = start.shutdown_timeout_s
     sys.argv = start.argv
-    sys.exit(_run(pipe, lambda: _load(start)))
+    sys.exit(_run(pipe, post, lambda: _load(start)))
 
 
-def main_of_fork(pipe: Pipe, function: Callable[[Post, Any], None], argument: Any) -> None:
+def main_of_fork(
+    pipe: Pipe, function: Callable[[Post, Any], None], argument: Any, shutdown_timeout_s: float | None
+) -> None:
     """Run in a fork, which has all that the parent has."""
     os.setpgid(0, 0)
     signal.set_wakeup_fd(-1)  # the parent's
-    _handle_signals()
-    code = _run(pipe, lambda: (function, argument))
+    post = Post(pipe)
+    post.orders.shutdown_timeout_s = shutdown_timeout_s
+    _handle_signals(post.orders)
+    code = _run(pipe, post, lambda: (function, argument))
     if code:
         sys.exit(code)
 
@@ -156,8 +188,7 @@ def _load(start: Start) -> tuple[Callable[[Post, Any], None], Any]:
     return function, argument
 
 
-def _run(pipe: Pipe, load: Callable[[], tuple[Callable[[Post, Any], None], Any]]) -> int:
-    post = Post(pipe)
+def _run(pipe: Pipe, post: Post, load: Callable[[], tuple[Callable[[Post, Any], None], Any]]) -> int:
     try:
         function, argument = load()
         function(post, argument)
@@ -167,7 +198,7 @@ def _run(pipe: Pipe, load: Callable[[], tuple[Callable[[Post, Any], None], Any]]
     except (BrokenPipeError, ConnectionResetError):
         return 1  # the parent is gone, and with it whoever would read of it
     except StoppedAtOnceError:
-        return 128 + signal.SIGTERM
+        return GAVE_BACK
     except BaseException as e:  # noqa: BLE001  the top of a process; a script may exit, a module not import
         try:
             pipe.send(Failed(PortableError.of(e), "".join(traceback.format_exception(e))))
@@ -176,17 +207,30 @@ def _run(pipe: Pipe, load: Callable[[], tuple[Callable[[Post, Any], None], Any]]
         return 1
 
 
-def _handle_signals() -> None:
+def _handle_signals(orders: Orders) -> None:
     pid = os.getpid()
 
     def on_terminate(number: int, _: FrameType | None) -> None:
         if os.getpid() != pid:  # a process that a make has forked: as if we had never been there
             end_by_default(number)
             return
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, at_once)
+        orders.leave()
+        if orders.shutdown_timeout_s is not None:
+            signal.signal(signal.SIGALRM, at_once)
+            signal.setitimer(signal.ITIMER_REAL, orders.shutdown_timeout_s)
+
+    def at_once(number: int, _: FrameType | None) -> None:
+        if os.getpid() != pid:
+            end_by_default(number)
+            return
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for ended in (AT_ONCE, signal.SIGTERM):
+            signal.signal(ended, signal.SIG_IGN)
         raise StoppedAtOnceError
 
     signal.signal(signal.SIGTERM, on_terminate)
+    signal.signal(AT_ONCE, at_once)
     signal.signal(signal.SIGINT, _leave_to_parent)
     signal.signal(signal.SIGUSR1, _leave_to_parent)
 

@@ -138,14 +138,19 @@ def spawn(start: Start, label: str) -> Child:
     return child
 
 
-def fork(function: Callable[[Post, Any], None], argument: Any, siblings: list[Child]) -> Child:
+def fork(
+    function: Callable[[Post, Any], None],
+    argument: Any,
+    siblings: list[Child],
+    shutdown_timeout_s: float | None,
+) -> Child:
     """Start a copy of this process."""
     ours, theirs = multiprocessing.Pipe()
 
     def run() -> None:
         for pipe in (ours, *(s.pipe for s in siblings)):
             pipe.close()  # else nobody would notice the parent's end
-        main_of_fork(theirs, function, argument)
+        main_of_fork(theirs, function, argument, shutdown_timeout_s)
 
     process = multiprocessing.get_context("fork").Process(target=run, daemon=False)
     process.start()

@@ -12,6 +12,8 @@ import signal
 import threading
 import time
 
+from dj_workers.shutdown import AT_ONCE
+
 log = logging.getLogger("datajoint.workers")
 
 _FAREWELL_S = 10.0  # in which a job can be released; native code may not let it
@@ -38,6 +40,6 @@ def _end(fd: int, within_s: float) -> None:
     log.warning("the parent of this process was killed, and its job takes longer; the job is released")
     main = threading.main_thread().ident
     assert main is not None
-    signal.pthread_kill(main, signal.SIGTERM)  # that thread, so that it wakes
+    signal.pthread_kill(main, AT_ONCE)  # that thread, so that it wakes
     time.sleep(_FAREWELL_S)
     os.kill(os.getpid(), signal.SIGKILL)  # its session ends with it, and others take the job over

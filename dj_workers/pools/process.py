@@ -114,6 +114,8 @@ class _Tasks(Protocol):
 
     def lost(self, child: Child) -> list[tuple[str, Outcome]]: ...
 
+    def left(self, child: Child) -> None: ...
+
 
 class _Claims:
     """Children claim for themselves; only the number of calls is shared out."""
@@ -140,6 +142,10 @@ class _Claims:
             child.grant.n_done += 1  # the call that it died in
             self._budget.give_back(child.grant)
         return []
+
+    def left(self, child: Child) -> None:
+        if child.grant is not None:
+            self._budget.give_back(child.grant)
 
 
 class _KeyQueue:
@@ -181,6 +187,9 @@ class _KeyQueue:
                 given_up.append((self._table, Outcome(left.popleft(), Result.ERROR, 0.0, error)))
         self._keys.extendleft(reversed(left))
         return given_up
+
+    def left(self, child: Child) -> None:
+        self._keys.extendleft(reversed(child.grant or ()))
 
 
 def _worker_lost(key: Key, table: str, n: int) -> JobError:
@@ -234,12 +243,14 @@ class _Team(Supervisor):
     def start(self, replaces: Child | None) -> Child:
         dead = None if replaces is None else replaces.pid
         if self._origin is None:
-            return handle.fork(_work_in_fork, (self._table, self._options, dead), self.children)
+            argument = (self._table, self._options, dead)
+            return handle.fork(_work_in_fork, argument, self.children, self.requests.shutdown_timeout_s)
         connection = self._table.connection
         options = _dumped(connection, self._options)
         task = _Task(self._origin, options, bound_classes(), dead)
         payload = pickle.dumps((_work, (self._setup, connection, pickle.dumps(task))))
-        return handle.spawn(Start(list(sys.argv), self._origin.main_path, payload), self._label)
+        limit_s = self.requests.shutdown_timeout_s
+        return handle.spawn(Start(list(sys.argv), self._origin.main_path, payload, limit_s), self._label)
 
     def table(self, name: str) -> Any:
         return self._table
@@ -252,6 +263,10 @@ class _Team(Supervisor):
 
     def lost(self, child: Child) -> list[tuple[str, Outcome]]:
         return self._tasks.lost(child)
+
+    def ended(self, child: Child, *, is_unexpected: bool) -> None:
+        if child.is_retiring and not is_unexpected:
+            self._tasks.left(child)
 
 
 def _dumped(connection: Connection, options: Options) -> bytes:

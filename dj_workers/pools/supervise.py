@@ -15,14 +15,15 @@ from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome, Worker
 from dj_jobs.run import Runner
 from dj_schema.errors import DataJointError
+from dj_workers.pools.child import GAVE_BACK
 from dj_workers.pools.handle import Child
 from dj_workers.pools.messages import Bye, Failed, Idle, Note, Notes, Report, Stop
-from dj_workers.shutdown import StopRequests
+from dj_workers.shutdown import AT_ONCE, StopRequests
 
 log = logging.getLogger("datajoint.workers")
 
 _POLL_S = 0.5  # where the system does not tell the end of a process
-_FAREWELL_S = 10.0  # from the last word of a child to its end, and from SIGTERM to SIGKILL
+_FAREWELL_S = 10.0  # from the last word of a child to its end, and from the order to end at once to SIGKILL
 _MOST_FAILED_STARTS = 3  # one after the other
 
 
@@ -197,7 +198,7 @@ class Supervisor(ABC):
         self._is_terminating = True
         for child in self.children:
             child.stop_by = time.monotonic() + _FAREWELL_S
-            child.kill(signal.SIGTERM)
+            child.kill(AT_ONCE)
 
     def _read(self, child: Child, outcomes: list[tuple[str, Outcome]]) -> None:
         try:
@@ -227,6 +228,7 @@ class Supervisor(ABC):
             self.became_idle(child)
             self.give(child)
         elif isinstance(message, Bye):
+            child.is_retiring |= not child.is_stopping  # SIGTERM came to it alone
             child.is_stopping = True
             child.stop_by = time.monotonic() + _FAREWELL_S
         elif isinstance(message, Failed):
@@ -254,10 +256,14 @@ class Supervisor(ABC):
         code = child.code()
         child.close()
         self.children.remove(child)
-        is_expected = child.is_stopping and (code == 0 or self._is_terminating or self._failure is not None)
+        if code == GAVE_BACK and not child.is_stopping:
+            child.is_retiring = child.is_stopping = True  # by SIGTERM, whose time was over
+        is_expected = child.is_stopping and (
+            code in (0, GAVE_BACK) or self._is_terminating or self._failure is not None
+        )
         self.ended(child, is_unexpected=not is_expected)
         if is_expected:
-            if child.is_retiring and not self.is_stopping:
+            if child.is_retiring and not self.is_stopping and not self.requests:
                 self.children.append(self.start(None))
             return
         self.n_dead += 1

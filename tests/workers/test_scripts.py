@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,10 @@ _GUARD = 'if __name__ == "__main__":'
 _OF_A_MODULE = """
 import {module} as pipeline
 pipeline.Square.populate(processes={processes}, reserve_jobs=True)
+"""
+_IN_ONE_CHILD = """
+import {module} as pipeline
+pipeline.Square.populate(dispatch="process", reserve_jobs={reserve_jobs})
 """
 in_this_or_others = pytest.mark.parametrize("processes", [1, 2])
 
@@ -106,6 +113,69 @@ def test_a_job_that_outlasts_the_shutdown_timeout_goes_back(
     assert "time is over" in ended.err
     assert lab.squares() == {}
     assert lab.Square.jobs.progress() == {**_no_jobs(), "pending": 1, "total": 1}
+
+
+def _child_of(process: subprocess.Popen[str]) -> int:
+    """The process of a pool that computes, while the heartbeat beside it sleeps."""
+    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(child)
+
+
+both_modes = pytest.mark.parametrize("reserve_jobs", [True, False])
+
+
+@both_modes
+def test_sigterm_to_all_processes_lets_the_running_job_finish(lab: Lab, reserve_jobs: bool) -> None:
+    lab.add(4, wait=[0])
+    lab.make_pipes()
+    process = start_python("-c", _IN_ONE_CHILD.format(module=lab.name, reserve_jobs=reserve_jobs))
+    lab.wait_until_started()
+    for pid in (_child_of(process), process.pid):
+        os.kill(pid, signal.SIGTERM)
+    wait_for_notice(process)
+    lab.let_go()
+    assert end_of(process).code == -signal.SIGTERM
+    assert lab.squares() == expected(1)
+    assert lab.calls() == [0]
+    assert len(lab.Square.jobs.reserved) == 0
+
+
+@both_modes
+def test_a_child_that_sigterm_comes_to_alone_ends_after_its_job_and_is_replaced(
+    lab: Lab, reserve_jobs: bool
+) -> None:
+    lab.add(4, wait=[0])
+    lab.make_pipes()
+    process = start_python("-c", _IN_ONE_CHILD.format(module=lab.name, reserve_jobs=reserve_jobs))
+    lab.wait_until_started()
+    os.kill(_child_of(process), signal.SIGTERM)
+    lab.let_go()
+    assert end_of(process).code == 0
+    assert lab.squares() == expected(4)
+    assert lab.calls() == [0, 1, 2, 3]
+    assert len(set(lab.Square.to_arrays("pid"))) == 2
+
+
+@both_modes
+@pytest.mark.parametrize("how", ["time is over", "a second one"])
+def test_a_child_gives_its_job_back_when_time_is_over_or_a_second_sigterm_comes(
+    lab: Lab, reserve_jobs: bool, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJ_JOBS_SHUTDOWN_TIMEOUT", "0.5" if how == "time is over" else "600")
+    lab.add(4, wait=[0])
+    lab.make_pipes()
+    process = start_python("-c", _IN_ONE_CHILD.format(module=lab.name, reserve_jobs=reserve_jobs))
+    lab.wait_until_started()
+    child = _child_of(process)
+    os.kill(child, signal.SIGTERM)
+    with suppress(ProcessLookupError):
+        while how == "a second one":  # two that come too soon after each other are one
+            os.kill(child, signal.SIGTERM)
+    lab.wait_until_started()  # in the next child
+    lab.let_go()
+    assert end_of(process).code == 0
+    assert lab.squares() == expected(4)
+    assert lab.calls() == [0, 0, 1, 2, 3]
 
 
 def test_children_end_after_their_job_when_their_parent_is_killed(lab: Lab) -> None:
