@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -227,3 +228,50 @@ def test_the_bytes_between_fields_do_not_count() -> None:
     other = np.frombuffer(b"\x01" + b"\xff" * 7 + b"\x00" * 8, padded)
     assert fingerprint(one) == fingerprint(other)
     assert fingerprint(one) != fingerprint(np.array([(2, 0.0)], padded))
+
+
+def _filled_up_with(octet: int, kind: type) -> np.ndarray[Any, Any]:
+    """Long doubles whose bytes without a meaning all have one value."""
+    made = np.zeros(3, kind)
+    octets = made.view(np.longdouble).view(np.uint8).reshape(-1, np.dtype(np.longdouble).itemsize)
+    octets[:] = octet
+    made[:] = [1, -0.0, np.nan]  # which writes what means something
+    octets[:, 10:] = octet
+    return made
+
+
+_PLACES: dict[str, Callable[[np.ndarray[Any, Any]], Any]] = {
+    "alone": lambda a: a,
+    "scalar": lambda a: a[0],
+    "list": lambda a: [a, a[1]],
+    "dict": lambda a: {"x": (a,)},
+    "rows": lambda a: [{"x": item} for item in a],
+    "objects": lambda a: np.array([a[0], a[2], "z"], dtype=object),
+    "fields": lambda a: [a.view([("x", a.dtype)]), a.view([("deep", [("x", a.dtype, (1,))])])],
+    "masked": lambda a: np.ma.masked_array(a, [False, True, False]),
+    "reversed": lambda a: a[::-1],
+    "two dimensions": lambda a: np.stack([a, a])[:, ::2],
+    "memory": lambda a: memoryview(a),
+    "frame": lambda a: pd.DataFrame({"x": a}),
+}
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant != 63, reason="long doubles have no bytes to spare here")
+@pytest.mark.parametrize("kind", [np.longdouble, np.clongdouble])
+@pytest.mark.parametrize("place", _PLACES)
+def test_the_bytes_that_fill_up_a_long_double_do_not_count(kind: type, place: str) -> None:
+    made = [_filled_up_with(octet, kind) for octet in (0, 0x5A)]
+    assert made[0].tobytes() != made[1].tobytes()
+    assert fingerprint(_PLACES[place](made[0])) == fingerprint(_PLACES[place](made[1]))
+
+
+def test_long_doubles_differ_by_their_last_bit() -> None:
+    one = np.longdouble(1)
+    assert fingerprint(one) != fingerprint(np.nextafter(one, np.longdouble(2)))
+    assert fingerprint(np.array([one, 2])) != fingerprint(np.array([2, one]))
+    assert fingerprint(np.array([1 + 2j], np.clongdouble)) != fingerprint(np.array([1 + 3j], np.clongdouble))
+    big = np.arange(100_000, dtype=np.longdouble)
+    other = big.copy()
+    other[-1] = 0
+    assert fingerprint(big) != fingerprint(other)
+    assert fingerprint(big) == fingerprint(big.astype(big.dtype.newbyteorder("=")))
