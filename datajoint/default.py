@@ -16,6 +16,7 @@ from dj_schema.connection import Connection as _Connection
 from dj_schema.errors import DataJointError
 from dj_schema.server_address import connection_settings
 from dj_schema.settings import Config
+from dj_schema.settings.sources import OVERRIDE
 
 __all__ = [
     "Computed",
@@ -35,6 +36,7 @@ __all__ = [
 logger = logging.getLogger("datajoint")
 config = Config.load()
 _connection: _Connection | None = None
+_of_blocks: list[_Connection] = []  # to servers that a block of config.override() names
 
 
 def _set_up_logging() -> None:
@@ -129,7 +131,10 @@ def conn(
     reset: bool = False,
     use_tls: bool | dict[str, Any] | None = None,
 ) -> _Connection:
-    """Return the default connection, opening it at the first call.
+    """Return the default connection, opening it at the first call, and again after it was closed.
+
+    In a block of `config.override` that names another server it is the connection to that one, until the end
+    of the block.
 
     Parameters
     ----------
@@ -139,6 +144,8 @@ def conn(
         Close the one that there is, and open another.
     """
     global _connection
+    if any(config.source_of(f"database.{name}") == OVERRIDE.label for name in _OF_A_SERVER):
+        return _connection_of_block(Connection(host, user, password, port, use_tls), reset)
     if _connection is not None and reset:
         _connection.close()
         _connection = None
@@ -150,7 +157,22 @@ def conn(
         raise DataJointError(
             f"connected to {_connection.settings.host!r} already; dj.conn(..., reset=True) changes that."
         )
-    return _connection
+    return _connection.connect() if _connection.is_closed else _connection
+
+
+_OF_A_SERVER = ("host", "port", "user", "password", "name", "backend", "use_tls", "embedded_path")
+
+
+def _connection_of_block(wanted: _Connection, reset: bool) -> _Connection:
+    """Return an open connection of these settings, another one with `reset`."""
+    known = [*([_connection] if _connection is not None else []), *_of_blocks]
+    for opened in known:
+        if opened.settings == wanted.settings and not (reset or opened.is_closed):
+            return opened
+    wanted.connect()
+    _of_blocks[:] = [c for c in _of_blocks if c.settings != wanted.settings]
+    _of_blocks.append(wanted)
+    return wanted
 
 
 class Schema(_Schema):

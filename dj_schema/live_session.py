@@ -133,6 +133,11 @@ class LiveSession:
         self._session = None
 
     @property
+    def is_closed(self) -> bool:
+        """Whether it was closed by `close`, and not opened again by `connect` since."""
+        return self._closed
+
+    @property
     def connection_id(self) -> int:
         """The server's number of this session; another one after a reconnect or a fork."""
         return self.session().id

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from dj_schema.errors import ConfigError
+from dj_schema.errors import ArgumentTypeError, ConfigError
 from dj_schema.settings import sources
 from dj_schema.settings.problems import wrong_value
 from dj_schema.settings.sources import OVERRIDE, PROGRAM, Given, Layer, Source
@@ -124,6 +124,10 @@ class Config:
 
         Also available as ``config.load(path)``.
         """
+        if not isinstance(path, (str, Path)):
+            raise ArgumentTypeError(
+                f"settings are read from the path of a file, not from {type(path).__name__}."
+            )
         path = Path(path).expanduser()
         trial = self.copy()
         for target in (trial, self):

@@ -267,6 +267,36 @@ def test_the_default_connection_is_made_anew(dj: ModuleType, connection: Connect
     assert second.query("SELECT 1") == [(1,)]
 
 
+def test_the_default_connection_opens_again_after_it_was_closed(dj: ModuleType) -> None:
+    opened = dj.conn()
+    opened.close()
+    assert dj.conn() is opened
+    assert opened.is_connected
+    opened.close()
+    assert isinstance(dj.list_schemas(), list)
+
+
+def test_a_block_that_names_another_server_is_connected_to_that_one(
+    dj: ModuleType, server: ServerUnderTest, new_schema_name: Callable[[], str]
+) -> None:
+    default = dj.conn()
+    nowhere = dj.config.override(database={"host": "nowhere.invalid"})
+    with nowhere, pytest.raises(ConnectionRefusedByServerError, match="nowhere.invalid"):
+        dj.conn()
+    with dj.config.override(safemode=True, database={"reconnect": False}):
+        assert dj.conn() is default
+    given = server.settings["host"]
+    host = "localhost" if given == "127.0.0.1" else given  # the same server by another name, where it has one
+    with dj.config.override(database={"host": host}):
+        other = dj.conn()
+        assert dj.conn() is other
+        assert other is not default or host == given
+        assert other.query("SELECT 1") == [(1,)]
+        assert dj.Schema(new_schema_name()).connection is other
+        assert dj.conn(reset=True) is not other
+    assert dj.conn() is default
+
+
 def test_a_connection_is_a_context_manager(dj: ModuleType, server: ServerUnderTest) -> None:
     s = server.settings
     options = {"backend": s["backend"], "database_name": s["database_name"] or None}
