@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Ended = tuple[Claim, Outcome]
 
+_MOST_JOBS = 60  # PostgreSQL keeps 64 savepoints of a transaction at hand, and looks on its disk for more
+
 
 class _RolledBackError(Exception):
     """Has a transaction roll back."""
@@ -73,8 +75,8 @@ class Group:
     @property
     def is_due(self) -> bool:
         """Whether the jobs that ended have waited long enough, or can wait no longer."""
-        too_long = time.monotonic() - self._started >= self._longest_s
-        return self._context is None or too_long or self.is_cut_off()
+        is_full = len(self.ended) >= _MOST_JOBS or time.monotonic() - self._started >= self._longest_s
+        return self._context is None or is_full or self.is_cut_off()
 
     def is_cut_off(self) -> bool:
         """Whether the server has ended the transaction: a lost connection, or a deadlock on MySQL."""

@@ -230,6 +230,11 @@ class LiveSession:
         state = self.transaction_state
         return state.is_open and state.thread_id == threading.get_ident()
 
+    @property
+    def is_failed(self) -> bool:
+        """Whether a statement failed in the open transaction, and the server does nothing more in it."""
+        return self._session is not None and self._session.is_failed
+
     def leave_block(self) -> None:
         """A `with` block of this thread has ended, whatever became of its transaction."""
         self._broken_blocks.discard(threading.get_ident())

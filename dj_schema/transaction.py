@@ -12,6 +12,11 @@ from dj_schema.errors import LostConnectionError, TransactionError
 if TYPE_CHECKING:
     from dj_schema.connection import Connection
 
+_PASSED_OVER = (
+    "a statement of this block failed, its error was passed over, and PostgreSQL undoes all of the block; "
+    "let the error leave it, or put what may fail into `with connection.transaction:`"
+)
+
 
 @dataclass(eq=False, slots=True)
 class TransactionState:
@@ -113,16 +118,13 @@ def _savepoint(connection: Connection) -> Iterator[Connection]:
         connection.defer(f"SAVEPOINT {name}")
         try:
             yield connection
+            _require(connection, state)
+            if connection.is_failed:
+                raise TransactionError(_PASSED_OVER)
         except BaseException:
             if connection.owns(state) and not state.is_doomed:
                 connection.run(f"ROLLBACK TO SAVEPOINT {name}")
             raise
-        _require(connection, state)
-        try:
-            connection.defer(f"RELEASE SAVEPOINT {name}")
-        except TransactionError:  # a statement failed in here, and its error was passed over
-            if not state.is_doomed:
-                connection.run(f"ROLLBACK TO SAVEPOINT {name}")
-            raise
+        connection.defer(f"RELEASE SAVEPOINT {name}")
     finally:
         state.depth -= 1

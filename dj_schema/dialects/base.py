@@ -40,6 +40,10 @@ class Session(Protocol):
     def in_transaction(self) -> bool:
         """Whether the server has a transaction open, by what it said last."""
 
+    @property
+    def is_failed(self) -> bool:
+        """Whether a statement failed in the open transaction, and the server does nothing more in it."""
+
     def execute(self, text: str, params: Sequence[Any] | None) -> Result: ...
 
     def defer(self, text: str) -> None:

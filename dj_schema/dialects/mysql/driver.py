@@ -138,6 +138,10 @@ class MysqlSession:
     def in_transaction(self) -> bool:
         return bool(self._connection.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 
+    @property
+    def is_failed(self) -> bool:
+        return False  # what fails is undone by itself, and the transaction goes on
+
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         cursor = self._cursor
         try:

@@ -134,6 +134,10 @@ class PostgresSession:
     def in_transaction(self) -> bool:
         return self._connection.info.transaction_status != pq.TransactionStatus.IDLE
 
+    @property
+    def is_failed(self) -> bool:
+        return self._libpq.transaction_status == pq.TransactionStatus.INERROR
+
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         cursor = self._cursor
         try:
@@ -262,9 +266,8 @@ class PostgresSession:
                     return
         finally:
             is_gone = in_transaction and n_ended != self._n_ended
-            is_failed = self._connection.info.transaction_status == pq.TransactionStatus.INERROR
             is_ours = self._pid == os.getpid()  # a forked child must not speak for its parent
-            if is_ours and self.is_open() and not is_gone and not is_failed:
+            if is_ours and self.is_open() and not is_gone and not self.is_failed:
                 self.execute(f"CLOSE {name}", None)
 
     def copy_in(self, text: str, columns: Sequence[Sequence[Any]]) -> int:

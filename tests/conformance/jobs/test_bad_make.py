@@ -236,6 +236,26 @@ def test_a_database_error_that_make_passes_over_keeps_nothing_half(
 
 
 @BOTH
+def test_a_database_error_that_make_passes_over_at_its_end_is_its_own(
+    declare: Any, connection: Any, reserve_jobs: bool
+) -> None:
+    """Not of the key that comes next, in the same transaction."""
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1({**key, "y": 0})
+        if key["id"] == 2:
+            with contextlib.suppress(errors.DataJointError):
+                connection.query("SELECT no_such_function()")
+
+    table = declare(make=make)
+    found = table.populate(reserve_jobs=reserve_jobs, suppress_errors=True)
+    is_undone = connection.dialect.name == "postgresql"  # the others undo the statement alone
+    assert [key for key, _ in found["error_list"]] == [{"id": 2}] * is_undone
+    assert found["success"] == 6 - is_undone
+    assert len(table) == 6 - is_undone
+
+
+@BOTH
 def test_a_part_that_fails_inside_a_savepoint_may_be_passed_over(
     declare: Any, connection: Any, reserve_jobs: bool
 ) -> None:
