@@ -114,6 +114,7 @@ def _reserving(jobs: JobTable, worker: Worker, token: UUID, n: int = 1, *, with_
         "_token": Param(token),
         "_lease_until": clock.after(connection, lease_s) if with_lease else sql("NULL"),
         "_lease_session": Param(0),
+        "_lock_session": Param(0),
         "_batch": Param(n),
         "_worker": Param(worker.name[:255]),
         "_attempts": sql("{} + 1", Ident("_attempts")),

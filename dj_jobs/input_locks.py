@@ -45,11 +45,18 @@ class InputLocks:
         self._seen: list[tuple[str, Sequence[Any] | None, int]] = []
         self.is_whole = True
 
-    def fetch(self, fetch: Callable[[], Any]) -> Any:
-        """Call what fetches, with its reads locked."""
+    def fetch(self, fetch: Callable[[], Any], opened: Callable[[int], None]) -> Any:
+        """Call what fetches, with its reads locked.
+
+        Parameters
+        ----------
+        opened : callable
+            Called with the session that will hold the locks, before it has any.
+        """
         isolation = self._own.dialect.jobs.CLAIM_ISOLATION  # without locks on rows that are not there
         with ExitStack() as stack:
             stack.enter_context(transaction(self._own, guarded=True, isolation=isolation))
+            opened(self._own.connection_id)
             self._transaction = stack.pop_all()
         with self._main.borrowing(self._own, self._locking):
             return fetch()

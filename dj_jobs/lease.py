@@ -276,6 +276,28 @@ def _renewal(
     )  # fmt: skip
 
 
+def note_lock_session(jobs: JobTable, claim: Claim, session: int) -> None:
+    """Have a job name the session that keeps its inputs locked, which a rescue has to end too.
+
+    The lease is renewed with it, so that the session is known to have been there then.
+
+    Raises
+    ------
+    ClaimLostError
+        Where the claim is not ours any more.
+    """
+    connection = jobs.connection
+    statement = sql(
+        "UPDATE {} SET {} = {}, {} = {} WHERE {} AND {}",
+        Ident(*jobs.table_id),
+        Ident("_lease_until"), clock.after(connection, float(connection.config.jobs.lease_timeout)),
+        Ident("_lock_session"), Param(session),
+        _these([claim.key]), _held_with(claim.token),
+    )  # fmt: skip
+    if connection.execute(statement).n_rows != 1:
+        raise _lost(jobs.target.full_table_name, claim.key)
+
+
 def renew_all(connection: Connection, table: TableName, token: UUID, lease_s: float) -> int:
     """Renew all that a claim holds; for a process that knows no more of it than its token."""
     statement = sql(

@@ -42,14 +42,26 @@ class Making:
     `prepare` fetches and computes with no transaction open, and does nothing for a plain make;
     `insert` does the rest in one transaction, together with the end of the job.
 
+    Parameters
+    ----------
+    locking : callable
+        Called with the session that is to lock the inputs, where one is.
+
     Attributes
     ----------
     can_insert_again : bool
         Whether `insert` may be called again after a fault, with what was computed.
     """
 
-    def __init__(self, table: Table, key: Mapping[str, Any], make_kwargs: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        key: Mapping[str, Any],
+        make_kwargs: Mapping[str, Any],
+        locking: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._table: Any = table
+        self._locking = locking
         self._key = dict(key)
         self._kwargs = dict(make_kwargs)
         kind: Any = type(table)
@@ -138,7 +150,7 @@ class Making:
         if connection.config.jobs.verify != "lock":
             return fetch()
         self._locks = InputLocks(connection)
-        return self._locks.fetch(fetch)
+        return self._locks.fetch(fetch, self._locking)
 
     # -- in one part -------------------------------------------------------------------------------
 

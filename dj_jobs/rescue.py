@@ -1,8 +1,8 @@
 """Rescue: jobs whose worker is dead or silent go back to pending. It is part of claiming and of refreshing.
 
 A worker is silent where its lease has ended; dead where the server no longer knows the sessions of one
-that connects as the same user (a session of another user may be hidden from us). The session of a silent
-one is ended first, so that what its transaction has locked is free for whoever computes the key now.
+that connects as the same user (a session of another user may be hidden from us). The sessions of a silent
+one are ended first, so that what its transactions have locked is free for whoever computes the key now.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ def rescue(jobs: JobTable) -> int:
     worn_out = _is_last_death(most)
     # a look that locks nothing, because mostly nobody is dead
     look = sql(
-        "SELECT {}, min({}), min({}), max(CASE WHEN {} THEN 1 ELSE 0 END), "
-        "max(CASE WHEN {} THEN 1 ELSE 0 END) FROM {} WHERE {} GROUP BY {}",
+        "SELECT {}, {}, min({}), min({}), max(CASE WHEN {} THEN 1 ELSE 0 END), "
+        "max(CASE WHEN {} THEN 1 ELSE 0 END) FROM {} WHERE {} GROUP BY {}, {}",
         Ident("connection_id"),
+        Ident("_lock_session"),
         Ident("reserved_time"),
         Ident("_lease_until"),
         worn_out,
@@ -44,18 +45,22 @@ def rescue(jobs: JobTable) -> int:
         Ident(*jobs.table_id),
         dead,
         Ident("connection_id"),
+        Ident("_lock_session"),
     )
     found = jobs.connection.execute(look, is_read=True).rows
     if not found:
         return 0
-    alive = _alive(jobs) if any(row[4] for row in found) else set()
+    alive = _alive(jobs) if any(row[5] for row in found) else set()
     lease = timedelta(seconds=float(jobs.connection.config.jobs.lease_timeout))
-    for session, reserved, lease_until, _, is_silent in found:
+    for session, lock_session, reserved, lease_until, _, is_silent in found:
+        # when the job was last known to be held by these sessions; later ones may have their numbers
+        since = max(reserved, lease_until - lease) if lease_until is not None else reserved
         if is_silent and session not in alive:
-            # when the job was last known to be held by this session; a later one may have its number
-            _end_session(jobs, int(session), max(reserved, lease_until - lease))
+            _end_session(jobs, int(session), since)
+        if lock_session:
+            _end_session(jobs, int(lock_session), since)
     n = 0
-    if any(row[3] for row in found):
+    if any(row[4] for row in found):
         n += len(take(jobs, sql("{} AND {}", dead, worn_out), _BATCH, _giving_up(jobs, most), ()))
     n_pending = len(take(jobs, sql("{} AND NOT {}", dead, worn_out), _BATCH, _returning(jobs), ()))
     if n_pending:

@@ -19,6 +19,7 @@ from dj_jobs import control, finish, metadata
 from dj_jobs.events import Event, Events
 from dj_jobs.job import Claim, Outcome, Result, Worker, error_message, error_stack
 from dj_jobs.keys import is_wanted
+from dj_jobs.lease import note_lock_session
 from dj_jobs.make import Making
 from dj_jobs.retry import AWAY, CONFLICTS, INFRASTRUCTURE, Retry, verdict
 from dj_jobs.telling import Teller
@@ -112,7 +113,9 @@ class Runner:
         """
         started = time.perf_counter()
         keep = jobs.connection.config.jobs.keep_completed or claim.was_taken
-        making = Making(self.table, claim.key, self.make_kwargs)
+        making = Making(
+            self.table, claim.key, self.make_kwargs, lambda session: note_lock_session(jobs, claim, session)
+        )
         watch = Watch(_timeout_of(self))
         self.teller.started(claim.key, claim.attempt, claim.token, watch.timeout_s)
         is_open = False

@@ -63,6 +63,7 @@ HIDDEN = (
     _nullable("_token", CoreType("uuid")),  # the fence: who may write the result
     _nullable("_lease_until", _FINE_TIME),
     AttributeSpec("_lease_session", CoreType("int64"), Literal(0)),  # that renews it, beside connection_id
+    AttributeSpec("_lock_session", CoreType("int64"), Literal(0)),  # that has its inputs locked
     _text("_worker", 255),
     _count("_attempts"),
     _count("_rescues"),

@@ -503,6 +503,41 @@ def test_a_row_of_another_program_ends_the_job(declare: Any, connection: Connect
     assert len(table.jobs) == 0
 
 
+def test_a_stopped_worker_does_not_keep_its_inputs_locked(
+    result: Any, source: Any, start: Any, connection: Connection
+) -> None:
+    """With `jobs.verify = "lock"`, a session of its own holds them."""
+    sleeper = start(
+        "x = (Source & key).fetch1('x')\nyield (x,)\nprint(key['id'], flush=True); sys.stdin.readline()\n"
+        "yield\nself.insert1({**key, 'y': -1})",
+        then="from dj_jobs.populate import Options, reserved; from dj_jobs.events import Events\n"
+        "only = Options(restrictions=({'id': 1},))\n"
+        "print([str(o.result) for o in reserved(Result(), only, Events())], flush=True)",
+        DJ_JOBS_VERIFY="lock",
+    )
+    assert int(sleeper.stdout.readline()) == 1
+    free = f"SELECT id FROM {source().full_table_name} WHERE id = 1 FOR UPDATE SKIP LOCKED"
+    assert connection.query(free).fetchall() == []
+    os.kill(sleeper.pid, signal.SIGSTOP)
+    connection.clock_offset_s = 61.0
+    assert rescue(result.jobs) == 1
+    connection.clock_offset_s = 0.0
+    with connection.clone() as other:
+        if connection.settings.backend == "mysql":
+            other.query("SET innodb_lock_wait_timeout = 20")
+        else:
+            other.query("SET lock_timeout = '20s'")
+        elsewhere = source()
+        elsewhere._connection = other
+        elsewhere.update1({"id": 1, "x": 5})
+    (mine,) = claims.claim(result.jobs & {"id": 1}, Worker.of_this_process(), 1)
+    os.kill(sleeper.pid, signal.SIGCONT)
+    out, _ = sleeper.communicate("go on\n", timeout=60)
+    assert out.strip() == "['lost']"
+    assert len(result) == 0
+    assert (result.jobs & {"id": 1}).fetch1("_token") == mine.token
+
+
 def test_a_stopped_worker_that_continues_writes_nothing(
     result: Any, start: Any, connection: Connection, server: ServerUnderTest
 ) -> None:
