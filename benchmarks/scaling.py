@@ -24,7 +24,7 @@ from dj_jobs import claim as claims
 from dj_jobs import lease
 from dj_jobs.job import Worker
 from dj_jobs.presence import Presence
-from dj_jobs.rescue import rescue
+from dj_jobs.rescue import is_our_turn, rescue
 from dj_schema.connection import Connection
 from dj_schema.server_address import connection_settings
 from dj_schema.settings import Config
@@ -48,8 +48,10 @@ class Costs:
         Of the transaction of a job with one row: of short jobs, which share it, and of one alone.
     renewal_s, beat_s, look_s : float
         Of renewing a lease, of telling the registry, of looking for work in vain.
+    turn_s : float
+        Of asking whether it is this worker's turn to look for jobs of dead workers.
     row_s : float
-        Of looking for jobs of dead workers, for each job that is held by anybody.
+        Of that look, for each job that is held by anybody.
     refresh_s : float
         Of a refresh, for each key, where nothing is new.
     """
@@ -61,6 +63,7 @@ class Costs:
     renewal_s: float
     beat_s: float
     look_s: float
+    turn_s: float
     row_s: float
     refresh_s: float
 
@@ -123,6 +126,7 @@ def measure(connection: Connection, n_jobs: int = 30_000) -> Costs:
         none_s = _cost_s(connection, lambda: rescue(jobs), 1000)
         renewal = lease._renewal(connection, jobs.table_id, held.token, [held.key], 60.0)
         renewal_s = _cost_s(connection, lambda: connection.execute(renewal), 2000)
+        turn_s = _cost_s(connection, lambda: is_our_turn(jobs, 3600.0), 2000)
         presence = Presence(connection, worker, [table.table_id])
         beat_s = _cost_s(connection, lambda: presence.beat(connection), 1000)
         claimed_s = (hundred_s - one_s) / 99
@@ -134,7 +138,7 @@ def measure(connection: Connection, n_jobs: int = 30_000) -> Costs:
         connection.query("VACUUM")
         look_s = none_s + _cost_s(connection, lambda: claims.claim(jobs, worker, 1), 1000)
     row_s = max(0.0, many_s - none_s) / n_held
-    return Costs(claim_s, claimed_s, short_s, long_s, renewal_s, beat_s, look_s, row_s, refresh_s)
+    return Costs(claim_s, claimed_s, short_s, long_s, renewal_s, beat_s, look_s, turn_s, row_s, refresh_s)
 
 
 def _afresh(connection: Connection, jobs: Any) -> None:
@@ -180,9 +184,9 @@ def simulate(
     chance = random.Random(seed)
     batch = max(1, min(_LARGEST_BATCH, int(_BATCH_S / job_s)))
     is_short = job_s <= 0.05  # of which several share a transaction
-    # every worker does each of these at a third of a lease, and looks at what all the others hold
-    each_s = costs.beat_s + n_workers * batch * costs.row_s + (costs.renewal_s if job_s > lease_s / 3 else 0)
-    upkeep = n_workers * each_s / (lease_s / 3)
+    # every worker does each of these at a third of a lease, and one of them looks at what all hold
+    each_s = costs.beat_s + costs.turn_s + (costs.renewal_s if job_s > lease_s / 3 else 0)
+    upkeep = n_workers * (each_s + batch * costs.row_s) / (lease_s / 3)
     slower = 1 / max(0.05, 1 - upkeep / cores)  # what is left of the cores
     claim_s = (costs.claim_s + batch * costs.claimed_s) * slower
     end_s = batch * (costs.short_s if is_short else costs.long_s) * slower

@@ -211,7 +211,7 @@ def _lay_down(jobs: JobTable, values: dict[str, Sql | Param]) -> None:
         wakeup.tell(connection, jobs.target.table_id, News.JOBS)
 
 
-# -- turns of functions ----------------------------------------------------------------------------
+# -- turns of what one worker does for all ---------------------------------------------------------
 
 
 def takes_turn(connection: Connection, schema: str, name: str, every_s: float) -> bool:
@@ -220,15 +220,17 @@ def takes_turn(connection: Connection, schema: str, name: str, every_s: float) -
         return True  # each worker for itself
     table = Ident(schema, CONTROL)
     row = sql("{} = {}", Ident("table_name"), Param(name))
-    now = clock.after(connection, 0)
     is_due = sql("{} IS NULL OR {} <= {}", *[Ident("refreshed_time")] * 2, clock.after(connection, -every_s))
-    sets = assignments({"refreshed_time": now})
-    update = sql("UPDATE {} SET {} WHERE {} AND ({})", table, sets, row, is_due)
-    if connection.execute(update).n_rows:
-        return True
-    if connection.execute(sql("SELECT 1 FROM {} WHERE {}", table, row), is_read=True).rows:
+    # read first: mostly it is not our turn, and an update would lock the row all the same on MySQL
+    select = sql("SELECT CASE WHEN {} THEN 1 ELSE 0 END FROM {} WHERE {}", is_due, table, row)
+    found = connection.execute(select, is_read=True).rows
+    if not found:
+        insert = sql("INSERT INTO {} ({}) VALUES ({})", table, Ident("table_name"), Param(name))
+        skip = connection.dialect.rows.on_duplicate((schema, CONTROL), ["table_name"], None)
+        connection.execute(insert + skip)
+    elif not found[0][0]:
         return False
-    insert = sql("INSERT INTO {} ({}) VALUES ({})", table, Ident("table_name"), Param(name))
-    skip = connection.dialect.rows.on_duplicate((schema, CONTROL), ["table_name"], None)
-    connection.execute(insert + skip)
-    return bool(connection.execute(update).n_rows)
+    sets = assignments({"refreshed_time": clock.after(connection, 0)})
+    return bool(
+        connection.execute(sql("UPDATE {} SET {} WHERE {} AND ({})", table, sets, row, is_due)).n_rows
+    )

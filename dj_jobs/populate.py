@@ -22,7 +22,7 @@ from dj_jobs.limits import Gate
 from dj_jobs.make import is_one_part
 from dj_jobs.presence import Presence
 from dj_jobs.refresh import refresh_once
-from dj_jobs.rescue import rescue
+from dj_jobs.rescue import is_our_turn, rescue
 from dj_jobs.run import Runner
 from dj_jobs.wakeup import News
 from dj_query.select import Exists
@@ -203,7 +203,8 @@ class _Loop:
         next_rescue = time.monotonic() + self._rescue_interval_s()
         while not self._is_done():
             if time.monotonic() >= next_rescue:
-                self._rescue()
+                if is_our_turn(self.jobs, self._rescue_interval_s()):
+                    self._rescue()
                 next_rescue = time.monotonic() + self._rescue_interval_s()
             token = uuid4()
             try:

@@ -7,12 +7,14 @@ one are ended first, so that what its transactions have locked is free for whoev
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dj_jobs import attempts, clock, wakeup
 from dj_jobs.claim import TAKEN, assignments, take, user_of
+from dj_jobs.control import takes_turn
 from dj_jobs.states import Status
 from dj_jobs.wakeup import News
 from dj_schema.errors import DataJointError
@@ -66,6 +68,16 @@ def rescue(jobs: JobTable) -> int:
     if n_pending:
         wakeup.tell(jobs.connection, jobs.target.table_id, News.JOBS)
     return n + n_pending
+
+
+def is_our_turn(jobs: JobTable, every_s: float) -> bool:
+    """Whether this worker is to look for the dead now, as one of all that compute the table.
+
+    Each look reads what everybody holds, so that thousands of workers that all looked would fill the server.
+    """
+    schema, name = jobs.table_id
+    turn = f"rescue {hashlib.sha256(name.encode()).hexdigest()[:40]}"
+    return takes_turn(jobs.connection, schema, turn, every_s)
 
 
 def _is_last_death(most: int) -> Sql:

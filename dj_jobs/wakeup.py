@@ -63,6 +63,7 @@ class Listener:
     """
 
     def __init__(self, connection: Connection, channels: Iterable[tuple[TableName, News]]) -> None:
+        self._main = connection
         self._connection = connection.clone()
         self._of_channel = {channel(table, news): (table, news) for table, news in channels}
         self._session: Any = None
@@ -70,7 +71,7 @@ class Listener:
     @property
     def can_hear(self) -> bool:
         """Whether the server passes on such words at all."""
-        return bool(self._connection.dialect.jobs.HAS_CHANNELS)
+        return bool(self._main.dialect.jobs.HAS_CHANNELS)  # ours would be opened to find out
 
     def fileno(self) -> int | None:
         """Return what becomes readable with the next word; None where there is no session now."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dj_jobs import registry
+from dj_workers import Work, Worker
 from dj_workers.cli.exit_codes import ExitCode
 from tests.workers.conftest import Ended, Lab, dj_worker, end_of, expected, start_dj_worker
 
@@ -114,10 +115,10 @@ def test_a_worker_ends_as_it_was_asked_to(lab: Lab, processes: str, end: list[st
 
 @on_one_server
 def test_a_process_is_replaced_after_so_many_calls(lab: Lab) -> None:
-    lab.add(7)
-    ended = end_of(started(lab, "--once", "--max-tasks-per-child", "3"))
+    lab.add(4)
+    ended = end_of(started(lab, "--once", "--tables", "Square", "--max-tasks-per-child", "3"))
     assert ended.code == ExitCode.DONE, ended.err
-    assert lab.squares() == expected(7)
+    assert lab.squares() == expected(4)
     pids = [row["pid"] for row in lab.Square.to_dicts()]
     assert max(pids.count(pid) for pid in pids) <= 3
     assert "was ended" not in ended.err
@@ -154,15 +155,13 @@ def test_workers_shows_what_runs(lab: Lab) -> None:
     lab.wait_until_started()
     (seen,) = wait_for(lambda: workers(lab))
     assert (seen.name, seen.pid, seen.processes, seen.is_alive) == ("w", worker.pid, 2, True)
-    (shown,) = dj_worker("workers", f"schema:{lab.schema.database}", "--json").json["workers"]
-    assert shown["name"] == "w"
     assert dj_worker("workers", lab.name).out.splitlines()[1].split()[:2] == ["w", "alive"]
     worker.send_signal(signal.SIGUSR1)
     assert worker.stderr is not None
     lines = []
     for line in worker.stderr:
         lines.append(line)
-        if "computes" in line:
+        if "in process" in line:
             break
     assert f"computes {lab.schema.database}.__square number=0 in process" in lines[-1]
     worker.send_signal(signal.SIGTERM)
@@ -172,17 +171,21 @@ def test_workers_shows_what_runs(lab: Lab) -> None:
 
 
 @on_one_server
-def test_pause_resume_and_require(lab: Lab) -> None:
+def test_pause_resume_and_require(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    def run_once() -> str:
+        caplog.clear()
+        Worker([lab.Square], Work(is_once=True)).run()
+        return caplog.text
+
     lab.add(2)
     assert dj_worker("pause", lab.name, "Square").code == 0
-    ended = end_of(started(lab, "--once"))
-    assert (ended.code, lab.calls()) == (ExitCode.DONE, [])
-    assert "is paused, by" in ended.err
+    assert "is paused, by" in run_once()
     assert dj_worker("require", lab.name, "Square", ">=2").code == 0
     assert dj_worker("resume", lab.name, "Square").code == 0
-    assert "this worker has none" in end_of(started(lab, "--once")).err
+    assert "this worker has none" in run_once()
+    assert lab.calls() == []
     assert dj_worker("require", lab.name, "Square").code == 0
-    assert end_of(started(lab, "--once")).code == ExitCode.DONE
+    run_once()
     assert lab.calls() == [0, 1]
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from dj_jobs.limits import Limits
 from dj_jobs.registry import registered
+from dj_jobs.rescue import is_our_turn
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError
 from dj_schema.settings import Config
@@ -56,6 +57,19 @@ def reader(
     else:
         for host in ("localhost", "%"):
             connection.query("DROP USER %s@%s", [name, host])
+
+
+def test_one_worker_looks_for_the_dead_in_an_interval(
+    result: Any, declare: Declare, dj: Any, connection: Connection
+) -> None:
+    jobs, others = result.jobs, declare("Other", make=make).jobs
+    with dj.testing.clock(connection) as clock:
+        assert [is_our_turn(jobs, 20.0) for _ in range(3)] == [True, False, False]
+        assert [is_our_turn(others, 20.0) for _ in range(2)] == [True, False]
+        clock.move(seconds=10)
+        assert not is_our_turn(jobs, 20.0)
+        clock.move(seconds=11)
+        assert [is_our_turn(jobs, 20.0) for _ in range(2)] == [True, False]
 
 
 def test_without_rights_on_the_job_table_a_worker_says_which_it_needs(

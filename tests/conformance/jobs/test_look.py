@@ -169,3 +169,11 @@ def test_a_listener_whose_session_ends_listens_anew(result: Any, connection: Con
     assert select.select([listener.fileno()], [], [], 30)[0]
     assert listener.heard() == {(name, News.JOBS)}
     listener.close()
+
+
+def test_a_listener_holds_a_session_only_where_there_is_something_to_hear(
+    connection: Connection, result: Any
+) -> None:
+    listener = Listener(connection, [(result().table_id, News.JOBS)])
+    assert listener.open() == bool(listener._connection.session_id)
+    listener.close()

@@ -230,8 +230,7 @@ def test_settings_name_the_channels() -> None:
 
 def test_a_channel_that_fails_or_hangs_harms_nothing(caplog: pytest.LogCaptureFixture) -> None:
     told: list[Notice] = []
-    has_been_told = threading.Event()
-    may_end = threading.Event()
+    has_been_told, has_failed, may_end = threading.Event(), threading.Event(), threading.Event()
 
     class OldNotifier:
         def notify(self, title: str, message: str) -> None:
@@ -239,6 +238,7 @@ def test_a_channel_that_fails_or_hangs_harms_nothing(caplog: pytest.LogCaptureFi
             has_been_told.set()
 
     def fails(_: Notice) -> None:
+        has_failed.set()
         raise RuntimeError("s3cret")
 
     def hangs(_: Notice) -> None:
@@ -249,6 +249,7 @@ def test_a_channel_that_fails_or_hangs_harms_nothing(caplog: pytest.LogCaptureFi
         events = Events(notifications)
         events.emit(failure(1))
         assert has_been_told.wait(30)
+        assert has_failed.wait(30)  # else it may be told of both failures together
         has_been_told.clear()
         events.emit(failure(2))
         assert has_been_told.wait(30)
