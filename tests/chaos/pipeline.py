@@ -5,11 +5,13 @@ CHAOS_SCHEMA      the schema
 CHAOS_FOLDER      where notes and markers go
 CHAOS_SLOT        which of the workers this is
 CHAOS_SLOW_S      how long a slow key takes
+CHAOS_TIMEOUT_S   how long a key of `Timed` may take; a slow one takes longer there
 ================  ==========================================================================
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import time
@@ -17,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import datajoint as dj
+from dj_jobs.run import Runner
 from dj_query.table import FreeTable
 from dj_schema.errors import DuplicateError
 from tests.chaos import spy
 
 folder = Path(os.environ["CHAOS_FOLDER"])
 slow_s = float(os.environ.get("CHAOS_SLOW_S", "1"))
+timeout_s = float(os.environ.get("CHAOS_TIMEOUT_S", "1"))
 schema = dj.Schema(os.environ["CHAOS_SCHEMA"])
 if "CHAOS_SLOT" in os.environ:
     spy.install(folder, os.environ["CHAOS_SLOT"])
@@ -34,7 +38,7 @@ class Input(dj.Manual):
     id : int32
     ---
     version = 1 : int32
-    form : varchar(8)     # Parts or Steps
+    form : varchar(8)     # which table has it, beside Plain
     deed : varchar(20)
     urgency : int8
     """
@@ -62,8 +66,9 @@ class Plain(dj.Computed):
     retry = dj.Retry(attempts=2, backoff=0.05)
 
     def make(self, key: dict[str, int]) -> None:
-        version, deed = (Input & key).fetch1("version", "deed")
-        do(self, deed, key)
+        version, deed, form = (Input & key).fetch1("version", "deed", "form")
+        if form == "Locked" or not deed.startswith("change"):  # a make in one part is not guarded against it
+            do(self, deed, key)
         if deed != "empty":
             self.insert1(result_of(key, version))
         do(self, f"{deed}_late", key)
@@ -111,7 +116,65 @@ class Steps(dj.Computed):
         do(self, f"{deed}_late", key)
 
 
-TABLES = (Plain, Parts, Steps)
+@schema
+class Locked(dj.Computed):
+    """Computed with `jobs.verify = "lock"`; its inputs are changed by `Plain`, whenever that can be."""
+
+    definition = _DEFINITION
+    retry = dj.Retry(attempts=2, backoff=0.05)
+
+    @property
+    def key_source(self) -> Any:
+        return Input & {"form": "Locked"}
+
+    def make(self, key: dict[str, int]) -> Any:
+        version, deed = (Input & key).fetch1("version", "deed")
+        yield int(version), deed
+        if not deed.startswith("change"):  # it would wait for itself
+            do(self, deed, key)
+        yield
+        if deed != "empty":
+            self.insert1(result_of(key, version))
+        do(self, f"{deed}_late", key)
+
+
+@schema
+class Timed(dj.Computed):
+    definition = _DEFINITION
+    retry = dj.Retry(attempts=2, backoff=0.05)
+    timeout_s = timeout_s
+
+    @property
+    def key_source(self) -> Any:
+        return Input & {"form": "Timed"}
+
+    def make(self, key: dict[str, int]) -> None:
+        version, deed = (Input & key).fetch1("version", "deed")
+        if deed == "slow":
+            spy.note("dies")  # killed in a pool; in one process, it sleeps to the end
+            time.sleep(timeout_s + 2.5)
+        elif not deed.startswith("change"):
+            do(self, deed, key)
+        if deed != "empty":
+            self.insert1(result_of(key, version))
+        do(self, f"{deed}_late", key)
+
+
+TABLES = (Plain, Parts, Steps, Locked, Timed)
+
+
+def _locking_inputs(run_claim: Any) -> Any:
+    @functools.wraps(run_claim)
+    def locking(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(self.table, Locked):
+            return run_claim(self, *args, **kwargs)
+        with self.table.connection.config.override(jobs={"verify": "lock"}):
+            return run_claim(self, *args, **kwargs)
+
+    return locking
+
+
+Runner.run_claim = _locking_inputs(Runner.run_claim)  # type: ignore[method-assign]
 
 
 def result_of(key: dict[str, int], version: int) -> dict[str, int]:
@@ -124,9 +187,8 @@ def result_of(key: dict[str, int], version: int) -> dict[str, int]:
 def do(table: Any, deed: str, key: dict[str, int]) -> None:
     """Do what the deed says; most deeds are done without a word."""
     action = globals().get(f"do_{deed}")
-    if action is None or (deed.startswith("change") and isinstance(table, Plain)):
-        return  # a make in one part is not guarded against changes
-    action(table, key)
+    if action is not None:
+        action(table, key)
 
 
 def is_first_time(table: Any, key: dict[str, int]) -> bool:
@@ -156,7 +218,7 @@ def do_die_once(table: Any, key: dict[str, int]) -> None:
         do_die(table, key)
 
 
-def do_late_once_late(table: Any, key: dict[str, int]) -> None:
+def do_once_late(table: Any, key: dict[str, int]) -> None:
     """Die when the row is inserted, and not committed."""
     do_die_once(table, key)
 

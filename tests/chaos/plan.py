@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from tests.chaos.proxy import Cut
 
-FORMS = ("Parts", "Steps")
+FORMS = ("Parts", "Steps", "Locked", "Timed")
+UNGUARDED = ("Plain", "Timed")  # in one part, which does not notice that its input changes
 ROW = "row"
 ENDINGS: Mapping[str, str] = {
     # how a key ends whose input asks for this
@@ -36,8 +37,12 @@ class Input:
     urgency: int
 
     def ending(self, table: str) -> str:
-        """How its key ends in a table; only makes in parts notice that inputs change."""
-        return ROW if self.deed == "change" and table == "Plain" else ENDINGS[self.deed]
+        """How its key ends in a table; only some notice that inputs change, and one has no time."""
+        if self.deed == "change" and table not in ("Parts", "Steps"):
+            return ROW
+        if self.deed == "slow" and table == "Timed":
+            return "error:JobTimeout|error:WorkerLost"  # its process is killed, and others may see that first
+        return ENDINGS[self.deed]
 
 
 @dataclass(frozen=True, slots=True)

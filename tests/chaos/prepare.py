@@ -9,9 +9,9 @@ from typing import Any
 
 from dj_schema.connection import Connection
 from tests.chaos.audit import Audit
-from tests.chaos.plan import URGENCIES, Input
+from tests.chaos.plan import FORMS, URGENCIES, Input
 
-NAMES = ("Plain", "Parts", "Steps")
+NAMES = ("Plain", *FORMS)
 
 
 def audit_of(connection: Connection, schema: str, table: str) -> Audit:

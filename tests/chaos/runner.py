@@ -25,7 +25,7 @@ from tests.chaos.checker import violations
 from tests.chaos.crew import Crew
 from tests.chaos.edges import edge_of
 from tests.chaos.history import Fault, History, Move, RowChange, Rules
-from tests.chaos.plan import ROW, Plan
+from tests.chaos.plan import ROW, UNGUARDED, Plan
 from tests.chaos.prepare import NAMES, audit_of, rows_of
 from tests.chaos.report import Report, ends_of, write_evidence
 from tests.chaos.servers import ROOT, OwnServer
@@ -129,6 +129,7 @@ class Run:
             "CHAOS_SCHEMA": self._schema,
             "CHAOS_FOLDER": self._folder,
             "CHAOS_SLOW_S": self.plan.size.lease_s * 1.5,
+            "CHAOS_TIMEOUT_S": self.plan.size.lease_s * 2,
             "PYTHONPATH": ROOT,
         }
         return {name: str(value) for name, value in variables.items() if value != ""} | extra
@@ -203,7 +204,7 @@ class Run:
         faults = [_with_owners(f, [m for moves, _, _ in recorded.values() for m in moves]) for f in faults]
         for name, endings in self._endings().items():
             moves, rows, inputs = recorded[name]
-            is_guarded = name != "Plain"
+            is_guarded = name not in UNGUARDED
             history = History(
                 moves,
                 rows if is_guarded else [_blind(row) for row in rows],

@@ -81,7 +81,8 @@ def _noting_success(tell: Any) -> Any:
         key = outcome.key["id"]
         if outcome.result.value in ("success", "empty"):
             table = self.table[1]
-            note("told", result=outcome.result.value, table=table, key=key, token=_tokens[table, key])
+            token = _tokens.get((table, key), "")  # none where it was computed by a child that was killed
+            note("told", result=outcome.result.value, table=table, key=key, token=token)
         return tell(self, outcome, *args, **kwargs)
 
     return noting
