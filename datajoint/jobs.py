@@ -1,13 +1,14 @@
-"""The jobs of whole schemas."""
+"""The jobs of whole schemas; and what `populate(on_event=...)` tells of."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from datajoint.default import conn
+from dj_jobs.events import Event, Kind
 from dj_jobs.schema_jobs import SchemaJobs, progress_of_schemas
 
-__all__ = ["SchemaJobs", "progress"]
+__all__ = ["Event", "Kind", "SchemaJobs", "progress"]
 
 
 def progress(*schemas: Any) -> dict[str, dict[str, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dj_jobs import populate as populating
-from dj_jobs.events import Events
+from dj_jobs.events import Events, Subscriber
 from dj_jobs.job import Outcome, Result
 from dj_jobs.job_log import log_event
 from dj_jobs.keys import key_source_of, missing_keys
@@ -92,6 +92,7 @@ class AutoPopulate(UserTable):
         dispatch: Literal["inline", "process", "celery"] | None = None,
         wait: bool = True,
         timeout_s: float | None = None,
+        on_event: Subscriber | None = None,
     ) -> dict[str, Any]:
         """Compute the rows that are missing.
 
@@ -126,6 +127,10 @@ class AutoPopulate(UserTable):
         timeout_s : float
             How long one `make` may take, in seconds; by default as `timeout_s` of the class says. A key
             that takes longer fails with `JobTimeoutError`. In a process pool its process is killed.
+        on_event : callable
+            Called in this process with each `dj.jobs.Event` of this call, also of what other processes of it
+            compute; the kinds are in docs/workers.md. What it raises is logged, and harms nothing. Not with
+            Celery, whose workers hear of what they compute.
 
         Returns
         -------
@@ -148,6 +153,13 @@ class AutoPopulate(UserTable):
         pool = _pool_of(dispatch, processes, reserve_jobs=reserve_jobs, wait=wait)
         if timeout_s is not None and not timeout_s > 0:
             raise DataJointError(f"timeout_s must be above 0 seconds, not {timeout_s}.")
+        if on_event is not None and not callable(on_event):
+            raise DataJointError(f"on_event is a function that takes an event, not {on_event!r}.")
+        if on_event is not None and pool == CELERY:
+            raise DataJointError(
+                'on_event hears nothing with dispatch="celery": what happens to a job is told in the Celery '
+                "worker that computes it."
+            )
         check_make(type(self), make_kwargs)
         options = Options(
             restrictions=restrictions,
@@ -160,13 +172,17 @@ class AutoPopulate(UserTable):
             wait=wait,
             timeout_s=timeout_s,
         )
-        return self._populate(options, pool, processes, display_progress).as_dict(return_exception_objects)
+        events = Events(log_event) if on_event is None else Events(log_event, on_event)
+        summary = self._populate(options, pool, processes, events, display_progress)
+        return summary.as_dict(return_exception_objects)
 
-    def _populate(self, options: Options, pool: str, processes: int, display_progress: bool) -> Summary:
+    def _populate(
+        self, options: Options, pool: str, processes: int, events: Events, display_progress: bool
+    ) -> Summary:
         summary = Summary()
         bar = _bar(self, options) if display_progress else None
         # closed here and now where it raises: what it holds must not wait for the traceback to be forgotten
-        outcomes = self._outcomes(options, pool, processes)
+        outcomes = self._outcomes(options, pool, processes, events)
         try:
             for outcome in outcomes:
                 summary.add(outcome)
@@ -182,8 +198,7 @@ class AutoPopulate(UserTable):
                 bar.close()
         return summary
 
-    def _outcomes(self, options: Options, pool: str, processes: int) -> Iterator[Outcome]:
-        events = Events(log_event)
+    def _outcomes(self, options: Options, pool: str, processes: int, events: Events) -> Iterator[Outcome]:
         if pool in _pools:
             return _pools[pool](self, options, processes, events)
         if pool != INLINE:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 import pytest
 
+from dj_jobs.events import Event
+from dj_schema.errors import DataJointError
 from tests.contracts.conftest import Pool, key_of
 
 
@@ -51,6 +54,34 @@ def test_errors_are_listed_and_the_others_computed(pool: Pool, capsys: pytest.Ca
     assert len(pool.pipeline.Score.jobs.errors) == 2
     again = pool.populate(suppress_errors=True)
     assert (again["success_count"], again["error_list"]) == (0, [])
+
+
+def test_a_subscriber_is_told_what_happens_and_may_raise(pool: Pool) -> None:
+    told: list[Event] = []
+
+    def listen(event: Event) -> None:
+        told.append(event)
+        raise RuntimeError("a subscriber of a user")
+
+    pool.pipeline.add(6, fail=[3], nothing=[5])
+    if pool.name == "celery":
+        with pytest.raises(DataJointError, match="on_event hears nothing"):
+            pool.populate(on_event=listen)
+        return
+    summary = pool.populate(suppress_errors=True, on_event=listen)
+    assert (summary["success_count"], summary["error"]) == (5, 1)
+    kinds = Counter(event.kind.value for event in told)
+    assert {kind: kinds[kind] for kind in ("started", "succeeded", "empty", "failed")} == {
+        "started": 6, "succeeded": 4, "empty": 1, "failed": 1,
+    }  # fmt: skip
+    assert sum(event.n for event in told if event.kind == "claimed") >= 6
+    (failed,) = [event for event in told if event.kind == "failed"]
+    assert (failed.key, str(failed.error), failed.attempt) == (key_of(3), "3 is bad", 1)
+    assert failed.table == ".".join(pool.pipeline.Score().table_id)
+    assert all(event.worker for event in told)
+    told.clear()
+    assert pool.populate()["success_count"] == 0
+    assert told == []
 
 
 def test_the_first_error_is_raised_and_no_job_stays_reserved(pool: Pool) -> None:
