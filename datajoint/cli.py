@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import code
 from importlib.util import find_spec
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -28,6 +29,8 @@ _BANNER = "DataJoint {} REPL\nType 'dj.' and press Tab for available functions.\
 def cli(host: str | None, user: str | None, password: str | None, schemas: tuple[str, ...]) -> None:
     """Open a Python shell with DataJoint."""
     names = [_schema_and_name(item) for item in schemas]
+    if len({name for _, name in names}) != len(names):
+        raise click.UsageError("--schemas gives one name to two schemas; choose another for one of them.")
     try:
         _set_credentials(host, user, password)
         modules = {name: dj.virtual_schema(schema) for schema, name in names}
@@ -66,7 +69,7 @@ def _host_and_port(text: str) -> tuple[str, int | None]:
 def _schema_and_name(text: str) -> tuple[str, str]:
     schema, colon, name = text.rpartition(":")
     schema = schema if colon else name
-    if not schema or not name.isidentifier() or name == "dj":
+    if not schema or not name.isidentifier() or iskeyword(name) or name == "dj":
         raise click.UsageError(f"--schemas is SCHEMA:NAME, where NAME is a name for Python, not {text!r}.")
     return schema, name
 

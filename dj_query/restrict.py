@@ -108,6 +108,8 @@ def _items(restriction: Any) -> list[Any] | None:
         return records
     if hasattr(restriction, "to_dicts"):  # a polars frame
         return list(restriction.to_dicts())
+    if hasattr(restriction, "to_pylist") and hasattr(restriction, "column_names"):  # a pyarrow table
+        return list(restriction.to_pylist())
     if isinstance(restriction, Iterable) and not isinstance(restriction, (bytes, bytearray)):
         return list(restriction)  # a list, tuple, set, array of records, generator
     return None

@@ -24,6 +24,7 @@ _TAKEN: dict[str, type | tuple[type, ...]] = {
 }
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)?")
 _ISO = re.compile(r"[0-9]{4}(?:-?[0-9]{2}-?[0-9]{2}|-?W[0-9]{2}(?:-?[0-9])?)(?:[ Tt].+)?")
+_FLOAT32 = CoreType("float32")
 _MOST_DIGITS = 1000
 _ALL_DIGITS = Context(prec=2 * _MOST_DIGITS)  # not the 28 of the current context
 _MISSING = frozenset({"NaTType", "NAType"})  # pandas may not be there to be asked
@@ -72,7 +73,7 @@ def comparable(attribute: Attribute, value: Any) -> Any:
         if kind == "int" and isinstance(value, bool):
             return int(value)
         if kind == "float" and isinstance(value, (str, int, float, Decimal)):
-            return _double(value)
+            return _single(_double(value)) if attribute.storage == _FLOAT32 else _double(value)
         if kind == "int" and not isinstance(value, int):
             return _finite(value) if isinstance(value, (float, Decimal)) else int(value)
         if not isinstance(value, _TAKEN.get(kind, object)):
@@ -136,6 +137,13 @@ def _double(value: str | int | float | Decimal) -> int | float | Decimal:
     if is_finite and math.isinf(float(number)):  # float() of a whole number raises by itself
         raise ValueError("the number is too large")
     return number
+
+
+def _single(number: int | float | Decimal) -> int | float | Decimal:
+    """Return what a float32 holds of a number: 0.1 is stored as 0.10000000149011612."""
+    with np.errstate(over="ignore"):
+        stored = float(np.float32(float(number)))
+    return stored if math.isfinite(stored) else number
 
 
 def naive_utc(moment: dt.datetime) -> dt.datetime:

@@ -25,7 +25,7 @@ from dj_query.select import (
 from dj_query.table_source import base_select
 from dj_query.write.carried import carries
 from dj_query.write.self_references import Family, Key, family_of, keyed, refers_to, rows_of
-from dj_schema.errors import DataError, DataJointError
+from dj_schema.errors import DataError, DataJointError, IntegrityError
 from dj_schema.graph.dependencies import Dependencies, load_dependencies
 from dj_schema.names import Tier, master_of, tier_of
 from dj_schema.sql import Ident, join, sql
@@ -146,6 +146,17 @@ def cascade_of(table: Table, part_integrity: PartIntegrity) -> Cascade:
 def delete_own_rows(table: Table) -> int:
     """Delete the rows of a restricted table, and nothing else; return how many."""
     _refuse_padded(table)
+    try:
+        return _delete_own_rows(table)
+    except IntegrityError as e:
+        raise IntegrityError(
+            f"{str(e).rstrip('.')}. Rows of other tables depend on these; delete() takes them along.",
+            code=e.code,
+            statement=e.statement,
+        ) from e
+
+
+def _delete_own_rows(table: Table) -> int:
     connection, select = table.connection, _own_rows(table)
     if table.table_id not in tables_in(select):
         return delete_block(connection, table.table_id, select)

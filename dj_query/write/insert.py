@@ -109,9 +109,13 @@ def _send(table: Table, found: Sequence[RowGroup], replace: bool, skip_duplicate
                 for group in found:
                     _send_group(table, group, replace, skip_duplicates)
     except DuplicateError as e:
+        advice = (
+            "another row has these values in a unique index; change or delete it first."
+            if replace
+            else "a row of this key is there; skip_duplicates=True keeps it, replace=True overwrites it."
+        )
         raise DuplicateError(
-            f"{str(e).rstrip('.')}. In {table.full_table_name} a row of this key is there; "
-            "skip_duplicates=True keeps it, replace=True overwrites it.",
+            f"{str(e).rstrip('.')}. In {table.full_table_name} {advice}",
             code=e.code,
             statement=e.statement,
         ) from e

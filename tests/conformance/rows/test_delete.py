@@ -159,7 +159,7 @@ def test_delete_quick_takes_the_rows_alone(lab: Any, dj: Any) -> None:
     assert lab.Far.delete_quick() is None
     assert (lab.Diamond & "a < 2").delete_quick(get_count=True) == 8
     assert (lab.Diamond & "a > 10").delete_quick(get_count=True) == 0
-    with pytest.raises(dj.errors.IntegrityError):
+    with pytest.raises(dj.errors.IntegrityError, match=r"delete\(\) takes them along"):
         lab.A.delete_quick()
     assert len(lab.A()) == 4
     assert (lab.Diamond & dj.Top(1, "KEY")).delete_quick(get_count=True) == 1

@@ -252,7 +252,7 @@ def test_replace_never_touches_a_row_of_another_key(new_schema: Any, dj: Any) ->
         """
 
     Named.insert([(1, "a", 1), (2, "b", 2)])
-    with pytest.raises(dj.errors.DuplicateError):
+    with pytest.raises(dj.errors.DuplicateError, match="in a unique index; change or delete it first"):
         Named.insert([{"k": 3, "name": "a"}], replace=True)
     assert Named.to_dicts(order_by="k") == [{"k": 1, "name": "a", "v": 1}, {"k": 2, "name": "b", "v": 2}]
     Named.insert([{"k": 2, "name": "c"}, {"k": 4, "name": "d", "v": 4}], replace=True)

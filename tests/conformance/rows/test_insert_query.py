@@ -171,3 +171,16 @@ def test_a_decimal_is_found_by_the_value_that_was_inserted(new_schema: Any, dj: 
             table.insert1({"d": value, "n": 1})
     for value in ("1e4000", "1" * 40, 10**40):
         assert not (table & {"d": value})
+
+
+def test_a_float32_is_found_by_the_value_that_was_inserted(new_schema: Any, dj: Any) -> None:
+    definition = "n : int32\n---\nf : float32\ng = 0.1 : float64"
+    table = new_schema()(type("Single", (dj.Manual,), {"definition": definition}))
+    values = (0.1, "0.3", -1e-40, Decimal("16777217"), 3.4e38, 7)
+    table.insert([{"n": n, "f": value} for n, value in enumerate(values)])
+    for n, value in enumerate(values):
+        assert (table & {"f": value}).keys() == [{"n": n}]
+        assert (table & [{"f": value}, {"f": 1e300}]).keys() == [{"n": n}]
+    assert not table & {"f": 1e300}
+    assert len(table & {"g": 0.1}) == len(values)
+    assert len(table & table.proj("f").to_arrow()) == len(values)

@@ -72,6 +72,8 @@ def test_the_shell_has_dj_and_opens_no_connection_by_itself() -> None:
         (("-s", "lab:not a name"), "SCHEMA:NAME"),
         (("-s", ":lab"), "SCHEMA:NAME"),
         (("-s", "lab:dj"), "SCHEMA:NAME"),
+        (("-s", "lab:class"), "SCHEMA:NAME"),
+        (("-s", "one:lab", "-s", "two:lab"), "one name to two schemas"),
         (("--frobnicate",), "No such option"),
     ],
 )
