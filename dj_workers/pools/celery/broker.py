@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from celery import Celery
 from kombu import Connection
 from kombu.exceptions import ChannelError, KombuError
+from redis.exceptions import RedisError
 
 from dj_schema.settings import Config
 from dj_workers.pools.celery.address import SETTING, broker_address
@@ -120,7 +121,13 @@ def _failures(app: Celery) -> tuple[type[BaseException], ...]:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause in words: clients wrap it, and never put the password there."""
-    while (inner := error.__cause__ or error.__context__) is not None and str(inner):
-        error = inner
+    """The innermost cause in words: clients wrap it, and never put the password there.
+
+    Below it may be what a client has met and dealt with before: that its pool had no connection, say.
+    """
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, (OSError, RedisError)) and str(inner):
+            error = inner
+        inner = inner.__cause__ or inner.__context__
     return f"{type(error).__name__}: {error}".rstrip(".: ")

@@ -16,6 +16,7 @@ from dj_schema.errors import DataJointError
 from dj_schema.settings import Config
 from dj_workers.pools.celery.address import broker_address
 from dj_workers.pools.celery.app import make_app
+from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.errors import BrokerError
 from dj_workers.pools.celery.fates import values_of
 from dj_workers.pools.celery.message import WakeUp, check_travels
@@ -133,6 +134,13 @@ def test_a_url_that_is_none_is_not_quoted(url: str, monkeypatch: pytest.MonkeyPa
         assert "s3cret" not in str(caught.value)
         assert "%-codes" in str(caught.value)
         monkeypatch.setenv("CELERY_BROKER_URL", url or "-")  # which goes before the settings
+
+
+def test_a_broker_that_is_away_is_told_with_the_reason() -> None:
+    broker = Broker(config(broker_url="redis://:s3cret@127.0.0.1:1/0"))
+    with pytest.raises(BrokerError, match="Connection refused") as caught:
+        broker.check()
+    assert "s3cret" not in str(caught.value)
 
 
 # -- errors by their text --------------------------------------------------------------------------
