@@ -211,7 +211,8 @@ class Worker:
         lookout.listen()
         while not self._has_to_end(requests, presence):
             n_before = self.tally.count(*Result)
-            self._run_steps(steps, requests)
+            if self._run_steps(steps, requests):
+                lookout.called_step()
             if due:
                 self.vitals.busy(os.getpid())
                 if not self._pass(due, requests, budget, presence):
@@ -265,12 +266,16 @@ class Worker:
 
     # -- steps -------------------------------------------------------------------------------------
 
-    def _run_steps(self, steps: Steps, requests: StopRequests) -> None:
+    def _run_steps(self, steps: Steps, requests: StopRequests) -> bool:
+        """Call the steps that are due; return whether there were any."""
+        n_called = 0
         for step, error in steps.run_due(lambda: bool(requests)):
             if error is not None:
                 self.tally.broken[step.name] = error
             else:
                 self.tally.broken.pop(step.name, None)
+            n_called += 1
+        return n_called > 0
 
     def _run_steps_only(self) -> Tally:
         steps = Steps(self.work.steps)

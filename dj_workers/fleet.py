@@ -209,6 +209,7 @@ class Fleet(Supervisor):
         elif isinstance(message, Doing):
             self._presence.running[child.pid] = Activity(message.table, message.key, message.since)
         elif isinstance(message, StepCalled):
+            self._lookout.called_step()
             if message.error is not None:
                 self._broken(message.name, message.error)
         else:

@@ -60,6 +60,10 @@ class Lookout:
         self._pause_s = self._work.first_pause_s
         self._next_look = time.monotonic() + self._pause_s
 
+    def called_step(self) -> None:
+        """A step was called, which may have inserted rows."""
+        self._next_look = time.monotonic()
+
     def idled(self) -> None:
         """What was due turned out to be nothing for us."""
         self._delay_s = min(max(0.02, self._delay_s * 2), _LONGEST_DELAY_S)

@@ -6,6 +6,7 @@ A test imports a copy of this file under a name of its own. The environment says
 SQUARES_SCHEMA    the schema; without it the schema waits for its activation
 SQUARES_FOLDER    where calls are noted, and where the pipes are that `wait` goes by
 SQUARES_BACKOFF_S about how long the second try of `fail_at_first` waits
+SQUARES_STEP_S    how often the step is called
 SQUARES_PARENT    a process number: in any other process the import fails
 ================  ==========================================================================
 """
@@ -86,12 +87,12 @@ class Unmade(dj.Computed):
     definition = "-> Number"
 
 
-@dj_workers.step(every_s=3600)
+@dj_workers.step(every_s=float(os.environ.get("SQUARES_STEP_S", "3600")))
 def ingest() -> None:
     """Insert the numbers that a file asks for."""
     file = folder / "to_ingest"
     if file.exists():
-        Number.insert([{"number": n} for n in range(int(file.read_text()))])
+        Number.insert([{"number": n} for n in range(int(file.read_text()))], skip_duplicates=True)
 
 
 def note_call(number: int) -> None:

@@ -193,9 +193,14 @@ def test_pause_resume_and_require(lab: Lab, caplog: pytest.LogCaptureFixture) ->
 
 
 @processes
-def test_steps_are_called_and_their_rows_computed(lab: Lab, processes: str) -> None:
-    (lab.folder / "to_ingest").write_text("3")
-    worker = started(lab, "--sleep-duration", "0.1", "--processes", processes)
+def test_steps_are_called_and_their_rows_computed_at_once(
+    lab: Lab, processes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQUARES_STEP_S", "0.2")
+    worker = started(lab, "--poll-interval", "3600", "--processes", processes)
+    wait_until_idle(lab)
+    (lab.folder / "to_ingest.new").write_text("3")
+    (lab.folder / "to_ingest.new").rename(lab.folder / "to_ingest")
     wait_for(lambda: len(lab.Next()) == 3)
     assert stopped(worker).code == ExitCode.DONE
 

@@ -66,3 +66,11 @@ def test_a_worker_of_two_tables_hears_of_them_alone(lab: Lab, lookout: Lookout) 
     lab.add(1)
     assert lab.Unmade.jobs.refresh()["added"] == 1
     assert lookout.due() == set()
+
+
+def test_after_a_step_it_looks_at_once(lab: Lab, lookout: Lookout) -> None:
+    assert lookout.due() == set()
+    lab.add(1)
+    assert lookout.due() == set()
+    lookout.called_step()
+    assert lookout.due() == {f"{lab.schema.database}.__square"}
