@@ -25,11 +25,13 @@ COPY --from=build /opt/dj /opt/dj
 ENV PATH=/opt/dj/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    MPLCONFIGDIR=/tmp
+    MPLCONFIGDIR=/tmp \
+    DJ_WORKER_METRICS_PORT=9400
 USER 10001:10001
 # The pipeline is mounted, or copied, here: dj-worker imports from the current folder.
 WORKDIR /pipeline
 STOPSIGNAL SIGTERM
+# `run` serves its probes there without being told; other commands need --metrics-port 9400.
 EXPOSE 9400
 HEALTHCHECK --interval=30s --timeout=6s --start-period=60s --retries=3 \
     CMD ["dj-worker", "probe", "--metrics-port", "9400"]

@@ -74,10 +74,10 @@ def _on_tables(name: str, doc: str, said: str, change: Callable[[JobTable], None
     """Return a command that does something to the job tables that are named."""
 
     @click.command(name=name, help=doc, no_args_is_help=True)
-    @click.argument("module")
-    @click.argument("tables", nargs=-1, required=True, metavar="TABLE...")
-    def command(module: str, tables: tuple[str, ...]) -> None:
-        for cls in _source([module]).choose(tables):
+    @click.argument("arguments", nargs=-1, required=True, metavar="[MODULE] TABLE...")
+    def command(arguments: tuple[str, ...]) -> None:
+        modules, tables = (arguments[:1], arguments[1:]) if len(arguments) > 1 else ((), arguments)
+        for cls in _source(modules).choose(tables):
             change(JobTable.of_target(cls()))
             click.echo(f"{name_of(cls)} {said}")
 
@@ -88,9 +88,12 @@ pause = _on_tables(
     "pause",
     """Have nobody claim jobs of TABLE until `dj-worker resume`; running jobs go on.
 
+    One TABLE alone is one of the modules of dj-worker.toml or DJ_WORKER_MODULES.
+
     \b
-    Example:
+    Examples:
       dj-worker pause my_lab.pipeline Detection
+      dj-worker pause Detection
     """,
     "is paused: jobs that run go on, no further ones begin",
     JobTable.pause,
@@ -99,9 +102,12 @@ resume = _on_tables(
     "resume",
     """Have jobs of TABLE claimed again after `dj-worker pause`.
 
+    One TABLE alone is one of the modules of dj-worker.toml or DJ_WORKER_MODULES.
+
     \b
-    Example:
+    Examples:
       dj-worker resume my_lab.pipeline Detection
+      dj-worker resume Detection
     """,
     "goes on",
     JobTable.resume,

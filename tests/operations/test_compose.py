@@ -73,6 +73,8 @@ def test_the_image_has_what_its_lines_name() -> None:
     assert users
     assert all(int(uid) > 1000 for uid, _ in users)
     assert compose.dockerfile_word("ENTRYPOINT")[0] == "tini"
+    probed = compose.dockerfile_word("HEALTHCHECK")[-1]
+    assert re.findall(r"DJ_WORKER_METRICS_PORT=(\d+)", text) == [probed]  # a plain `run` is healthy
 
 
 # -- the commands, outside of containers -----------------------------------------------------------

@@ -234,3 +234,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(
     assert dj_worker("run", "--max-calls", "1").code == ExitCode.DONE
     assert len(lab.Square()) == 6
     assert dj_worker("workers").code == 0
+    assert dj_worker("pause", "Square").code == 0
+    assert lab.Square.jobs.rules.paused_by
+    assert dj_worker("resume", "Square").code == 0
+    assert lab.Square.jobs.rules.paused_by is None
