@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
@@ -112,6 +113,7 @@ class Post:
         self._notes: list[Note] = []
         self._last_sent = -math.inf
         self._has_claimed = False
+        self._is_sending = False
         self._lock = threading.Lock()  # the thread that renews leases sends too
         self.events = Events(self._note)
 
@@ -141,7 +143,15 @@ class Post:
         """Send what is no outcome."""
         with self._lock:
             self._last_sent = time.monotonic()
+            self._is_sending = True
             self._pipe.send(message)
+            self._is_sending = False
+
+    def tell_the_rest(self) -> None:
+        """Send the events that wait, after an interruption at any instruction."""
+        if not self._is_sending:  # else a message has been cut, and the parent could not read on
+            with suppress(OSError):
+                self.flush()
 
     def end_with_parent(self, within_s: float) -> None:
         """End this process so long after the death of its parent at the latest, its job released."""
@@ -198,6 +208,7 @@ def _run(pipe: Pipe, post: Post, load: Callable[[], tuple[Callable[[Post, Any], 
     except (BrokenPipeError, ConnectionResetError):
         return 1  # the parent is gone, and with it whoever would read of it
     except StoppedAtOnceError:
+        post.tell_the_rest()
         return GAVE_BACK
     except BaseException as e:  # noqa: BLE001  the top of a process; a script may exit, a module not import
         try:

@@ -12,11 +12,12 @@ from typing import Any, Protocol
 
 from dj_jobs import populate as populating
 from dj_jobs.events import Events
-from dj_jobs.job import Key, Outcome, Result
+from dj_jobs.job import Key, Outcome, Result, Worker
 from dj_jobs.keys import missing_keys
 from dj_jobs.populate import Options
 from dj_jobs.refresh import refresh_once
 from dj_jobs.rescue import rescue
+from dj_jobs.telling import Teller
 from dj_query.table import UserTable
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError, JobError
@@ -62,7 +63,7 @@ def populate_in_processes(
     """
     origin = origin_of(type(table))
     count = _reserved if options.reserve_jobs else _direct
-    n_keys, tasks = count(table, options, processes)
+    n_keys, tasks = count(table, options, processes, events)
     n = min(processes, n_keys)
     if n == 0:
         return
@@ -86,19 +87,18 @@ def _until_error(team: _Team, options: Options) -> Iterator[Outcome]:
         yield first_error
 
 
-def _reserved(table: Any, options: Options, processes: int) -> tuple[int, _Tasks]:
+def _reserved(table: Any, options: Options, processes: int, events: Events) -> tuple[int, _Tasks]:
     wants_refresh = table.connection.config.jobs.auto_refresh if options.refresh is None else options.refresh
-    if wants_refresh:
-        refresh_once(table.jobs, options.restrictions)
-    else:
-        rescue(table.jobs)
+    n_rescued = refresh_once(table.jobs, options.restrictions) if wants_refresh else rescue(table.jobs)
+    if n_rescued:
+        Teller(table.table_id, Worker.of_this_process().name, events).rescued(n_rescued)
     waiting = populating.restricted_jobs(table.jobs, options.restrictions).pending
     n_keys = len(waiting)
     budget = Budget(options.max_calls, processes)
     return (n_keys if options.max_calls is None else min(n_keys, options.max_calls)), _Claims(budget)
 
 
-def _direct(table: Any, options: Options, processes: int) -> tuple[int, _Tasks]:
+def _direct(table: Any, options: Options, processes: int, _: Events) -> tuple[int, _Tasks]:
     keys = missing_keys(table, options.restrictions).keys(order_by="KEY", limit=options.max_calls)
     most = table.connection.config.jobs.max_rescues
     return len(keys), _KeyQueue(deque(keys), processes, most, ".".join(table.table_id))

@@ -9,6 +9,9 @@ from types import ModuleType
 
 import pytest
 
+from dj_jobs import claim as claims
+from dj_jobs.events import Event
+from dj_jobs.job import Worker
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError
 from dj_workers.pools.messages import ErrorInWorker, TracebackOfWorker
@@ -35,6 +38,18 @@ def test_max_calls_is_exact_over_all_processes(lab: Lab, reserve_jobs: bool) -> 
     assert summary["success_count"] == 23 == len(lab.squares())
     assert len(lab.calls()) == 23
     assert len(lab.Square.jobs.reserved) == 0
+
+
+def test_jobs_that_a_refresh_takes_from_the_dead_are_told(lab: Lab) -> None:
+    lab.add(4)
+    jobs = lab.Square.jobs
+    jobs.refresh()
+    assert len(claims.claim(jobs, Worker("w", "h", 1), 2)) == 2
+    told: list[Event] = []
+    jobs.connection.clock_offset_s = 61.0
+    summary = lab.Square.populate(processes=2, reserve_jobs=True, on_event=told.append)
+    assert summary["success_count"] == 4
+    assert [event.n for event in told if event.kind == "rescued"] == [2]
 
 
 @both_modes

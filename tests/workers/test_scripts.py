@@ -32,7 +32,9 @@ pipeline.Square.populate(processes={processes}, reserve_jobs=True)
 """
 _IN_ONE_CHILD = """
 import {module} as pipeline
-pipeline.Square.populate(dispatch="process", reserve_jobs={reserve_jobs})
+def listen(event):
+    print(event.kind, flush=True)
+pipeline.Square.populate(dispatch="process", reserve_jobs={reserve_jobs}, on_event=listen)
 """
 in_this_or_others = pytest.mark.parametrize("processes", [1, 2])
 
@@ -173,7 +175,9 @@ def test_a_child_gives_its_job_back_when_time_is_over_or_a_second_sigterm_comes(
             os.kill(child, signal.SIGTERM)
     lab.wait_until_started()  # in the next child
     lab.let_go()
-    assert end_of(process).code == 0
+    ended = end_of(process)
+    assert ended.code == 0
+    assert ended.out.split().count("released") == reserve_jobs
     assert lab.squares() == expected(4)
     assert lab.calls() == [0, 0, 1, 2, 3]
 
