@@ -88,8 +88,11 @@ def pandas_frame(attributes: Sequence[Attribute], rows: Rows, squeeze: bool) -> 
     except ImportError as e:
         raise DataJointError('to_pandas() needs pandas: pip install "dj-workers[pandas]".') from e
     columns: dict[str, Any] = dict(columns_of(attributes, rows, squeeze))
+    text = pd.Series([""]).dtype  # pandas gives it to what holds a text, and another to what holds none
     for a in attributes:
-        if columns[a.name].dtype == object and (nullable := _nullable_dtype(a)):
+        if a.kind == "string" and isinstance(text, pd.StringDtype):
+            columns[a.name] = pd.array(columns[a.name], dtype=text)
+        elif columns[a.name].dtype == object and (nullable := _nullable_dtype(a)):
             columns[a.name] = pd.array(columns[a.name], dtype=nullable)
         if a.kind == "datetime":
             # the slow way through numpy's own reading of objects takes ten times as long

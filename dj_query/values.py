@@ -18,6 +18,7 @@ from dj_schema.types import CoreType
 
 _TAKEN: dict[str, type | tuple[type, ...]] = {
     "float": (int, float, Decimal),
+    "decimal": (int, float, Decimal),
     "date": (str, dt.date),
     "datetime": (str, dt.date),
     "time": (str, dt.time, dt.timedelta),

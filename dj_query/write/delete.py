@@ -227,7 +227,8 @@ def _refuse_padded(table: Table) -> None:
         raise DataError(
             f"some of these rows of {table.full_table_name} have other spaces at the end of "
             f"{' or '.join(sorted(map(repr, named)))} than what was asked for, of which the server takes no "
-            "notice. Restrict by LIKE too, which does, as in `& \"name LIKE 'text'\"`. Nothing was deleted."
+            f"notice. Restrict by LIKE too, which does, as in `& \"{min(named)} LIKE 'text'\"`. "
+            "Nothing was deleted."
         )
 
 

@@ -301,14 +301,17 @@ def _fitted_decimals(values: Sequence[Any], precision: int, scale: int) -> list[
     limit = Decimal(1).scaleb(whole)
     why = f"it holds {whole} digits before the point and {scale} after it"
 
-    def is_too_much(number: Decimal) -> bool:
-        return number.copy_abs() >= limit
+    def fitted(value: Decimal | int) -> Decimal | None:
+        number = Decimal(value)
+        if not number.is_finite() or number.copy_abs() >= limit:
+            return None
+        number = rounded_number(number, scale)
+        return number if number.copy_abs() < limit else None
 
-    numbers = [v if v is None else Decimal(v) for v in values]
-    _raise_first(numbers, lambda v: not v.is_finite() or is_too_much(v), why)
-    rounded = [v if v is None else rounded_number(v, scale) for v in numbers]
-    _raise_first(rounded, is_too_much, why)
-    return rounded
+    numbers = [v if v is None else fitted(v) for v in values]
+    if numbers.count(None) != values.count(None):
+        _raise_first(values, lambda v: fitted(v) is None, why)
+    return numbers
 
 
 def _raise_first(values: Sequence[Any], is_wrong: Callable[[Any], bool], why: str) -> None:

@@ -94,6 +94,17 @@ def test_values_and_dtypes_of_dicts_arrays_and_frames(table: Any, has_null: bool
             assert frame[name].iloc[0] == form.value or form.type == "float32", name
 
 
+def test_a_frame_has_the_same_dtypes_of_texts_and_moments_with_rows_and_without(table: Any) -> None:
+    names = [name for name, form in FORMS.items() if isinstance(form.value, (str, dt.datetime))]
+    assert len(names) >= 3
+    filled, of_nulls, empty = (
+        (table & f"k {condition}").to_pandas()[names] for condition in ("= 0", "= 2", "= 9")
+    )
+    assert (len(filled), len(of_nulls), len(empty)) == (1, 1, 0)
+    assert of_nulls.isna().all(axis=None)
+    assert filled.dtypes.to_dict() == of_nulls.dtypes.to_dict() == empty.dtypes.to_dict()
+
+
 @pytest.mark.rule("fetch-api", "to_arrow", "to_polars")
 def test_values_and_types_of_arrow_and_polars(table: Any, connection: Any) -> None:
     found, frame = table.to_arrow(order_by="k"), table.to_polars(order_by="k")
