@@ -111,7 +111,7 @@ class Worker:
         """
         self._started = time.monotonic()
         if self.connection is None:
-            with told_in_log(self):
+            with told_in_log(self), told_on_request(self._report):
                 return self._run_steps_only()
         self.connection.ping()
         tables = [cls._class_info.full_name for cls in self.plan.tables]

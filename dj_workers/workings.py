@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 def report(worker: Worker) -> str:
     """Return a line for what runs in each process, and one for each table. Waits for nothing."""
-    presence = worker.presence
+    presence, name = worker.presence, worker.identity.name
     if presence is None:
-        return "dj-worker: starting\n"
-    name = worker.identity.name
+        steps = ", ".join(step.name for step in worker.work.steps)
+        return f"dj-worker {name}: calls {steps}, and has no tables\n"
     lines = [f"dj-worker {name}: up for {time_text(presence.uptime_s)}, {_state(worker)}"]
     if not worker.has_children:  # which tell by themselves what they compute
         lines += activity_text(presence).splitlines()

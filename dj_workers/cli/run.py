@@ -18,6 +18,7 @@ from dj_workers.daemon import Worker
 from dj_workers.notify import notifications_of
 from dj_workers.plan import TableClass, check_makes, name_of
 from dj_workers.routes import queue_of
+from dj_workers.shutdown import told_on_request
 from dj_workers.telemetry import exported
 from dj_workers.vitals import Vitals
 from dj_workers.watched import watched
@@ -51,7 +52,8 @@ def run(modules: tuple[str, ...], **given: Any) -> None:
     if not modules:
         raise click.UsageError("Name a MODULE: here, as modules in dj-worker.toml, or in DJ_WORKER_MODULES.")
     work = run_options.work_of(given)
-    source = load_all(modules)
+    with told_on_request(lambda: "dj-worker: imports the pipeline\n"):  # else SIGUSR1 would end it
+        source = load_all(modules)
     chosen = _with_make(source, given["tables"], given["exclude"], given["queues"])
     worker = Worker(
         [*chosen, *source.steps],
