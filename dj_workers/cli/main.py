@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from importlib import import_module
 from typing import Any
 
@@ -57,8 +58,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except (DataJointError, ModuleError) as e:
             if ctx.params["debug"]:
-                raise
-            click.echo(f"dj-worker: {e}", err=True)
+                traceback.print_exc()
+            else:
+                click.echo(f"dj-worker: {e}", err=True)
             sys.exit(code_of(e))
 
 

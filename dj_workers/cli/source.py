@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-import click
-
 from dj_query.table import UserTable
 from dj_query.virtual import VirtualModule
 from dj_schema.connection import Connection
@@ -132,22 +130,15 @@ def _imported(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except DataJointError as e:
-        if isinstance(e, (ConnectionRefusedByServerError, LostConnectionError)) or _in_debug():
+        if isinstance(e, (ConnectionRefusedByServerError, LostConnectionError)):
             raise
         raise ModuleError(f"cannot import {name}: {_where(e)}{type(e).__name__}: {e}") from e
     except (Exception, SystemExit) as e:
-        if _in_debug():
-            raise
         if isinstance(e, ModuleNotFoundError) and e.name in (name, name.partition(".")[0]):
             raise ModuleError(
                 f"there is no module {name} here. Run dj-worker in the folder that has it, or name its file."
             ) from e
         raise ModuleError(f"cannot import {name}: {_where(e)}{type(e).__name__}: {e}") from e
-
-
-def _in_debug() -> bool:
-    context = click.get_current_context(silent=True)
-    return bool(context and context.find_root().params.get("debug"))
 
 
 def _where(error: BaseException) -> str:

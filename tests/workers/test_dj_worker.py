@@ -306,7 +306,10 @@ def test_bad_input_is_a_message_that_says_what_to_do(
 @on_one_server
 def test_debug_shows_the_traceback(lab: Lab) -> None:
     (lab.folder / "broken.py").write_text("import json\n1 / 0\n")
-    assert "Traceback" in dj_worker("--debug", "status", "broken").err
+    ended = dj_worker("--debug", "status", "broken")
+    assert "1 / 0\n" in ended.err
+    assert "Traceback" in ended.err
+    assert ended.code == ExitCode.NO_MODULE
 
 
 @on_one_server
