@@ -15,7 +15,7 @@ AT_ONCE = signal.SIGUSR2
 """What has a process of a pool give its job back at once, whatever came before."""
 
 _LONGEST_SLEEP_S = 24 * 3600.0
-_NOTICE = "stopping after the running jobs{}; once more releases them and stops at once\n"
+_NOTICE = "stopping after the running jobs, which have {:g} s; once more releases them and stops at once\n"
 _TIME_IS_OVER = b"time is over for the running jobs; they are released\n"
 
 
@@ -68,7 +68,7 @@ class StopRequests(AbstractContextManager["StopRequests"]):
     interrupts : bool
         Whether the second signal raises `StoppedAtOnceError` in the main thread, and the end of the time too.
     shutdown_timeout_s : float, optional
-        How long running jobs have after the first signal.
+        How long running jobs have after the first signal; None for what runs no jobs.
 
     Attributes
     ----------
@@ -86,8 +86,8 @@ class StopRequests(AbstractContextManager["StopRequests"]):
         self.first: signal.Signals | None = None
         self._interrupts = interrupts
         self.shutdown_timeout_s = shutdown_timeout_s
-        limit = "" if shutdown_timeout_s is None else f", which have {shutdown_timeout_s:g} s"
-        self._notice = _NOTICE.format(limit).encode()
+        notice = "stopping\n" if shutdown_timeout_s is None else _NOTICE.format(shutdown_timeout_s)
+        self._notice = notice.encode()
         self._before: dict[signal.Signals, Any] = {}
         self._read_fd = self._write_fd = -1
         self._wakeup_fd_before: int | None = None

@@ -76,6 +76,25 @@ def test_the_end_of_the_time_interrupts_and_is_no_second_signal(number: signal.S
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("limit_s", "notice"),
+    [
+        (None, "stopping\n"),
+        (
+            60.0,
+            "stopping after the running jobs, which have 60 s; once more releases them and stops at once\n",
+        ),
+    ],
+)
+def test_the_first_signal_is_answered(
+    limit_s: float | None, notice: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with StopRequests(shutdown_timeout_s=limit_s):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert capfd.readouterr().err == notice
+
+
 def test_requests_of_the_program_itself_are_not_urgent() -> None:
     with StopRequests(interrupts=True, shutdown_timeout_s=60) as requests:
         requests.request()
