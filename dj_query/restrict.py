@@ -153,7 +153,7 @@ def _at_path(expression: QueryExpression, path: JsonPath, value: Any) -> Conditi
 
 def _bindable(expression: QueryExpression, attribute: Attribute, value: Any) -> Any:
     """Return a value to compare an attribute with; raise `DataError` where the server knows no such one."""
-    wanted = comparable(attribute, value)
+    wanted = comparable(attribute, value, expression.connection.dialect.flags.seconds_digits)
     if isinstance(wanted, (float, Decimal)) and not expression.connection.dialect.flags.has_nan:
         is_finite = wanted.is_finite() if isinstance(wanted, Decimal) else math.isfinite(wanted)
         if not is_finite:

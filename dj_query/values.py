@@ -14,7 +14,7 @@ import numpy as np
 
 from dj_schema.errors import DataError
 from dj_schema.heading import Attribute
-from dj_schema.types import CoreType
+from dj_schema.types import CoreType, NativeType
 
 _TAKEN: dict[str, type | tuple[type, ...]] = {
     "float": (int, float, Decimal),
@@ -28,6 +28,7 @@ _ISO = re.compile(r"[0-9]{4}(?:-?[0-9]{2}-?[0-9]{2}|-?W[0-9]{2}(?:-?[0-9])?)(?:[
 _FLOAT32 = CoreType("float32")
 _MOST_DIGITS = 1000
 _ALL_DIGITS = Context(prec=2 * _MOST_DIGITS)  # not the 28 of the current context
+_TIME = re.compile(r"([0-9]{1,3}):([0-9]{2}):([0-9]{2})\.([0-9]+)")
 _MISSING = frozenset({"NaTType", "NAType"})  # pandas may not be there to be asked
 
 
@@ -43,8 +44,11 @@ def plain(value: Any) -> Any:
     return None if type(value).__name__ in _MISSING else value
 
 
-def comparable(attribute: Attribute, value: Any) -> Any:
+def comparable(attribute: Attribute, value: Any, native_digits: int = 6) -> Any:
     """Return a value to compare an attribute with, in a form that every server takes for its type.
+
+    Numbers and moments are rounded as those of the type are, where it is known how: `native_digits` are those
+    of a second that a native type keeps which names none.
 
     Raises
     ------
@@ -85,8 +89,8 @@ def comparable(attribute: Attribute, value: Any) -> Any:
             raise ValueError(f"name a path into it, as in {{'{attribute.name}.length': 5}}")
         if kind in ("date", "datetime") and isinstance(value, str):
             value = read_moment(value)
-        if kind == "datetime" and attribute.seconds_digits < 6:
-            value = rounded_moment(value, attribute.seconds_digits)
+        if kind in ("datetime", "time"):
+            value = _as_stored(attribute, value, native_digits)
         if kind == "date" and isinstance(value, dt.datetime):
             return value.date() if value.time() == dt.time() else naive_utc(value)
         if kind == "datetime" and isinstance(value, dt.datetime):
@@ -168,6 +172,13 @@ def read_moment(text: str) -> dt.datetime | str:
     return text if _MOMENT.fullmatch(text) else naive_utc(moment)
 
 
+def _as_stored(attribute: Attribute, value: Any, native_digits: int) -> Any:
+    """Return a moment or a time with the digits of a second that its column keeps."""
+    names_none = isinstance(attribute.type, NativeType) and "(" not in attribute.type.text
+    digits = native_digits if names_none else attribute.seconds_digits
+    return rounded_moment(value, digits) if attribute.kind == "datetime" else _rounded_time(value, digits)
+
+
 def rounded_moment(value: dt.date | str, digits: int) -> dt.date | str:
     """Round a moment to digits of its seconds, halves up, so that it is the same on each server."""
     moment = value
@@ -180,6 +191,26 @@ def rounded_moment(value: dt.date | str, digits: int) -> dt.date | str:
     if not over:
         return value
     return moment + dt.timedelta(microseconds=unit - over if 2 * over >= unit else -over)
+
+
+def _rounded_time(value: dt.time | dt.timedelta | str, digits: int) -> dt.time | dt.timedelta | str:
+    """Round a time of day, or a text of one, likewise; what is no time is left to the server."""
+    if isinstance(value, str) and "." in value:
+        found = _TIME.fullmatch(value)
+        if not found:
+            return value
+        hour, minute, second, fraction = found.groups()
+        micro = int(fraction[:6].ljust(6, "0"))
+        exact = dt.timedelta(hours=int(hour), minutes=int(minute), seconds=int(second), microseconds=micro)
+    elif isinstance(value, dt.time) and value.microsecond:
+        exact = dt.datetime.combine(dt.date.min, value) - dt.datetime.min
+    elif isinstance(value, dt.timedelta) and value >= dt.timedelta(0):
+        exact = value
+    else:
+        return value
+    unit = dt.timedelta(microseconds=10 ** (6 - digits))
+    over = exact % unit
+    return exact - over + unit if 2 * over >= unit and over else exact - over
 
 
 def as_bool(value: Any) -> bool:

@@ -58,7 +58,7 @@ class Attribute:
 
     @property
     def seconds_digits(self) -> int:
-        """Digits of a second that its column keeps: all of them where its type does not say."""
+        """Digits of a second that its column keeps: six where its type is native and does not say."""
         stored = self.storage
         if isinstance(stored, CoreType) and stored.name == "datetime":
             return int(stored.args[0]) if stored.args else 0

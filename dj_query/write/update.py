@@ -32,7 +32,8 @@ def update_row(table: Table, row: Mapping[str, Any]) -> None:
     for name in row:
         if name not in heading.by_name:
             raise unknown_attribute(name, heading.names, of=table.full_table_name)
-    key = {k: comparable(heading.by_name[k], row[k]) for k in heading.primary_key}
+    digits = table.connection.dialect.flags.seconds_digits
+    key = {k: comparable(heading.by_name[k], row[k], digits) for k in heading.primary_key}
     target = table & key
     where = where_clause(target.select, table.connection.dialect)
     sets = join(", ", (_set(table, name, value, key) for name, value in row.items() if name not in key))

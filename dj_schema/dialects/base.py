@@ -79,6 +79,8 @@ class Flags:
     ----------
     has_exact_texts : bool
         Texts that are equal are the same; a collation may fold case, and ignore spaces at the end.
+    seconds_digits : int
+        Digits of a second that a native type keeps which names none.
     transaction_verbs : frozenset of str
         Statements that begin or end a transaction, or that the server commits it for.
     """
@@ -88,6 +90,7 @@ class Flags:
     has_transactional_ddl: bool
     has_nan: bool
     has_exact_texts: bool
+    seconds_digits: int
     transaction_verbs: frozenset[str]
     deadlock_ends_transaction: bool
     has_expression_indexes: bool

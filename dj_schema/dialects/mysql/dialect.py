@@ -21,6 +21,7 @@ MYSQL = Dialect(
         has_transactional_ddl=False,
         has_nan=False,
         has_exact_texts=False,
+        seconds_digits=0,
         transaction_verbs=frozenset(
             {
                 "BEGIN",

@@ -20,6 +20,7 @@ POSTGRES = Dialect(
         has_transactional_ddl=True,
         has_nan=True,
         has_exact_texts=True,
+        seconds_digits=6,
         transaction_verbs=frozenset(
             {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "SAVEPOINT", "RELEASE"}
         ),

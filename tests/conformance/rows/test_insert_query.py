@@ -116,6 +116,25 @@ def test_a_datetime_without_digits_has_whole_seconds_on_each_server(new_schema: 
     assert len(table & [{"at": "2024-01-02 03:04:05.5"}, {"at": "1969-12-31 23:59:58.5"}]) == 2
 
 
+def test_native_moments_and_times_are_found_by_the_value_that_was_inserted(new_schema: Any, dj: Any) -> None:
+    lines = ["n : int32", "---", "ts : timestamp", "ts3 : timestamp(3)", "tm : time", "tm3 : time(3)"]
+    table = new_schema()(type("Native", (dj.Manual,), {"definition": "\n".join(lines)}))
+    moment = dt.datetime(2024, 1, 2, 3, 4, 5, 678_912)
+    for n, (at, time) in enumerate(
+        (
+            (moment, moment.time()),
+            (str(moment + dt.timedelta(hours=1)), "04:04:05.678512"),
+            (dt.datetime(2024, 1, 3), dt.timedelta(hours=7, microseconds=999_500)),
+            ("2024-02-01 10:00:00", "10:30:00"),
+        )
+    ):
+        row = {"ts": at, "ts3": at, "tm": time, "tm3": time}
+        table.insert1({"n": n, **row})
+        for name, value in row.items():
+            assert (table & {name: value}).keys() == [{"n": n}], (name, value)
+        assert (table & row).fetch1("n") == n
+
+
 def test_moments_that_another_program_stored_with_more_digits_stay_what_they_are(
     new_schema: Any, dj: Any
 ) -> None:
