@@ -1,10 +1,14 @@
-"""Many short jobs in one transaction: each in a savepoint of its own, committed together after a moment.
+"""Many short jobs in one transaction, committed together after a moment.
 
 A commit waits for the disk, which for a job of a millisecond is most of its time. What a job does stays
 all or nothing, rows and the end of the job together; only when it becomes durable, and is told to anyone,
 is up to `jobs.group_commit_s` later, or when the job that runs then has ended: once one has been seen to
 take longer than that, those that follow are committed each by itself. The jobs of a group are ended by one
 statement. Where the transaction is lost, they are still reserved by us, and are run again one by one.
+
+Each job has a savepoint, so that it can fail alone. Where a savepoint costs a wait, that is a third of a
+short job, and there are none until the first job fails: then the transaction is rolled back with the jobs
+before it, which are run again one by one, and those that come after have savepoints.
 """
 
 from __future__ import annotations
@@ -43,14 +47,19 @@ class Group:
     ----------
     longest_s : float
         How long a finished job may wait for its commit; 0 commits each by itself.
+    has_failures : bool
+        Jobs are known to fail, so that each has a savepoint.
     """
 
-    def __init__(self, jobs: JobTable, longest_s: float) -> None:
+    def __init__(self, jobs: JobTable, longest_s: float, *, has_failures: bool = False) -> None:
         self._jobs = jobs
         self._connection = jobs.connection
         self._longest_s = longest_s
         self._context: ExitStack | None = None
         self._started = 0.0
+        self._has_savepoints = has_failures or jobs.connection.dialect.flags.has_cheap_savepoints
+        self._undone: list[Ended] = []
+        self.has_failures = has_failures
         self.ended: list[Ended] = []
 
     def open(self) -> None:
@@ -64,6 +73,19 @@ class Group:
     def is_open(self) -> bool:
         """Whether a transaction is open, in which the jobs of the group are ended together."""
         return self._context is not None
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether a job has nothing of its own in the open transaction: it fails with all before it."""
+        return self.is_open and not self._has_savepoints
+
+    def undo(self) -> None:
+        """A job failed: what it did is undone, with the jobs before it where it has no savepoint."""
+        self.has_failures = True
+        if self.is_joined:
+            self._undone, self.ended = [*self._undone, *self.ended], []
+            self._roll_back()
+        self._has_savepoints = True
 
     def end(self) -> None:
         """Begin no further transaction: the jobs to come are long, and end one by one."""
@@ -90,6 +112,9 @@ class Group:
     def cancel(self) -> None:
         """Roll the transaction back, and let go of its jobs, which are still reserved."""
         self.ended = []
+        self._roll_back()
+
+    def _roll_back(self) -> None:
         context, self._context = self._context, None
         if context is not None:
             with suppress(_RolledBackError, LostConnectionError), context:
@@ -101,13 +126,13 @@ class Group:
         Returns
         -------
         kept, lost : lists of (claim, outcome)
-            Jobs that are committed, and those whose transaction the server did not keep, or of which
-            it is not known.
+            Jobs that are committed, and those whose transaction was not kept, or of which it is not known.
         """
         ended, self.ended = self.ended, []
+        undone, self._undone = self._undone, []
         context, self._context = self._context, None
         if context is None:
-            return ended, []
+            return ended, undone
         try:
             with context:
                 if not self._is_broken():

@@ -46,6 +46,8 @@ class Making:
     ----------
     locking : callable
         Called with the session that is to lock the inputs, where one is.
+    joins : bool
+        It is part of the transaction that is open, and has none of its own, nor a savepoint.
 
     Attributes
     ----------
@@ -58,10 +60,13 @@ class Making:
         table: Table,
         key: Mapping[str, Any],
         make_kwargs: Mapping[str, Any],
+        *,
         locking: Callable[[int], None] = lambda _: None,
+        joins: bool = False,
     ) -> None:
         self._table: Any = table
         self._locking = locking
+        self._joins = joins
         self._key = dict(key)
         self._kwargs = dict(make_kwargs)
         kind: Any = type(table)
@@ -141,7 +146,7 @@ class Making:
             with locks.insertion() as is_verified:
                 yield is_verified
         else:
-            with transaction(self._table.connection, guarded=True):
+            with transaction(self._table.connection, guarded=True, join=self._joins):
                 yield False
 
     def _fetched(self, fetch: Callable[[], Any]) -> Any:

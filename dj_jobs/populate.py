@@ -193,6 +193,7 @@ class _Loop:
     is_failed: bool = False
     batch: int = 1
     has_long_jobs: bool = False
+    has_failures: bool = False
     has_news: bool = False
     told_at: float = float("-inf")
     retry_at: list[float] = field(default_factory=list)
@@ -234,7 +235,7 @@ class _Loop:
     def _run_batch(self, keeper: LeaseKeeper, claimed: list[Claim]) -> Iterator[Outcome]:
         started = time.perf_counter()
         left = list(claimed)
-        group = Group(self.jobs, self._group_commit_s())
+        group = Group(self.jobs, self._group_commit_s(), has_failures=self.has_failures)
         try:
             while left and not self.should_stop() and time.perf_counter() - started < _LONGEST_BATCH_S:
                 claim = left.pop(0)
@@ -242,9 +243,7 @@ class _Loop:
                     continue  # given back to other workers while the one before took long
                 group.open()
                 self.n_calls += 1
-                outcome = self.runner.run_claim(
-                    self.jobs, claim, group.is_cut_off, keeper, ends_later=group.is_open
-                )
+                outcome = self.runner.run_claim(self.jobs, claim, group, keeper)
                 group.add(claim, outcome)
                 if not outcome.is_open:
                     keeper.drop(self.jobs, claim)  # its row is locked by us until the commit
@@ -266,6 +265,7 @@ class _Loop:
             group.cancel()  # the job that was interrupted may have rows in it, and not its end
             raise
         finally:
+            self.has_failures = group.has_failures
             for claim in claimed:
                 keeper.drop(self.jobs, claim)
         finish.release_all(self.jobs, left)
@@ -282,15 +282,15 @@ class _Loop:
     def _committed(self, group: Group, keeper: LeaseKeeper) -> Iterator[Outcome]:
         """Commit a group; what its transaction lost is looked up by its token, and run again if ours."""
         kept, lost = group.commit()
-        for claim, outcome in kept:
-            keeper.drop(self.jobs, claim)
-            yield self._told(claim, outcome)
         for claim, outcome in lost:
             known = self.runner.resolved(self.jobs, claim)
             if known is None:
                 outcome = self._run_alone(claim, keeper)
             elif known in (Result.LOST, Result.CANCELLED):
                 outcome = replace(outcome, result=known)
+            keeper.drop(self.jobs, claim)
+            yield self._told(claim, outcome)
+        for claim, outcome in kept:  # last: after a failure nobody may ask for more
             keeper.drop(self.jobs, claim)
             yield self._told(claim, outcome)
 

@@ -114,7 +114,8 @@ def is_dead(jobs: JobTable) -> Sql:
     connection = jobs.connection
     live = connection.dialect.jobs.LIVE_SESSIONS
     return sql(
-        "{} = {} AND {} IS NOT NULL AND ({} OR ({} = {} AND {} NOT IN ({}) AND {} NOT IN ({})))",
+        "{} = {} AND {} IS NOT NULL"
+        " AND ({} OR ({} = {} AND {} NOT IN ({}) AND {} NOT IN ({}) AND EXISTS ({})))",
         Ident("status"),
         Param(Status.RESERVED.value),
         Ident("_token"),  # else another program holds it, and only orphan_timeout tells
@@ -125,6 +126,7 @@ def is_dead(jobs: JobTable) -> Sql:
         live,
         Ident("_lease_session"),
         live,
+        live,  # where a server shows no session at all, not even ours, none is known to be gone
     )
 
 

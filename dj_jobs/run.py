@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dj_jobs import control, finish, metadata
 from dj_jobs.events import Event, Events
+from dj_jobs.group import Group
 from dj_jobs.job import Claim, Outcome, Result, Worker, error_message, error_stack
 from dj_jobs.keys import is_wanted
 from dj_jobs.lease import note_lock_session
@@ -96,9 +97,8 @@ class Runner:
         self,
         jobs: JobTable,
         claim: Claim,
-        is_cut_off: Callable[[], bool] = lambda: False,
+        group: Group | None = None,
         held: Held = _UNKEPT,
-        ends_later: bool = False,
     ) -> Outcome:
         """Compute one claimed key; every way in which that can end leaves the job in a state of its own.
 
@@ -106,15 +106,19 @@ class Runner:
 
         Parameters
         ----------
-        is_cut_off : callable
-            Whether a transaction around several jobs is gone, so that nothing can be recorded in it.
-        ends_later : bool
-            The caller ends a job that has rows and leaves no trace (`Outcome.is_open`), before it commits.
+        group : Group, optional
+            The jobs that share a transaction with this one: in an open one, a job that has rows and leaves
+            no trace is ended by its group (`Outcome.is_open`).
         """
         started = time.perf_counter()
+        group = group or Group(jobs, 0)  # its own transaction
         keep = jobs.connection.config.jobs.keep_completed or claim.was_taken
         making = Making(
-            self.table, claim.key, self.make_kwargs, lambda session: note_lock_session(jobs, claim, session)
+            self.table,
+            claim.key,
+            self.make_kwargs,
+            locking=lambda session: note_lock_session(jobs, claim, session),
+            joins=group.is_joined,
         )
         watch = Watch(_timeout_of(self))
         self.teller.started(claim.key, claim.attempt, claim.token, watch.timeout_s)
@@ -126,7 +130,7 @@ class Runner:
             duration_s = time.perf_counter() - started
             if has_rows:
                 metadata.record(self.table, claim.key, duration_s)
-            if has_rows and ends_later and not keep:
+            if has_rows and not keep and group.is_open:
                 is_open = True
                 return
             finish.complete(jobs, claim, duration_s, has_rows=has_rows, keep=keep)
@@ -143,8 +147,9 @@ class Runner:
         except (Exception, InterruptedMakeError) as e:  # noqa: BLE001 - of the user's make
             error = _cause(e, watch)
             duration_s = time.perf_counter() - started
-            if is_cut_off():
+            if group.is_cut_off():
                 return Outcome(claim.key, Result.RETRY, duration_s, error)
+            group.undo()
             outcome = replace(self._after_error(jobs, claim, error, duration_s), phases=making.phases)
         except BaseException:
             finish.release(jobs, claim)

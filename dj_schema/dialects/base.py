@@ -81,6 +81,8 @@ class Flags:
         Texts that are equal are the same; a collation may fold case, and ignore spaces at the end.
     seconds_digits : int
         Digits of a second that a native type keeps which names none.
+    has_cheap_savepoints : bool
+        A savepoint is sent together with the next statement, and not waited for.
     transaction_verbs : frozenset of str
         Statements that begin or end a transaction, or that the server commits it for.
     """
@@ -91,6 +93,7 @@ class Flags:
     has_nan: bool
     has_exact_texts: bool
     seconds_digits: int
+    has_cheap_savepoints: bool
     transaction_verbs: frozenset[str]
     deadlock_ends_transaction: bool
     has_expression_indexes: bool

@@ -22,6 +22,7 @@ MYSQL = Dialect(
         has_nan=False,
         has_exact_texts=False,
         seconds_digits=0,
+        has_cheap_savepoints=False,
         transaction_verbs=frozenset(
             {
                 "BEGIN",

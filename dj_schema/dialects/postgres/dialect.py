@@ -21,6 +21,7 @@ POSTGRES = Dialect(
         has_nan=True,
         has_exact_texts=True,
         seconds_digits=6,
+        has_cheap_savepoints=True,
         transaction_verbs=frozenset(
             {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "SAVEPOINT", "RELEASE"}
         ),

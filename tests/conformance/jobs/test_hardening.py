@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -65,17 +67,88 @@ def test_a_job_that_is_cancelled_in_a_group_is_told_as_such(declare: Any, connec
 
     def make(self: Any, key: dict[str, Any]) -> None:
         self.insert1(key)
-        if key["id"] == 5 and "done" not in told:
+        if key["id"] == 2 and "done" not in told:
             told.append("done")
             with connection.clone() as other:
-                assert jobs_on(other, table).cancel({"id": 4}) == 1
+                assert jobs_on(other, table).cancel({"id": 1}) == 1
 
     table = declare(make=make)
     with connection.config.override(jobs={"group_commit_s": 60}):
         outcomes = {o.key["id"]: o.result for o in reserved(table(), Options(), Events())}
-    assert outcomes == {**dict.fromkeys(range(6), "success"), 4: "cancelled"}
+    assert outcomes == {**dict.fromkeys(range(6), "success"), 1: "cancelled"}
     assert states(table) == {"ignore": 1}
-    assert sorted(table.to_arrays("id").tolist()) == [0, 1, 2, 3, 5]
+    assert sorted(table.to_arrays("id").tolist()) == [0, 2, 3, 4, 5]
+
+
+def test_dead_workers_are_found_while_others_run_statements_of_any_text(
+    result: Any, connection: Connection
+) -> None:
+    result.jobs.refresh()
+    is_mysql = connection.settings.backend == "mysql"
+    take = "SELECT GET_LOCK('dj_test', 60)" if is_mysql else "SELECT pg_advisory_lock(4711)"
+    with connection.clone() as holder, connection.clone() as waiting, ThreadPoolExecutor(1) as pool:
+        with connection.clone() as gone:
+            assert len(claims.claim(jobs_on(gone, result), Worker.of_this_process("gone"), 2)) == 2
+        holder.query(take)
+        waiter = pool.submit(waiting.query, f"{take}, %s", ["\N{BRAIN}"])
+        try:
+            while not _is_running(connection, waiting.session_id):
+                assert not waiter.done(), waiter.result()
+            assert rescue(result.jobs) == 2
+        finally:
+            holder.close()
+            waiter.result()
+
+
+def _is_running(connection: Connection, session: int) -> bool:
+    if connection.dialect.name == "postgresql":
+        statement = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state = 'active'"
+    elif connection.dialect.name == "mysql":
+        statement = "SELECT 1 FROM performance_schema.processlist WHERE id = %s AND command = 'Query'"
+    else:
+        statement = "SELECT 1 FROM information_schema.processlist WHERE id = %s AND command = 'Query'"
+    return bool(connection.query(statement, [session]))
+
+
+def test_jobs_that_fail_in_a_group_leave_the_others_as_they_are(declare: Any, connection: Connection) -> None:
+    """Where they have no savepoints, the first failure has those before it computed again, and no other."""
+    calls: list[int] = []
+    told: list[tuple[str, int]] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key["id"])
+        if key["id"] != 1:  # which has no output
+            self.insert1(key)
+        if key["id"] in (2, 5):
+            raise ValueError(f"of {key['id']}")
+
+    table = declare(make=make)
+    events = Events(lambda event: told.append((event.kind, event.key["id"])) if event.key else None)
+    with connection.config.override(jobs={"group_commit_s": 60}):
+        outcomes = {o.key["id"]: o for o in reserved(table(), Options(suppress_errors=True), events)}
+    assert {k: o.result for k, o in outcomes.items()} == {
+        0: "success", 1: "empty", 2: "error", 3: "success", 4: "success", 5: "error",
+    }  # fmt: skip
+    assert (outcomes[2].message, outcomes[5].message) == ("ValueError: of 2", "ValueError: of 5")
+    assert sorted(table.to_arrays("id").tolist()) == [0, 3, 4]
+    assert states(table) == {"success": 1, "error": 2}
+    assert [len(table.jobs.attempts({"id": i})) for i in (2, 5)] == [1, 1]
+    again = [] if connection.dialect.flags.has_cheap_savepoints else [1]  # 0 is committed
+    assert calls == [0, 1, 2, *again, 3, 4, 5]
+    ended = Counter(pair for pair in told if pair[0] in ("succeeded", "empty", "failed"))
+    assert set(ended.values()) == {1}
+    assert len(ended) == 6
+
+
+def test_a_row_that_is_there_already_in_a_group_is_passed_over(declare: Any, connection: Connection) -> None:
+    table = declare(make=lambda self, key: self.insert1(key))
+    table.jobs.refresh()
+    table.populate({"id": 4})
+    with connection.config.override(jobs={"group_commit_s": 60}):
+        found = table.populate(reserve_jobs=True, refresh=False)
+    assert (found["success"], found["skip"], found["error"]) == (5, 1, 0)
+    assert len(table) == 6
+    assert states(table) == {}
 
 
 def test_a_long_job_after_short_ones_is_not_thrown_away(declare: Any, connection: Connection) -> None:
