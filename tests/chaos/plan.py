@@ -163,7 +163,6 @@ SHORT = Size(
     breaks={"kill": 1, "stop": 1, "terminate": 2, "cut": 1, "cut commit": 3, "crash": 1},
     slots=(_POPULATE, _WORKER_2),
     lease_s=1.5,
-    max_rescues=2,
 )  # fmt: skip
 LONG = Size(
     n_inputs=10_000,
