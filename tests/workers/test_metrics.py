@@ -95,7 +95,7 @@ def test_counters_and_histograms_are_those_of_the_jobs(lab: Lab, processes: str)
 def names_of(by: By) -> set[str]:
     names = set()
     for m in METRICS:
-        if m.by in (by, By.BOTH):
+        if m.by in (by, By.ALL):
             suffixes = ("_bucket", "_sum", "_count", "_created") if m.kind is Kind.HISTOGRAM else ("",)
             names |= {m.name + suffix for suffix in suffixes}
             if m.kind is Kind.COUNTER:
