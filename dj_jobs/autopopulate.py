@@ -16,7 +16,8 @@ from dj_jobs.populate import Options, Summary
 from dj_jobs.retry import Retry
 from dj_jobs.table import JobTable
 from dj_query.schema import register_tier
-from dj_query.table import FreeTable, UserTable
+from dj_query.table import FreeTable
+from dj_query.user_table import UserTable
 from dj_schema.errors import DataJointError, TransactionError
 from dj_schema.names import Tier
 

@@ -13,7 +13,7 @@ from dj_schema.alter import alter_table, changes_of
 from dj_schema.errors import DataJointError
 
 if TYPE_CHECKING:
-    from dj_query.table import UserTable
+    from dj_query.user_table import UserTable
     from dj_schema.table_info import TableInfo
 
 log = logging.getLogger("datajoint.alter")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dj_query.contents import fill
 from dj_query.index_sql import index_column_for
-from dj_query.table import Table, TableMeta, UserTable
+from dj_query.table import Table
 from dj_query.tiers import Lookup, Part
+from dj_query.user_table import TableMeta, UserTable
 from dj_schema.declare import declare_tables, drop_tables, table_info_of
 from dj_schema.definition.grammar import parse_definition
 from dj_schema.definition.spec import ForeignKeySpec

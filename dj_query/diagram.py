@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from dj_query.describe import describe
 from dj_query.relations import covers_key, is_primary
 from dj_query.schema import Schema
-from dj_query.table import Table, UserTable
+from dj_query.table import Table
+from dj_query.user_table import UserTable
 from dj_schema.errors import DataJointError
 from dj_schema.graph.dependencies import Dependencies, load_dependencies
 from dj_schema.graph.dot import NO_GRAPHVIZ, dot_text, draw, has_graphviz

@@ -7,7 +7,8 @@ from typing import Any
 
 from dj_query.binding import attach
 from dj_query.schema import Schema
-from dj_query.table import Table, UserTable
+from dj_query.table import Table
+from dj_query.user_table import UserTable
 from dj_schema.alter import add_job_metadata
 from dj_schema.errors import DataJointError
 

@@ -13,8 +13,9 @@ from dj_query.binding import Binding
 from dj_query.confirm import confirmed, row_counts
 from dj_query.source import save_source
 from dj_query.spawn import register_tier, spawn
-from dj_query.table import FreeTable, UserTable
+from dj_query.table import FreeTable
 from dj_query.tiers import Part
+from dj_query.user_table import UserTable
 from dj_schema.catalog_entry import LINEAGE
 from dj_schema.declare import create_lineage_table
 from dj_schema.errors import AccessError, DataJointError, IntegrityError, MissingTableError, QueryError

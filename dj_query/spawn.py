@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from dj_query.binding import attach
 from dj_query.describe import describe
-from dj_query.table import TableMeta, UserTable
 from dj_query.tiers import Lookup, Manual, Part
+from dj_query.user_table import TableMeta, UserTable
 from dj_schema.errors import DataJointError
 from dj_schema.names import Tier, class_name_of
 from dj_schema.table_info import TableInfo

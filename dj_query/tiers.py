@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from dj_query.table import UserTable
+from dj_query.user_table import UserTable
 from dj_schema.names import Tier
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-from dj_query.table import UserTable
+from dj_query.user_table import UserTable
 from dj_query.virtual import VirtualModule
 from dj_schema.connection import Connection
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from dj_query.schema import Schema
-from dj_query.table import UserTable
+from dj_query.user_table import UserTable
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError
 

@@ -18,7 +18,7 @@ from dj_jobs.populate import Options
 from dj_jobs.refresh import refresh_once
 from dj_jobs.rescue import rescue
 from dj_jobs.telling import Teller
-from dj_query.table import UserTable
+from dj_query.user_table import UserTable
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError, JobError
 from dj_workers.pools import handle
