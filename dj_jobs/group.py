@@ -49,6 +49,11 @@ class Group:
         How long a finished job may wait for its commit; 0 commits each by itself.
     has_failures : bool
         Jobs are known to fail, so that each has a savepoint.
+
+    Attributes
+    ----------
+    keeps_completed : bool
+        Jobs that are done stay in the job table, each ended by a statement of its own.
     """
 
     def __init__(self, jobs: JobTable, longest_s: float, *, has_failures: bool = False) -> None:
@@ -59,6 +64,7 @@ class Group:
         self._started = 0.0
         self._has_savepoints = has_failures or jobs.connection.dialect.flags.has_cheap_savepoints
         self._undone: list[Ended] = []
+        self.keeps_completed = bool(jobs.connection.config.jobs.keep_completed)
         self.has_failures = has_failures
         self.ended: list[Ended] = []
 
@@ -97,8 +103,9 @@ class Group:
     @property
     def is_due(self) -> bool:
         """Whether the jobs that ended have waited long enough, or can wait no longer."""
-        is_full = len(self.ended) >= _MOST_JOBS or time.monotonic() - self._started >= self._longest_s
-        return self._context is None or is_full or self.is_cut_off()
+        is_full = self._has_savepoints and len(self.ended) >= _MOST_JOBS
+        too_long = time.monotonic() - self._started >= self._longest_s
+        return self._context is None or is_full or too_long or self.is_cut_off()
 
     def is_cut_off(self) -> bool:
         """Whether the server has ended the transaction: a lost connection, or a deadlock on MySQL."""

@@ -235,7 +235,8 @@ class _Loop:
     def _run_batch(self, keeper: LeaseKeeper, claimed: list[Claim]) -> Iterator[Outcome]:
         started = time.perf_counter()
         left = list(claimed)
-        group = Group(self.jobs, self._group_commit_s(), has_failures=self.has_failures)
+        group_commit_s = self._group_commit_s()
+        group = Group(self.jobs, group_commit_s, has_failures=self.has_failures)
         try:
             while left and not self.should_stop() and time.perf_counter() - started < _LONGEST_BATCH_S:
                 claim = left.pop(0)
@@ -247,7 +248,7 @@ class _Loop:
                 group.add(claim, outcome)
                 if not outcome.is_open:
                     keeper.drop(self.jobs, claim)  # its row is locked by us until the commit
-                if outcome.duration_s > self._group_commit_s():
+                if outcome.duration_s > group_commit_s:
                     self.has_long_jobs = True
                     group.end()
                 is_last = outcome.result is Result.ERROR and not self.options.suppress_errors

@@ -112,7 +112,7 @@ class Runner:
         """
         started = time.perf_counter()
         group = group or Group(jobs, 0)  # its own transaction
-        keep = jobs.connection.config.jobs.keep_completed or claim.was_taken
+        keep = group.keeps_completed or claim.was_taken
         making = Making(
             self.table,
             claim.key,
