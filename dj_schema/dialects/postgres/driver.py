@@ -178,12 +178,9 @@ class PostgresSession:
         values = transformer.dump_sequence(params, [PyFormat.AUTO] * repeated.n_places)
         types = transformer.types or ()
         name = repeated.names.get(types) or self._prepare(repeated, types)
-        send = partial(self._libpq.send_query_prepared, name, values, transformer.formats, _BINARY)
-        if self._deferred:
-            result = self._in_one_trip(send)
-        else:
-            send()
-            result = self._connection.wait(generators.execute(self._libpq))[-1]
+        result = self._answer(
+            partial(self._libpq.send_query_prepared, name, values, transformer.formats, _BINARY)
+        )
         if result.status == _TUPLES_OK:
             transformer.set_pgresult(result)
             n_rows = result.ntuples
@@ -202,12 +199,19 @@ class PostgresSession:
             self._connection.execute("DEALLOCATE ALL")
             self._repeated.has_stale_names = False
         name = self._repeated.new_name()
-        self._libpq.send_prepare(name, repeated.numbered, types)
-        result = self._connection.wait(generators.execute(self._libpq))[-1]
+        result = self._answer(partial(self._libpq.send_prepare, name, repeated.numbered, types))
         if result.status != _COMMAND_OK:
             raise error_from_result(result, "utf-8")
         repeated.names[types] = name
         return name
+
+    def _answer(self, send: Callable[[], None]) -> PGresult:
+        """Send something, after what was deferred; return its result, or of the first that failed."""
+        if self._deferred:
+            return self._in_one_trip(send)
+        send()
+        results: list[PGresult] = self._connection.wait(generators.execute(self._libpq))
+        return results[-1]
 
     def _in_one_trip(self, send: Callable[[], None]) -> PGresult:
         """Send what was deferred and one statement more; return its result, or of the first that failed.
@@ -216,16 +220,17 @@ class PostgresSession:
         """
         deferred, self._deferred = self._deferred, []
         libpq = self._libpq
-        libpq.enter_pipeline_mode()
         try:
+            libpq.enter_pipeline_mode()
             for text in deferred:
                 libpq.send_query_params(text.encode(), None)
             send()
             libpq.pipeline_sync()
             results = self._connection.wait(_results(libpq, len(deferred) + 1))
-        finally:
-            if libpq.status != _BROKEN:
-                libpq.exit_pipeline_mode()
+            libpq.exit_pipeline_mode()
+        except BaseException:
+            self._connection.close()  # an interruption leaves answers behind, and no way out of the pipeline
+            raise
         failed = (result for result in results if result.status not in (_COMMAND_OK, _TUPLES_OK))
         return next(failed, results[-1])  # what comes after one that failed is not run
 

@@ -92,7 +92,7 @@ def test_dead_workers_are_found_while_others_run_statements_of_any_text(
         holder.query(take)
         waiter = pool.submit(waiting.query, f"{take}, %s", ["\N{BRAIN}"])
         try:
-            while not _is_running(connection, waiting.session_id):
+            while not is_running(connection, waiting.session_id):
                 assert not waiter.done(), waiter.result()
             assert rescue(result.jobs) == 2
         finally:
@@ -100,7 +100,7 @@ def test_dead_workers_are_found_while_others_run_statements_of_any_text(
             waiter.result()
 
 
-def _is_running(connection: Connection, session: int) -> bool:
+def is_running(connection: Connection, session: int) -> bool:
     if connection.dialect.name == "postgresql":
         statement = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state = 'active'"
     elif connection.dialect.name == "mysql":
@@ -246,3 +246,22 @@ def test_a_worker_whose_connection_breaks_keeps_its_key(
 
     table = declare(make_fetch=make_fetch, make_compute=make_compute, make_insert=make_insert)
     assert table.populate({"id": 1}, reserve_jobs=True)["success"] == 1
+
+
+def test_a_statement_that_cannot_be_prepared_fails_its_own_job_alone(
+    declare: Any, connection: Connection
+) -> None:
+    """A text that came often is prepared for the types of its values, before its job has a savepoint."""
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        value = key["id"] if key["id"] != 5 else True  # PostgreSQL compares no integer with a boolean
+        connection.query(f"SELECT count(*) FROM {table.full_table_name} WHERE id = %s", [value])
+        self.insert1(key)
+
+    table = declare(make=make)
+    with connection.config.override(jobs={"group_commit_s": 60}):
+        done = table.populate(reserve_jobs=True, suppress_errors=True)
+    failed = [5] if connection.dialect.name == "postgresql" else []
+    assert [key["id"] for key, _ in done["error_list"]] == failed
+    assert all("QuerySyntaxError: operator does not exist" in message for _, message in done["error_list"])
+    assert len(table) == done["success"] == 6 - len(failed)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from types import ModuleType
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -13,6 +17,8 @@ from dj_query.schema import Schema
 from dj_schema.connection import Connection
 from dj_schema.errors import DuplicateError, QueryError
 from dj_schema.transaction import transaction
+from tests.conformance.jobs.test_hardening import StopNowError, is_running
+from tests.conformance.jobs.test_interruptions import until
 from tests.conformance.structure.tables import table_class
 
 NewSchema = Callable[..., Schema]
@@ -127,3 +133,39 @@ def test_a_table_changed_by_someone_else_fails_one_transaction_at_most(
     with suppress(QueryError):  # where the server keeps the plan, it finds the columns changed
         fetched()
     assert fetched() == [3] * 6
+
+
+def test_an_interruption_of_what_was_sent_with_a_savepoint_goes_on(
+    connection: Connection, other: Connection
+) -> None:
+    is_mysql = connection.settings.backend == "mysql"
+    take = "SELECT GET_LOCK(%s, 60)" if is_mysql else "SELECT pg_advisory_xact_lock(hashtext(%s))"
+    held = uuid4().hex
+
+    def stop(number: int, frame: Any) -> None:
+        raise StopNowError
+
+    def interrupt(session: int) -> None:
+        with connection.clone() as watching:
+            until(lambda: is_running(watching, session))
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
+
+    def take_all(names: list[str]) -> None:
+        with connection.transaction:
+            for name in names:
+                if name == held:
+                    interrupted.append(pool.submit(interrupt, connection.session_id))
+                with transaction(connection):
+                    connection.query(take, [name])
+
+    interrupted: list[Future[None]] = []
+    before = signal.signal(signal.SIGUSR2, stop)
+    try:
+        with ThreadPoolExecutor(1) as pool, other.transaction:
+            other.query(take, [held])
+            with pytest.raises(StopNowError):
+                take_all([*(uuid4().hex for _ in range(5)), held])
+            assert [future.result() for future in interrupted] == [None]
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert connection.query("SELECT 1") == [(1,)]
