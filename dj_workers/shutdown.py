@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any
+
+from dj_workers.knock import Knocker
 
 AT_ONCE = signal.SIGUSR2
 """What has a process of a pool give its job back at once, whatever came before."""
 
 _LONGEST_SLEEP_S = 24 * 3600.0
+_FAREWELL_S = 10.0  # in which an interrupted job is released, and is not interrupted again
 _NOTICE = "stopping after the running jobs, which have {:g} s; once more releases them and stops at once\n"
 _TIME_IS_OVER = b"time is over for the running jobs; they are released\n"
 
@@ -32,6 +37,12 @@ def end_by_default(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
+def _say(text: bytes) -> None:
+    """Write to stderr from a handler: not by logging, in the middle of which we may be."""
+    with suppress(OSError):  # Ctrl-C may have ended what stderr went to; no job is to fail for that
+        os.write(2, text)
+
+
 def tell_on_request(text: Callable[[], str]) -> Any:
     """Have SIGUSR1 print a text to stderr from now on; return what it did before."""
     pid = os.getpid()
@@ -40,7 +51,7 @@ def tell_on_request(text: Callable[[], str]) -> Any:
         if os.getpid() != pid:
             end_by_default(number)  # a process that a make has forked
             return
-        os.write(2, text().encode(errors="replace"))  # not by logging, in the middle of which we may be
+        _say(text().encode(errors="replace"))
 
     return signal.signal(signal.SIGUSR1, tell)
 
@@ -66,7 +77,8 @@ class StopRequests(AbstractContextManager["StopRequests"]):
     Parameters
     ----------
     interrupts : bool
-        Whether the second signal raises `StoppedAtOnceError` in the main thread, and the end of the time too.
+        Whether the second signal raises `StoppedAtOnceError` in the main thread, and the end of the time too,
+        whatever Python function or system call it is in.
     shutdown_timeout_s : float, optional
         How long running jobs have after the first signal; None for what runs no jobs.
 
@@ -85,6 +97,9 @@ class StopRequests(AbstractContextManager["StopRequests"]):
         self._lock = threading.Lock()  # never taken by a handler
         self.first: signal.Signals | None = None
         self._interrupts = interrupts
+        self._interrupted_at = -math.inf
+        self._over_at = math.inf
+        self._knocker: Knocker | None = None
         self.shutdown_timeout_s = shutdown_timeout_s
         notice = "stopping\n" if shutdown_timeout_s is None else _NOTICE.format(shutdown_timeout_s)
         self._notice = notice.encode()
@@ -100,20 +115,25 @@ class StopRequests(AbstractContextManager["StopRequests"]):
             for number in (signal.SIGINT, signal.SIGTERM):
                 if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                     self._before[number] = signal.signal(number, self._handle)
-            # the signal itself writes to it; a handler in Python may come after the sleep that it is to end
-            self._wakeup_fd_before = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+            if self._interrupts:
+                self._knocker = Knocker(self._before, self._wake, self._end_if_time_is_over)
+                self._knocker.start()
+            else:
+                # the signal itself writes to it; a handler may come after the sleep that it is to end
+                self._wakeup_fd_before = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if signal.SIGALRM in self._before:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        self._interrupts = False
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before.clear()
         if self._wakeup_fd_before is not None:
             signal.set_wakeup_fd(self._wakeup_fd_before)
+        if self._knocker is not None:
+            self._knocker.close()
         with self._lock:
             os.close(self._read_fd)
             os.close(self._write_fd)
@@ -127,19 +147,24 @@ class StopRequests(AbstractContextManager["StopRequests"]):
         self.is_urgent = self.first is not None
         if self.first is None:
             self.first = signal.Signals(number)
-            os.write(2, self._notice)  # not by logging, in the middle of which we may be
-            if self._interrupts and self.shutdown_timeout_s is not None:
-                self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._time_is_over)
-                signal.setitimer(signal.ITIMER_REAL, self.shutdown_timeout_s)
-        if self._interrupts and self.is_urgent:
-            raise StoppedAtOnceError
+            _say(self._notice)
+            if self._knocker is not None and self.shutdown_timeout_s is not None:
+                self._over_at = time.monotonic() + self.shutdown_timeout_s
+                self._knocker.alarm(self.shutdown_timeout_s)
+        if self.is_urgent:
+            self._interrupt()
 
-    def _time_is_over(self, number: int, _: FrameType | None) -> None:
-        if os.getpid() != self._pid:
-            end_by_default(number)
-            return
-        os.write(2, _TIME_IS_OVER)
-        raise StoppedAtOnceError
+    def _end_if_time_is_over(self) -> None:
+        if time.monotonic() >= self._over_at:
+            self._over_at = math.inf
+            _say(_TIME_IS_OVER)
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        now = time.monotonic()
+        if self._interrupts and now - self._interrupted_at >= _FAREWELL_S:
+            self._interrupted_at = now
+            raise StoppedAtOnceError
 
     def request(self) -> None:
         """Ask to stop, as a signal would."""
@@ -147,10 +172,13 @@ class StopRequests(AbstractContextManager["StopRequests"]):
             self.n += 1
             if self._write_fd < 0:
                 return  # it is over already
-            try:
-                os.write(self._write_fd, b".")
-            except BlockingIOError:
-                return  # full of earlier requests: whoever waits wakes up anyway
+            self._wake()
+
+    def _wake(self) -> None:
+        try:
+            os.write(self._write_fd, b".")
+        except BlockingIOError:
+            return  # full of earlier requests: whoever waits wakes up anyway
 
     def __bool__(self) -> bool:
         return self.n > 0

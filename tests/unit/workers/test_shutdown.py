@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from dj_workers.shutdown import StoppedAtOnceError, StopRequests
+from dj_workers.shutdown import StoppedAtOnceError, StopRequests, told_on_request
 
 
 @pytest.fixture(autouse=True)
@@ -60,20 +62,101 @@ def test_the_second_signal_interrupts_where_that_is_asked_for() -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
 
+def be_told_and_go_on(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+    threading.Event().wait(60)
+
+
 stops = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
 @stops
 def test_the_end_of_the_time_interrupts_and_is_no_second_signal(number: signal.Signals) -> None:
-    def be_told_and_go_on() -> None:
-        os.kill(os.getpid(), number)
-        threading.Event().wait(60)
-
     with StopRequests(interrupts=True, shutdown_timeout_s=0.01) as requests:
         with pytest.raises(StoppedAtOnceError):
-            be_told_and_go_on()
+            be_told_and_go_on(number)
         assert (requests.first, requests.is_urgent) == (number, False)
-    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+@contextmanager
+def signalled_in_a_call(number: signal.Signals) -> Iterator[None]:
+    """Have another thread get a signal once this one is in a system call, which that does not end.
+
+    It is as for a signal that comes between the last step of Python and the call.
+    """
+    may_go = threading.Lock()
+    may_go.acquire()
+
+    def get_it() -> None:
+        may_go.acquire()  # and then wait for the interpreter, which the other has until it is in its call
+        signal.pthread_kill(threading.get_ident(), number)
+
+    thread = threading.Thread(target=get_it)
+    thread.start()
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(3600)
+    try:
+        may_go.release()
+        yield
+    finally:
+        sys.setswitchinterval(interval_s)
+        thread.join()
+
+
+@contextmanager
+def pipe() -> Iterator[tuple[int, int]]:
+    """A pipe; who reads in vain reads an end after a minute."""
+    read_fd, write_fd = os.pipe()
+    patience = threading.Timer(60, os.write, [write_fd, b"over"])
+    patience.start()
+    try:
+        yield read_fd, write_fd
+    finally:
+        patience.cancel()
+        os.close(read_fd)
+        os.close(write_fd)
+
+
+@stops
+def test_a_signal_that_ends_no_system_call_is_taken_note_of(number: signal.Signals) -> None:
+    with pipe() as (fd, _), StopRequests(interrupts=True, shutdown_timeout_s=0.01) as requests:
+        with pytest.raises(StoppedAtOnceError), signalled_in_a_call(number):
+            os.read(fd, 100)
+        assert (requests.first, requests.n) == (number, 1)
+
+
+def test_signals_after_an_interruption_leave_it_time_to_release_the_job() -> None:
+    with StopRequests(interrupts=True, shutdown_timeout_s=0.0) as requests:
+        with pytest.raises(StoppedAtOnceError):
+            be_told_and_go_on(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert (requests.n, requests.is_urgent) == (3, True)
+
+
+def test_no_signal_fails_for_a_stderr_that_is_gone() -> None:
+    stderr = os.dup(2)
+    read_fd, write_fd = os.pipe()
+    os.close(read_fd)
+    try:
+        os.dup2(write_fd, 2)
+        with StopRequests(shutdown_timeout_s=60) as requests, told_on_request(lambda: "busy"):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert requests.n == 1
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(write_fd)
+
+
+def test_signals_of_before_come_back_after_a_knock() -> None:
+    before = signal.getsignal(signal.SIGURG)
+    with StopRequests(interrupts=True) as requests:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert requests.wait(60)
+    assert signal.getsignal(signal.SIGURG) == before
+    assert signal.set_wakeup_fd(-1) == -1
 
 
 @pytest.mark.parametrize(
