@@ -362,8 +362,8 @@ class _Loop:
             time.sleep(min(left_s, _LONGEST_NAP_S))
 
     def _waited_for_retry(self) -> bool:
-        """Wait for a retry that is due soon; False where there is none."""
-        if not self.retry_at:
+        """Wait for a retry that is due soon; False where there is none, or others may have it."""
+        if not self.retry_at or self.gate.closed:
             return False
         due_s = claims.seconds_until_due(self.jobs, self.options.priority)
         if due_s is None or due_s > _LONGEST_WAIT_S:

@@ -265,3 +265,24 @@ def test_a_statement_that_cannot_be_prepared_fails_its_own_job_alone(
     assert [key["id"] for key, _ in done["error_list"]] == failed
     assert all("QuerySyntaxError: operator does not exist" in message for _, message in done["error_list"])
     assert len(table) == done["success"] == 6 - len(failed)
+
+
+def test_rows_that_are_refused_at_the_commit_fail_their_own_job_alone(
+    declare: Any, connection: Connection
+) -> None:
+    if connection.dialect.name != "postgresql":
+        pytest.skip("this server has no constraints that wait for the commit")
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1({**key, "y": key["id"] if key["id"] != 4 else 2})
+
+    table = declare(make=make)
+    table.jobs.refresh()
+    connection.query(f"ALTER TABLE {table.full_table_name} ADD UNIQUE (y) DEFERRABLE INITIALLY DEFERRED")
+    with connection.config.override(jobs={"group_commit_s": 60}):
+        done = table.populate(reserve_jobs=True, suppress_errors=True)
+    assert done["success"] == 5
+    ((key, message),) = done["error_list"]
+    assert key == {"id": 4}
+    assert message.startswith("DuplicateError")
+    assert states(table) == {"error": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,9 @@ from dj_jobs.job import Worker
 from dj_jobs.limits import Gate, Limits, is_wanted_version
 from dj_jobs.populate import Options, reserved
 from dj_jobs.presence import Presence
+from dj_jobs.retry import Retry
 from dj_jobs.table import JobTable
+from dj_query.table import FreeTable
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError
 
@@ -115,12 +118,26 @@ def test_a_pause_holds_for_those_that_are_in_the_middle_of_it(declare: Declare) 
         self.insert1(key)
         if key["id"] == 0:
             with self.connection.clone() as other:
-                from dj_query.table import FreeTable
-
                 JobTable.of_target(FreeTable.at(other, *self.table_id)).pause()
 
     table = declare(make=pausing)
     assert table.populate(reserve_jobs=True)["success_count"] == 1  # the first batch is of one
+
+
+def test_a_worker_that_waits_for_a_retry_ends_where_the_table_is_paused(
+    declare: Declare, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(self: Any, key: dict[str, Any]) -> None:
+        with self.connection.clone() as other:
+            JobTable.of_target(FreeTable.at(other, *self.table_id)).pause()
+        raise ValueError(key["id"])
+
+    table = declare(make=failing, retry=Retry(attempts=2, backoff=0.01))
+    asked = itertools.count()
+    outcomes = list(reserved(table(), Options(), Events(), should_stop=lambda: next(asked) > 100))
+    assert [outcome.result for outcome in outcomes] == ["retry"]
+    assert next(asked) < 100
+    assert "is paused, by" in caplog.text
 
 
 def test_a_worker_of_another_version_leaves_the_jobs_alone_and_says_so(
@@ -154,8 +171,6 @@ def test_populate_waits_for_room_that_others_make(declare: Declare, connection: 
         asked.append(1)
         if len(asked) == 3:
             with connection.clone() as other:
-                from dj_query.table import FreeTable
-
                 JobTable.of_target(FreeTable.at(other, *table().table_id)).release("hopper:1")
         return False
 
