@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -240,10 +241,20 @@ class PostgresSession:
 
     def _send_deferred(self, text: str, params: Sequence[Any] | None) -> None:
         deferred, self._deferred = self._deferred, []
-        with self._connection.pipeline():
-            for statement in deferred:
-                self._deferred_cursor.execute(statement)
-            self._cursor.execute(text, params)
+        handled = sys.exception()
+        try:
+            with self._connection.pipeline():
+                for statement in deferred:
+                    self._deferred_cursor.execute(statement)
+                self._cursor.execute(text, params)
+        except psycopg.Error as e:
+            # an interruption leaves answers behind: psycopg cannot end its pipeline, and tells of that alone
+            cause = e.__context__
+            while cause is not None and cause is not handled:
+                if not isinstance(cause, Exception):
+                    raise cause from None
+                cause = cause.__context__
+            raise
 
     def script(self, texts: Sequence[str]) -> None:
         if texts:

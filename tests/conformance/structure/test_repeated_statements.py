@@ -135,8 +135,9 @@ def test_a_table_changed_by_someone_else_fails_one_transaction_at_most(
     assert fetched() == [3] * 6
 
 
+@pytest.mark.parametrize("n_before", [0, 5], ids=["first", "repeated"])
 def test_an_interruption_of_what_was_sent_with_a_savepoint_goes_on(
-    connection: Connection, other: Connection
+    connection: Connection, other: Connection, n_before: int
 ) -> None:
     is_mysql = connection.settings.backend == "mysql"
     take = "SELECT GET_LOCK(%s, 60)" if is_mysql else "SELECT pg_advisory_xact_lock(hashtext(%s))"
@@ -164,7 +165,7 @@ def test_an_interruption_of_what_was_sent_with_a_savepoint_goes_on(
         with ThreadPoolExecutor(1) as pool, other.transaction:
             other.query(take, [held])
             with pytest.raises(StopNowError):
-                take_all([*(uuid4().hex for _ in range(5)), held])
+                take_all([*(uuid4().hex for _ in range(n_before)), held])
             assert [future.result() for future in interrupted] == [None]
     finally:
         signal.signal(signal.SIGUSR2, before)
