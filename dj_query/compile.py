@@ -211,11 +211,12 @@ class _Compiler:
         match condition:
             case Equals(names=names, values=values):
                 pairs = zip(names, values, strict=True)
-                parts = (
+                parts = [
                     sql("{} IS NULL", Ident(n)) if v is None else sql("{} = {}", *self._compared(n, v))
                     for n, v in pairs
-                )
-                return join(" AND ", parts) if len(names) == 1 else sql("({})", join(" AND ", parts))
+                ]
+                parts += [_spaces_alike(n, length) for n, length in condition.spaces]
+                return parts[0] if len(parts) == 1 else sql("({})", join(" AND ", parts))
             case OneOf():
                 return self._one_of(condition)
             case UserCondition(expression=expression):
@@ -246,11 +247,14 @@ class _Compiler:
         return Ident(name), Param(value)
 
     def _one_of(self, condition: OneOf) -> Sql:
-        if not self._exact.isdisjoint(condition.names):
-            return self.condition(AnyOf(tuple(Equals(condition.names, row) for row in condition.rows)), {})
+        if not self._exact.isdisjoint(condition.names) or condition.has_space_at_end:
+            return self.condition(AnyOf(condition.apart()), {})
         if len(condition.rows) > _MANY_ROWS:
-            return self._dialect.rows.one_of_many(condition.attributes, condition.rows)
-        return one_of(condition.names, condition.rows)
+            found = self._dialect.rows.one_of_many(condition.attributes, condition.rows)
+        else:
+            found = one_of(condition.names, condition.rows)
+        alike = [_spaces_alike(n, 0) for n in condition.texts]
+        return sql("({})", join(" AND ", [found, *alike])) if alike else found
 
     def _exists(self, condition: Exists, scope: Scope) -> Sql:
         """A correlated EXISTS: NULL never matches, and every server makes a semi- or anti-join of it."""
@@ -273,6 +277,13 @@ class _Compiler:
     def _outer(self, name: str) -> Ident:
         assert self._table is not None
         return Ident(self._table.schema, self._table.table, name)
+
+
+def _spaces_alike(name: str, length: int) -> Sql:
+    """The condition that a text found equal ends in no space, or has the length of the one asked for."""
+    if length:
+        return sql(f"CHAR_LENGTH({{}}) = {length}", Ident(name))
+    return sql("{} NOT LIKE '%% '", Ident(name))
 
 
 def _same(a: str, b: str, names: Sequence[str]) -> Sql:

@@ -131,10 +131,19 @@ def _mapping(expression: QueryExpression, mapping: Mapping[str, Any]) -> Conditi
             values.append(wanted)
         elif isinstance(name, str) and (path := read_json_path(name, known)):
             paths.append(_at_path(expression, path, value))
-    equals = Equals(tuple(names), tuple(values)) if names else None
+    texts = tuple(n for n in names if _has_spaces(known[n]))
+    if expression.connection.dialect.flags.has_exact_texts:
+        texts = ()
+    equals = Equals(tuple(names), tuple(values), texts) if names else None
     if not paths:
         return equals or Constant(True)
     return AllOf((*([equals] if equals else []), *paths))
+
+
+def _has_spaces(attribute: Attribute) -> bool:
+    """Whether spaces at the end of a value count: a char has none, and what has an origin is a key's."""
+    is_text = attribute.kind == "string" and attribute.lineage is None
+    return is_text and not attribute.is_enum and not str(attribute.storage).startswith("char(")
 
 
 def _at_path(expression: QueryExpression, path: JsonPath, value: Any) -> Condition:
@@ -190,7 +199,8 @@ def _any_of(expression: QueryExpression, items: Sequence[Any], semantic_check: b
         isinstance(c, Equals) and c.names == first.names and None not in c.values for c in conditions
     ):
         attributes = tuple(expression.heading.by_name[n] for n in first.names)
-        return OneOf(attributes, tuple(c.values for c in conditions if isinstance(c, Equals)))
+        rows = tuple(c.values for c in conditions if isinstance(c, Equals))
+        return OneOf(attributes, rows, first.texts)
     return conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
 
 

@@ -21,10 +21,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Equals:
-    """Each name has its value; None means NULL."""
+    """Each name has its value; None means NULL.
+
+    Attributes
+    ----------
+    texts : tuple of str
+        The names whose spaces at the end count, where the server's own comparison passes over them.
+    """
 
     names: tuple[str, ...]
     values: tuple[Any, ...]
+    texts: tuple[str, ...] = ()
+
+    @property
+    def spaces(self) -> tuple[tuple[str, int], ...]:
+        """Each of `texts` that is not NULL, with the length of a value that ends in a space, else 0."""
+        values = dict(zip(self.names, self.values, strict=True))
+        return tuple(
+            (n, len(values[n]) if values[n].endswith(" ") else 0) for n in self.texts if values[n] is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +48,21 @@ class OneOf:
 
     attributes: tuple[Attribute, ...]
     rows: tuple[tuple[Any, ...], ...]
+    texts: tuple[str, ...] = ()  # as of `Equals`
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(a.name for a in self.attributes)
+
+    @property
+    def has_space_at_end(self) -> bool:
+        """Whether a value of `texts` ends in one."""
+        places = [i for i, a in enumerate(self.attributes) if a.name in self.texts]
+        return any(row[i].endswith(" ") for row in self.rows for i in places)
+
+    def apart(self) -> tuple[Equals, ...]:
+        """The rows one by one."""
+        return tuple(Equals(self.names, row, self.texts) for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)

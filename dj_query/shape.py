@@ -104,6 +104,8 @@ def _equals(condition: Equals, shape: Shape) -> bool:
     else:
         shape.key.extend((Equals, condition.names))
         shape.values.extend(condition.values)
+    if condition.texts:
+        shape.key.append(condition.spaces)
     return True
 
 
@@ -111,7 +113,9 @@ def _one_of(condition: OneOf, shape: Shape) -> bool:
     shape.key.extend((OneOf, condition.names, len(condition.rows)))
     for row in condition.rows:
         shape.values.extend(row)
-    return len(condition.rows) <= _MOST_ROWS
+    if condition.texts:
+        shape.key.append(condition.texts)
+    return len(condition.rows) <= _MOST_ROWS and not condition.has_space_at_end
 
 
 def _user_condition(condition: UserCondition, shape: Shape) -> bool:

@@ -92,6 +92,23 @@ class MySQLRenderer(Renderer):
     def null_safe(self, left: Piece, right: Piece) -> str:
         return f"{left.operand} <=> {right.operand}"
 
+    def spaces_alike(self, value: Piece, *others: Piece) -> str | None:
+        # Its collations pad: 'a' = 'a '. An enum has no such label, and what is no text no such space.
+        if {piece.kind for piece in (value, *others)} != {"string"}:
+            return None
+        if len(others) == 1 and value.is_text_constant:
+            value, others = others[0], (value,)
+        if value.is_text_constant:
+            return None
+        constants = [str(other.constant) for other in others if other.is_text_constant]
+        if len(constants) == len(others) and not any(text.endswith(" ") for text in constants):
+            return f"{value.operand} NOT LIKE '% '"
+        same = (
+            f"{value.operand} = {o.operand} AND CHAR_LENGTH({value.sql}) = CHAR_LENGTH({o.sql})"
+            for o in others
+        )
+        return "(" + " OR ".join(same) + ")"
+
     def is_null(self, piece: Piece) -> str:
         if piece.kind in MOMENTS:  # `IS NULL` would ask a date that is NOT NULL for 0000-00-00
             return f"{piece.operand} <=> NULL"
@@ -191,7 +208,7 @@ class MySQLRenderer(Renderer):
         kind = result_kind(signature, arguments)
         if call.name in ("COALESCE", "IFNULL", "LEAST", "GREATEST", "NULLIF"):
             arguments = self.unified(arguments, kind)
-        elif signature.kind == "string":
+        elif signature.kind == "string" and call.name != "HEX":
             arguments = [self.text(part) for part in arguments]
         elif call.name in _SPREADS and kind != "unknown" and arguments[0].kind != "float":
             # MariaDB rounds the deviation of exact numbers to four places.
@@ -212,6 +229,12 @@ class MariaDBRenderer(MySQLRenderer):
             f"SUBSTR({digits}, {at}, {n})" for at, n in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
         )
         return f"CONCAT({parts})".replace("), SUBSTR", "), '-', SUBSTR")
+
+    def call(self, call: Call, signature: Signature | None, written: str) -> Piece:
+        piece = super().call(call, signature, written)
+        if call.name == "TIME_TO_SEC":  # which has a fraction here
+            return replace(piece, sql=f"CAST(TRUNCATE({piece.sql}, 0) AS SIGNED)")
+        return piece
 
     def as_json(self, piece: Piece) -> Piece:
         return Piece(f"JSON_EXTRACT({piece.sql}, '$')", "json")

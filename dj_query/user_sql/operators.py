@@ -140,7 +140,8 @@ class OperatorRenderer(ServerRules):
             return self.number_constant(
                 text[1:] if text.startswith("-") else "-" + text.lstrip("+"), piece.kind
             )
-        return replace(piece, sql=f"-{piece.operand}", constant=None, is_atomic=False)
+        kind: Kind = "int" if piece.kind == "bool" else piece.kind
+        return replace(piece, sql=f"-{piece.operand}", kind=kind, constant=None, is_atomic=False)
 
     def _node_bitwisenot(self, node: exp.BitwiseNot) -> Piece:
         return self.inverted(self.number(self.raw(node.this)))
@@ -153,9 +154,15 @@ class OperatorRenderer(ServerRules):
 
     def compare(self, operator: str, left: Piece, right: Piece) -> Piece:
         left, right = self.aligned(left, right)
+        alike = self.spaces_alike(left, right) if operator in ("=", "<>", "<=>") else None
         if operator == "<=>":
-            return Piece(self.null_safe(left, right), "bool", is_atomic=False, is_nullable=False)
-        return Piece(f"{left.operand} {operator} {right.operand}", "bool", is_atomic=False)
+            text = self.null_safe(left, right)
+            text = f"({text}) AND ({alike}) IS NOT FALSE" if alike else text
+            return Piece(text, "bool", is_atomic=False, is_nullable=False)
+        text = f"{left.operand} {operator} {right.operand}"
+        if alike:
+            text += f" OR NOT ({alike})" if operator == "<>" else f" AND {alike}"
+        return Piece(text, "bool", is_atomic=False)
 
     def aligned(self, left: Piece, right: Piece) -> tuple[Piece, Piece]:
         """Read each constant as the kind of the other side, then match the types."""
@@ -228,9 +235,15 @@ class OperatorRenderer(ServerRules):
             return self._tuples_in(node)
         value = self.render(node.this)
         pairs = [self.aligned(value, self.render(member)) for member in node.expressions]
+        known = [right for _, right in pairs if not right.is_null]
+        alike = self.spaces_alike(pairs[0][0], *known) if known else None
+        if alike and len(known) < len(pairs):  # a NULL among them makes a FALSE of these unknown
+            options = [self.compare("=", value, self.render(member)) for member in node.expressions]
+            return Piece(" OR ".join(option.operand for option in options), "bool", is_atomic=False)
         if len({left.sql for left, _ in pairs}) == 1:
             members = ", ".join(right.sql for _, right in pairs)
-            return Piece(f"{pairs[0][0].operand} IN ({members})", "bool", is_atomic=False)
+            text = f"{pairs[0][0].operand} IN ({members})"
+            return Piece(f"{text} AND {alike}" if alike else text, "bool", is_atomic=False)
         return Piece(" OR ".join(f"({a.operand} = {b.operand})" for a, b in pairs), "bool", is_atomic=False)
 
     def _tuples_in(self, node: exp.In) -> Piece:

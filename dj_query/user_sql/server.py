@@ -86,6 +86,10 @@ class ServerRules(ABC):
     def logic(self, operator: str, left: Piece, right: Piece) -> str: ...
     @abstractmethod
     def null_safe(self, left: Piece, right: Piece) -> str: ...
+    def spaces_alike(self, value: Piece, *others: Piece) -> str | None:
+        """Return what tells that a value found equal to another is so to the last space, if `=` does not."""
+        return None
+
     def is_null(self, piece: Piece) -> str:
         return f"{piece.operand} IS NULL"
 

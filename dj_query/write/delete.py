@@ -216,9 +216,8 @@ def _refuse_padded(table: Table) -> None:
     connection, select = table.connection, _own_rows(table)
     if connection.dialect.flags.has_exact_texts or table.table_name.startswith("~"):
         return
-    texts = frozenset(
-        a.name for a in table.heading.all if a.kind == "string" and not str(a.storage).startswith("char(")
-    )  # a char has no spaces at its end, on any server
+    own = (a for a in table.heading.all if a.kind == "string" and a.lineage)  # others compare exactly
+    texts = frozenset(a.name for a in own if not str(a.storage).startswith("char("))  # has none at its end
     named = texts & _names_of_values(select.where)
     if not named:
         return

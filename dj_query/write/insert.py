@@ -76,6 +76,8 @@ def _encoded(table: Table, group: RowGroup) -> RowGroup:
     for field, column in zip(group.fields, columns, strict=True):
         if field in padded:
             _refuse_space_at_end(field, column, group.places)
+    if not table.connection.dialect.flags.has_exact_texts:
+        _refuse_other_parents(table, RowGroup(group.fields, columns, group.places))
     return RowGroup(group.fields, columns, group.places)
 
 
@@ -95,6 +97,34 @@ def _refuse_space_at_end(field: str, column: Sequence[Any], places: Sequence[int
                 f"row {place}: {value!r:.80} ends in a space, and {field!r} is in the primary key, where the "
                 "server takes no notice of spaces at the end. Insert it without (str.rstrip)."
             )
+
+
+def _refuse_other_parents(table: Table, group: RowGroup) -> None:
+    """Raise where a row refers to a key that ends in a space and the parent's does not.
+
+    To the server the two are one key; those of parents that other programs made may end so.
+    """
+    for edge in table.info.foreign_keys:
+        parent = table.connection.catalog.table(*edge.parent).heading.by_name
+        for child, name in edge.pairs:
+            if parent[name].kind != "string" or child not in group.fields:
+                continue
+            column = group.columns[group.fields.index(child)]
+            for value in {v for v in column if v is not None and v.endswith(" ")}:
+                exact = sql(
+                    "{} = {} AND CHAR_LENGTH({}) = {}",
+                    Ident(name),
+                    Param(value),
+                    Ident(name),
+                    Param(len(value)),
+                )
+                found = sql("SELECT EXISTS (SELECT 1 FROM {} WHERE {})", Ident(*edge.parent), exact)
+                if not table.connection.execute(found, is_read=True).rows[0][0]:
+                    raise IntegrityError(
+                        f"row {group.places[column.index(value)]}: {table.full_table_name} refers to "
+                        f"{'.'.join(edge.parent)}, which has no row with {name} = {value!r:.80}: spaces "
+                        "at the end count. Insert the parent first, or take the spaces off (str.rstrip)."
+                    )
 
 
 def _send(table: Table, found: Sequence[RowGroup], replace: bool, skip_duplicates: bool) -> None:

@@ -19,7 +19,7 @@ from dj_schema.definition.spec import (
 )
 from dj_schema.errors import DefinitionError
 from dj_schema.names import MAX_NAME_LENGTH, Tier
-from dj_schema.types import CodecType
+from dj_schema.types import CodecType, CoreType
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _UNWRITABLE = re.compile(r"[\r\n\0]")
@@ -134,6 +134,8 @@ def _attribute_faults(attribute: AttributeSpec, allow_hidden: bool, max_name_len
     yield from _comment_faults(f"attribute {name!r}", attribute.comment)
     if _UNWRITABLE.search(str(attribute.type)):
         yield f"the type of {name!r} has a line break or a NUL.", "labels of one line"
+    if isinstance(attribute.type, CoreType) and any(v.endswith(" ") for v in attribute.type.labels):
+        yield f"a label of {name!r} ends in a space, which MySQL takes off.", "labels without one"
     if attribute.default is None:
         return
     try:

@@ -10,7 +10,7 @@ WHERE ((YEAR(`session_date`) = 2025) AND (`duration` > 20))
 -- restricted by a dict
 SELECT `subject_id`, `species`, `sex`, `weight`
 FROM `lab`.`subject` AS `t1`
-WHERE (`species` = %s AND `weight` IS NULL)
+WHERE (`species` = %s AND `weight` IS NULL AND `species` NOT LIKE '%% ')
 -- values: ['rat']
 
 -- restricted twice
@@ -124,13 +124,13 @@ FROM `lab`.`subject` AS `t1`
 SELECT `subject_id`, `kind`
 FROM (SELECT `subject_id`, `species` AS `kind`
   FROM `lab`.`subject` AS `t2`) AS `t1`
-WHERE `kind` = %s
+WHERE (`kind` = %s AND `kind` NOT LIKE '%% ')
 -- values: ['rat']
 
 -- restricted, then renamed
 SELECT `subject_id`, `species` AS `kind`
 FROM `lab`.`subject` AS `t1`
-WHERE `species` = %s
+WHERE (`species` = %s AND `species` NOT LIKE '%% ')
 -- values: ['rat']
 
 -- computed

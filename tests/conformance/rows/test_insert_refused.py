@@ -50,17 +50,16 @@ def test_rows_of_other_programs_that_end_in_a_space_are_not_taken_for_those_with
     if connection.dialect.flags.has_exact_texts:
         assert [rows.delete() for rows in doomed] == [0, 0, 0]
         copy.insert(names.proj())
-        assert (names & {"note": "x"}).delete() == 1
     else:
-        for rows in [*doomed, names & {"note": "x"}]:
+        for rows in doomed:
             for delete in (rows.delete, rows.delete_quick):
-                with pytest.raises(dj.errors.DataError, match="spaces at the end of '(name|note)'.*LIKE"):
+                with pytest.raises(dj.errors.DataError, match="spaces at the end of 'name'.*LIKE"):
                     delete()
         with pytest.raises(dj.errors.DataError, match="name that ends in a space.*rtrim"):
             copy.insert(names.proj())
-        assert (names & {"note": "x"} & "note LIKE 'x'").delete() == 1
         copy.insert(names.proj() & "name NOT LIKE '% '")
-        assert len(copy()) == 1
+        assert len(copy()) == 2
+    assert (names & {"note": "x"}).delete() == 1
     assert sorted(names.to_arrays("name")) == ["ab ", "ef"]
     assert (names & {"name": "ef"}).delete() == 1
     assert (names & {"name": "ab "}).delete() == 1
