@@ -29,6 +29,7 @@ _FLOAT32 = CoreType("float32")
 _MOST_DIGITS = 1000
 _ALL_DIGITS = Context(prec=2 * _MOST_DIGITS)  # not the 28 of the current context
 _TIME = re.compile(r"([0-9]{1,3}):([0-9]{2}):([0-9]{2})\.([0-9]+)")
+_CLOCK = re.compile(r"-?[0-9]{1,3}:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?")
 _MISSING = frozenset({"NaTType", "NAType"})  # pandas may not be there to be asked
 
 
@@ -85,10 +86,14 @@ def comparable(attribute: Attribute, value: Any, native_digits: int = 6) -> Any:
             raise ValueError(f"{type(value).__name__} is no {kind}")
         if kind == "bytes" and (attribute.is_codec or not isinstance(value, bytes)):
             raise ValueError("a query cannot be restricted by a stored object")
-        if kind == "json" and not isinstance(value, str):
+        if kind == "json":
             raise ValueError(f"name a path into it, as in {{'{attribute.name}.length': 5}}")
         if kind in ("date", "datetime") and isinstance(value, str):
             value = read_moment(value)
+        if kind == "date" and isinstance(value, str) and len(value) > len("YYYY-MM-DD"):
+            value = dt.datetime.fromisoformat(value)  # its time counts, on each server
+        if kind == "time" and isinstance(value, str):
+            check_time(value)
         if kind in ("datetime", "time"):
             value = _as_stored(attribute, value, native_digits)
         if kind == "date" and isinstance(value, dt.datetime):
@@ -148,7 +153,7 @@ def _single(number: int | float | Decimal) -> int | float | Decimal:
     """Return what a float32 holds of a number: 0.1 is stored as 0.10000000149011612."""
     with np.errstate(over="ignore"):
         stored = float(np.float32(float(number)))
-    return stored if math.isfinite(stored) else number
+    return stored if math.isfinite(stored) else float(number)
 
 
 def naive_utc(moment: dt.datetime) -> dt.datetime:
@@ -170,6 +175,12 @@ def read_moment(text: str) -> dt.datetime | str:
         raise ValueError("expected 'YYYY-MM-DD HH:MM:SS', with a space or a T between date and time")
     moment = dt.datetime.fromisoformat(text)
     return text if _MOMENT.fullmatch(text) else naive_utc(moment)
+
+
+def check_time(text: str) -> None:
+    """Raise `ValueError` for a text that servers do not all read as the same time."""
+    if not _CLOCK.fullmatch(text):
+        raise ValueError("expected 'HH:MM:SS', with a fraction or without")
 
 
 def _as_stored(attribute: Attribute, value: Any, native_digits: int) -> Any:

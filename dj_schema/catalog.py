@@ -87,8 +87,9 @@ class Catalog:
         return found
 
     def table_names(self, schema: str) -> list[str]:
+        """Return the names in the order of their characters: servers differ in what they remember of age."""
         entry = self._schemas.get(schema)
-        return list(self._list(schema) if entry is None else entry.tables)
+        return sorted(self._list(schema) if entry is None else entry.tables)
 
     def add(self, info: TableInfo, lineage: dict[str, str]) -> None:
         """Take up a table that was declared just now, without asking the server what we told it."""

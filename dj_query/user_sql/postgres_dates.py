@@ -100,7 +100,7 @@ def _timediff(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
 def _time_to_sec(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
     part = call.arguments[0]
     time = f"CAST({part.sql} AS {'INTERVAL' if part.kind == 'time' else 'TIME'})"
-    return whole(f"CAST(EXTRACT(EPOCH FROM {time}) AS INT)")
+    return whole(f"CAST(TRUNC(EXTRACT(EPOCH FROM {time})) AS INT)")
 
 
 def _convert_tz(r: PostgresRenderer, call: Call, _: Kind) -> Piece:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dj_query.user_sql.kinds import Kind, Piece
+from dj_query.user_sql.postgres_numbers import NUMBERS
+from dj_query.user_sql.server import Call
 from dj_query.user_sql.translation import Translation
 from dj_schema.errors import QuerySyntaxError
 
 if TYPE_CHECKING:
     from dj_query.user_sql.postgres import PostgresRenderer
-    from dj_query.user_sql.server import Call
 
 
 def _texts(r: PostgresRenderer, call: Call) -> list[str]:
@@ -29,6 +30,17 @@ def _text_call(name: str) -> Translation:
 def _n_bytes(r: PostgresRenderer, call: Call, kind: Kind) -> Piece:
     part = call.arguments[0]
     return Piece(f"OCTET_LENGTH({part.sql if part.kind == 'bytes' else r.text(part).sql})", kind)
+
+
+def _ascii(r: PostgresRenderer, call: Call, kind: Kind) -> Piece:
+    """The first byte, not the first character."""
+    text = r.text(call.arguments[0]).operand
+    first = f"GET_BYTE(CONVERT_TO(LEFT({text}, 1), 'UTF8'), 0)"
+    return Piece(f"CASE WHEN {text} = '' THEN 0 ELSE {first} END", kind)
+
+
+def _regexp_replace(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    return Piece(f"REGEXP_REPLACE({', '.join(_texts(r, call))}, 'g')", "string")  # every match
 
 
 def _text_and_count(name: str) -> Translation:
@@ -59,7 +71,9 @@ def _substring(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
     length = f"CHAR_LENGTH({text})"
     place = f"CASE WHEN {at} < 0 THEN {length} + 1 + {at} ELSE {at} END"
     empty = f"{at} = 0 OR {at} < -{length}"
-    return Piece(f"CASE WHEN {empty} THEN '' ELSE SUBSTRING({text} FROM {place}{size}) END", "string")
+    return Piece(
+        f"CASE WHEN {empty} THEN LEFT({text}, 0) ELSE SUBSTRING({text} FROM {place}{size}) END", "string"
+    )
 
 
 def _locate(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
@@ -101,8 +115,10 @@ def _format(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
     if not digits.isdigit() or int(digits) > 30:
         raise QuerySyntaxError("FORMAT needs its digits after the point written out, from 0 to 30.")
     pattern = "FM" + "999," * 20 + "990" + ("." + "0" * int(digits) if int(digits) else "")
-    number = f"ROUND(CAST({r.number(call.arguments[0]).sql} AS NUMERIC), {digits})"
-    return Piece(f"TO_CHAR({number}, '{pattern}')", "string")
+    number = r.number(call.arguments[0])
+    if number.kind == "float":  # whose halves MySQL rounds to even
+        number = NUMBERS["ROUND"](r, Call("ROUND", call.arguments), "float")
+    return Piece(f"TO_CHAR(ROUND(CAST({number.sql} AS NUMERIC), {digits}), '{pattern}')", "string")
 
 
 def _bytes(r: PostgresRenderer, piece: Piece) -> str:
@@ -133,6 +149,8 @@ def _char(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
 def _substring_index(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
     text, mark = _texts(r, call)[:2]
     n, count = call.arguments[2].constant, r.number(call.arguments[2]).operand
+    if not call.arguments[1].constant:  # nothing is before or after an empty mark
+        text = f"CASE WHEN {mark} = '' THEN LEFT({text}, 0) ELSE {text} END"
     parts = f"STRING_TO_ARRAY({text}, {mark})"
     length = f"CARDINALITY({parts})"
     last = f"({parts})[GREATEST({length} + 1 + {count}, 1):{length}]"
@@ -172,10 +190,9 @@ TEXTS: dict[str, Translation] = {
     "CONCAT_WS": _text_call("CONCAT_WS"),
     **{name: _text_call("UPPER") for name in ("UPPER", "UCASE")},
     **{name: _text_call("LOWER") for name in ("LOWER", "LCASE")},
-    **{
-        name: _text_call(name)
-        for name in ("LTRIM", "RTRIM", "REVERSE", "MD5", "REPLACE", "BIT_LENGTH", "ASCII")
-    },
+    **{name: _text_call(name) for name in ("LTRIM", "RTRIM", "REVERSE", "MD5", "REPLACE", "BIT_LENGTH")},
+    "ASCII": _ascii,
+    "REGEXP_REPLACE": _regexp_replace,
     **dict.fromkeys(("LENGTH", "OCTET_LENGTH"), _n_bytes),
     **{name: _text_call("CHAR_LENGTH") for name in ("CHAR_LENGTH", "CHARACTER_LENGTH")},
     **{name: _text_and_count(name) for name in ("LEFT", "RIGHT", "REPEAT", "LPAD", "RPAD")},

@@ -160,6 +160,10 @@ class Renderer(OperatorRenderer):
     _call_adddate = _call_date_add
     _call_subdate = _call_date_sub
 
+    def _call_regexp_like(self, nodes: list[exp.Expr]) -> Piece:
+        value, pattern = (self.text(self.render(node)) for node in nodes)
+        return Piece(self.regexp(value, pattern), "bool", is_atomic=False)
+
     def _call_timestampadd(self, nodes: list[exp.Expr]) -> Piece:
         amount, moment = self.number(self.render(nodes[1])), self.moment(self.render(nodes[2]))
         return self.shifted(moment, amount, self._unit(nodes[0]), "+")

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from dj_query.values import (
     as_bool,
+    check_time,
     exact_number,
     naive_utc,
     plain,
@@ -38,6 +39,7 @@ _DASHES = itemgetter(4, 7, 10, 13, 16)
 _DASHED = {("-", "-", " ", ":", ":"), ("-", "-", "T", ":", ":")}
 _WRITTEN_AS_TEXT = (str, int, float, Decimal, UUID, dt.date, dt.time, dt.timedelta, PurePath)
 _FLOAT32_MAX = 3.4028235677973366e38  # what rounds to the largest
+_FLOAT32_NOTHING = 2.0**-150  # what rounds to zero
 
 
 def encode_column(
@@ -98,6 +100,8 @@ def _encoded(
             values = _converted(values, partial(rounded_moment, digits=attribute.seconds_digits))
     if kind == "float" and not has_nan:
         values = _without_nan(attribute, values)
+    if str(attribute.type) == "float32":
+        values = _without_underflow(values)
     if kind in ("string", "json"):
         _check_text(values)
     if kind == "decimal" and attribute.decimal_digits and isinstance(attribute.type, CoreType):
@@ -194,6 +198,21 @@ def _datetime(value: Any) -> dt.datetime | str:
     raise TypeError("expected a datetime or 'YYYY-MM-DD HH:MM:SS'")
 
 
+def _time(value: Any) -> dt.time | str:
+    if isinstance(value, dt.timedelta):  # as text: PostgreSQL would take one of 30 hours for 6 o'clock
+        sign = "-" if value < dt.timedelta(0) else ""
+        minutes, rest = divmod(abs(value), dt.timedelta(minutes=1))
+        seconds, micro = divmod(rest, dt.timedelta(seconds=1))
+        fraction = f".{micro.microseconds:06}" if micro else ""
+        return f"{sign}{minutes // 60:02}:{minutes % 60:02}:{seconds:02}{fraction}"
+    if isinstance(value, str):
+        check_time(value)
+        return value
+    if isinstance(value, dt.time):
+        return value
+    raise TypeError("expected a time or 'HH:MM:SS'")
+
+
 def _are_canonical(values: Sequence[Any]) -> bool:
     """Whether all texts are moments written as YYYY-MM-DD HH:MM:SS, which every server reads as it is."""
     if None in values or set(map(len, values)) != {19} or not set(map(_DASHES, values)) <= _DASHED:
@@ -230,6 +249,7 @@ _CONVERSIONS: dict[str, tuple[frozenset[type], Convert]] = {
     "bool": (frozenset({bool}), _bool),
     "date": (frozenset(), _date),
     "datetime": (frozenset(), _datetime),
+    "time": (frozenset({dt.time}), _time),
     "uuid": (frozenset({UUID}), _uuid),
     "bytes": (frozenset({bytes}), _bytes),
     "json": (frozenset(), json_text),
@@ -270,6 +290,13 @@ def _without_nan(attribute: Attribute, values: Sequence[Any]) -> Sequence[Any]:
     if not attribute.is_nullable:
         _raise_first(values, math.isnan, "this server has no NaN, and the attribute cannot be NULL")
     return [None if v is None or math.isnan(v) else v for v in values]
+
+
+def _without_underflow(values: Sequence[Any]) -> Sequence[Any]:
+    """Round to zero what is too small for a float32: PostgreSQL would refuse it."""
+    if not any(v and abs(v) <= _FLOAT32_NOTHING for v in values):
+        return values
+    return [math.copysign(0.0, v) if v and abs(v) <= _FLOAT32_NOTHING else v for v in values]
 
 
 def _check_range(attribute: Attribute, values: Sequence[Any]) -> None:

@@ -120,7 +120,7 @@ class Config:
         return config
 
     def read_file(self, path: str | Path) -> None:
-        """Read one more settings file; what the environment or `.secrets/` set stays.
+        """Read one more settings file; what the program, the environment or `.secrets/` set stays.
 
         Also available as ``config.load(path)``.
         """
@@ -266,19 +266,19 @@ class Config:
             _assign(self._current, key, value, PROGRAM)
 
     def _apply(self, found: list[Given], *, weaker_than: Layer | None = None) -> None:
-        """Set what a source gave, except, with `weaker_than`, what that layer or the environment set."""
+        """Set what a source gave, except, with `weaker_than`, what that layer or a stronger one set."""
         settings = [(*pair, given.source) for given in found for pair in _spread(given.key, given.value)]
         # The default store is named before `object_storage` gives it options.
         for key, value, source in sorted(settings, key=lambda setting: setting[0] not in _NAMES_OF_DEFAULT):
-            if weaker_than is not None and self._layer_of(key) in (weaker_than, Layer.ENVIRONMENT):
+            if weaker_than is not None and self._layer_of(key) >= weaker_than:
                 continue
             _assign(self._current, key, value, source)
 
-    def _layer_of(self, key: str) -> Layer | None:
+    def _layer_of(self, key: str) -> Layer:
         try:
             return self._current.source_of(self._canonical(key)).layer
         except ConfigError:
-            return None  # not there yet, or unknown: then the assignment says so
+            return Layer.DEFAULT  # not there yet, or unknown: then the assignment says so
 
 
 def _assign(settings: Settings, key: str, value: object, source: Source) -> None:

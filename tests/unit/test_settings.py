@@ -410,6 +410,13 @@ def test_load_on_a_config_reads_one_more_file_below_the_environment(project: Pat
     with pytest.raises(ConfigError, match="nope"):
         config.load(str(other))
     assert config.database.user == "o"
+    config["database.user"] = "program"
+    other.write_text('{"database": {"user": "o", "port": 3310}}')
+    with config.override(database__port=3311):
+        config.load(other)
+        assert config.database.port == 3311
+    config.load(other)
+    assert (config.database.user, config.database.port) == ("program", 3310)
     with pytest.raises(ConfigError, match=r"missing\.json"):
         config.load(tmp_path / "missing.json")
 

@@ -6,6 +6,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from psycopg import generators, pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import error_from_result
+from psycopg.types.datetime import TimeBinaryLoader
 from psycopg.types.string import TextBinaryLoader
 
 from dj_schema.dialects.base import Result, Row
@@ -112,6 +114,13 @@ def _results(libpq: PGconn, n_statements: int) -> PQGen[list[PGresult]]:
     return results
 
 
+class _TimeLoader(TimeBinaryLoader):
+    """A `time` as the time since midnight, as the one of MySQL comes; up to 24:00 itself."""
+
+    def load(self, data: Any) -> Any:
+        return timedelta(microseconds=int.from_bytes(data, "big"))
+
+
 class PostgresSession:
     """A psycopg connection in autocommit; transactions are begun by statement."""
 
@@ -119,6 +128,7 @@ class PostgresSession:
         self._connection = connection
         self._on_close = on_close
         connection.adapters.register_loader(_INVALID_OID, TextBinaryLoader)  # enums come as their labels
+        connection.adapters.register_loader("time", _TimeLoader)
         connection.prepare_threshold = None
         self._libpq = connection.pgconn
         self._transformer = Transformer(connection)

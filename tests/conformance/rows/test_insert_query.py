@@ -135,6 +135,41 @@ def test_native_moments_and_times_are_found_by_the_value_that_was_inserted(new_s
         assert (table & row).fetch1("n") == n
 
 
+def test_a_time_is_the_time_since_midnight_and_nothing_else(new_schema: Any, dj: Any) -> None:
+    table = new_schema()(type("Clock", (dj.Manual,), {"definition": "n : int32\n---\ntm : time(6)"}))
+    for n, time in enumerate(
+        (dt.time(10, 30), dt.timedelta(hours=10, microseconds=5), "23:59:59.5", "07:05")
+    ):
+        table.insert1({"n": n, "tm": time})
+        stored = (table & {"n": n}).fetch1("tm")
+        assert isinstance(stored, dt.timedelta)
+        assert (table & {"tm": stored}).keys() == (table & {"tm": time}).keys() == [{"n": n}]
+    for wrong in (10, "10", "noon", "10:00 AM"):
+        for call in (
+            lambda: table.insert1({"n": 9, "tm": wrong}),  # noqa: B023
+            lambda: table.update1({"n": 0, "tm": wrong}),  # noqa: B023
+            lambda: table & {"tm": wrong},  # noqa: B023
+        ):
+            with pytest.raises(dj.errors.DataError, match="HH:MM:SS|is no time"):
+                call()
+    day_and_more = {"n": 9, "tm": dt.timedelta(hours=30)}
+    if table.connection.dialect.name == "postgresql":  # not 6 o'clock
+        with pytest.raises(dj.errors.DataError, match="out of range"):
+            table.insert1(day_and_more)
+    else:
+        table.insert1(day_and_more)
+        assert (table & "n = 9").fetch1("tm") == dt.timedelta(hours=30)
+
+
+def test_a_date_is_not_found_by_a_moment_of_its_day(new_schema: Any, dj: Any) -> None:
+    table = new_schema()(type("Days", (dj.Manual,), {"definition": "day : date"}))
+    table.insert1({"day": "2024-01-02"})
+    for same in ("2024-01-02", "2024-01-02 00:00:00", "2024-01-02T00:00", dt.datetime(2024, 1, 2)):
+        assert len(table & {"day": same}) == len(table & [{"day": same}, {"day": same}]) == 1
+    for other in ("2024-01-02 10:00", "2024-01-02T00:00:01", dt.datetime(2024, 1, 2, 10)):
+        assert len(table & {"day": other}) == len(table & [{"day": other}, {"day": other}]) == 0
+
+
 def test_moments_that_another_program_stored_with_more_digits_stay_what_they_are(
     new_schema: Any, dj: Any
 ) -> None:
@@ -195,11 +230,11 @@ def test_a_decimal_is_found_by_the_value_that_was_inserted(new_schema: Any, dj: 
 def test_a_float32_is_found_by_the_value_that_was_inserted(new_schema: Any, dj: Any) -> None:
     definition = "n : int32\n---\nf : float32\ng = 0.1 : float64"
     table = new_schema()(type("Single", (dj.Manual,), {"definition": definition}))
-    values = (0.1, "0.3", -1e-40, Decimal("16777217"), 3.4e38, 7)
+    values = (0.1, "0.3", -1e-40, Decimal("16777217"), 3.4e38, 7, 1e-50)
     table.insert([{"n": n, "f": value} for n, value in enumerate(values)])
     for n, value in enumerate(values):
         assert (table & {"f": value}).keys() == [{"n": n}]
-        assert (table & [{"f": value}, {"f": 1e300}]).keys() == [{"n": n}]
+        assert (table & [{"f": value}, {"f": 1e300}, {"f": 10**40}]).keys() == [{"n": n}]
     assert not table & {"f": 1e300}
     assert len(table & {"g": 0.1}) == len(values)
     assert len(table & table.proj("f").to_arrow()) == len(values)

@@ -60,6 +60,16 @@ def test_tables_that_may_not_be_created_are_named(
     assert schema.list_tables() == ["there"]
 
 
+def test_tables_are_listed_in_the_same_order_on_each_server(new_schema: NewSchema, dj: ModuleType) -> None:
+    schema = new_schema()
+    zeta = schema(table_class(dj, "Zeta", "z : int8"))
+    schema(table_class(dj, "Beta", "b : int8"))
+    schema(table_class(dj, "Alpha", "-> Zeta\na : int8"), context={"Zeta": zeta})
+    expected = ["beta", "zeta", "alpha"]
+    assert schema.list_tables() == expected
+    assert [table.table_name for table in schema] == expected
+
+
 @pytest.mark.rule("virtual-schemas", "8")
 def test_classes_wait_for_the_activation_of_their_schema(
     connection: Connection, new_schema_name: NewName, new_schema: NewSchema, dj: ModuleType
