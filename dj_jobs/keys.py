@@ -18,13 +18,13 @@ def key_source_of(target: Any, restrictions: Sequence[Any]) -> QueryExpression:
     Raises
     ------
     DataJointError
-        Where the key source lacks an attribute of the key.
+        Where the key source lacks an attribute of the key, or is code that raises.
     """
     from dj_jobs.table import job_key
     from dj_query.expression import as_expression
     from dj_query.universal import U
 
-    source = as_expression(target.key_source, "use as key source")
+    source = as_expression(_given_by(target), "use as key source")
     for restriction in restrictions:
         source = source & restriction
     key = job_key(target.info)
@@ -37,6 +37,18 @@ def key_source_of(target: Any, restrictions: Sequence[Any]) -> QueryExpression:
         return keys
     keys = U(*key) & source
     return keys
+
+
+def _given_by(target: Any) -> Any:
+    """Return what the table's own code says; its errors are of one table, and are to hinder no other."""
+    try:
+        return target.key_source
+    except DataJointError:
+        raise
+    except Exception as e:
+        raise DataJointError(
+            f"the key_source of {target.full_table_name} raised {type(e).__name__}: {e}"
+        ) from e
 
 
 def missing_keys(target: Any, restrictions: Sequence[Any]) -> QueryExpression:

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from dj_jobs.overview import TableJobs, TableProgress, overview, progress_of
 from dj_jobs.registry import WorkerInfo, registered
 from dj_schema.connection import Connection
-from dj_schema.errors import DataJointError
+from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
 from dj_workers.health import OK, Health
 from dj_workers.metrics import catalog
 
@@ -29,6 +29,7 @@ log = logging.getLogger("datajoint.workers")
 _MOST_BUSY = 0.2  # of the time is spent on reading, at most: then reads get rarer
 _READ_IS_STUCK_S = 900.0
 _MOST_VERSIONS = 20
+_AWAY = (LostConnectionError, ConnectionRefusedByServerError)
 _MISSED = 3  # intervals without figures, and the exporter is not ready
 
 
@@ -104,29 +105,48 @@ class Exporter(Collector):
         if time.monotonic() >= self.keys.due and not self._stop.is_set():
             self._read(self.keys, self._read_keys, "keys")
 
-    def _read_jobs(self) -> list[Any]:
+    def _read_jobs(self) -> tuple[list[Any], list[str]]:
         found = overview(self._connection, self._schemas)
         workers = {w.incarnation: w for s in self._schemas for w in registered(self._connection, s)}
         self.workers = [w for w in workers.values() if w.is_alive]  # one of several schemas is one
-        return found
+        return found, []
 
-    def _read_keys(self) -> list[Any]:
+    def _read_keys(self) -> tuple[list[Any], list[str]]:
         for schema in self._schemas:
             self._connection.catalog.forget(schema)  # tables may have been declared since
+        broken: dict[str, str] = {}
         if self._adds_jobs:
-            for table in self._tables:
-                table.jobs.refresh()
-        return list(progress_of(self._tables))
+            self._of_each(lambda table: [table.jobs.refresh()], broken)
+        try:
+            found = progress_of(self._tables)
+        except _AWAY:
+            raise
+        except DataJointError:  # of one table, mostly
+            found = self._of_each(lambda table: progress_of([table]), broken)
+        return found, list(broken.values())
 
-    def _read(self, part: Part, read: Any, name: str) -> None:
+    def _of_each(self, do: Callable[[Any], list[Any]], broken: dict[str, str]) -> list[Any]:
+        """Do something for each table, and take note of those where it cannot be done."""
+        done: list[Any] = []
+        for table in self._tables:
+            try:
+                done += do(table)
+            except _AWAY:
+                raise
+            except DataJointError as e:
+                broken[table.full_table_name] = f"{table.full_table_name}: {type(e).__name__}: {e}"
+        return done
+
+    def _read(self, part: Part, read: Callable[[], tuple[list[Any], list[str]]], name: str) -> None:
         self._reading_since = started = time.monotonic()
         try:
-            part.figures = read()
+            part.figures, broken = read()
+            part.read_at = time.time()
         except DataJointError as e:
-            part.is_ok, part.error = False, f"{type(e).__name__}: {e}"
-            log.warning("cannot read the %s: %s", name, e)
-        else:
-            part.is_ok, part.read_at = True, time.time()
+            broken = [f"{type(e).__name__}: {e}"]
+        part.is_ok, part.error = not broken, "; ".join(broken)
+        for reason in broken:
+            log.warning("cannot read the %s: %s", name, reason)
         self._reading_since = None
         part.duration_s = time.monotonic() - started
         part.due = started + max(part.interval_s, part.duration_s / _MOST_BUSY)

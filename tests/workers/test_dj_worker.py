@@ -116,6 +116,54 @@ def test_several_modules_are_one_pipeline(
     assert "nothing to do" in dj_worker("run", "--exclude", "Unmade", "--once").err
 
 
+_ASTRAY = """
+import datajoint as dj
+from {module} import Number
+
+schema = dj.Schema("{schema}")
+
+
+@schema
+class Astray(dj.Computed):
+    definition = "-> Number"
+
+    @property
+    def key_source(self):
+        raise ValueError("the calibration is missing")
+
+    def make(self, key):
+        self.insert1(key)
+
+
+@schema
+class Beside(dj.Computed):
+    definition = "-> Number"
+
+    def make(self, key):
+        self.insert1(key)
+"""
+
+
+def test_a_key_source_that_raises_hinders_no_other_table(
+    lab: Lab, new_schema_name: Callable[[], str]
+) -> None:
+    lab.add(3)
+    name, schema = f"astray_{lab.name}", new_schema_name()
+    (lab.folder / f"{name}.py").write_text(_ASTRAY.format(module=lab.name, schema=schema))
+    seen = dj_worker("exporter", name, "--refresh", "--once")
+    assert "raised ValueError: the calibration is missing" in seen.err
+    assert f'datajoint_keys{{schema="{schema}",table="__beside"}} 3.0' in seen.out
+    assert f'datajoint_keys{{schema="{schema}",table="__astray"}}' not in seen.out
+    assert 'datajoint_exporter_collection_success{part="keys"} 0.0' in seen.out
+    for processes in ("1", "2"):
+        ended = dj_worker("run", name, "--once", "--processes", processes)
+        assert ended.code == ExitCode.FAILED_JOBS
+        assert f"cannot work on {schema}.__astray" in ended.err
+        assert "raised ValueError: the calibration is missing" in ended.err
+        (beside,) = dj_worker("status", name, "--tables", "Beside", "--json").json["tables"]
+        assert beside["done"] == 3
+
+
 @processes
 def test_sigterm_ends_the_worker_after_the_running_job(lab: Lab, processes: str) -> None:
     lab.add(1, wait=[0])
