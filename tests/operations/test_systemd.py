@@ -43,3 +43,5 @@ def test_it_gives_the_worker_time_and_does_not_repeat_what_cannot_work() -> None
     assert int(service["TimeoutStopSec"]) > int(settings["DJ_JOBS_SHUTDOWN_TIMEOUT"])
     assert set(map(int, service["RestartPreventExitStatus"].split())) == {ExitCode.USAGE, ExitCode.NO_MODULE}
     assert int(service["SuccessExitStatus"]) == ExitCode.FAILED_JOBS
+    # a database may be away for longer than any number of starts lasts
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"
