@@ -80,9 +80,9 @@ class Group:
         return self.is_open and not self._has_savepoints
 
     def undo(self) -> None:
-        """A job failed: what it did is undone, with the jobs before it where it has no savepoint."""
+        """A job failed: what it did is undone; those before it too, without a savepoint or a session."""
         self.has_failures = True
-        if self.is_joined:
+        if self.is_joined or self.is_cut_off():
             self._undone, self.ended = [*self._undone, *self.ended], []
             self._roll_back()
         self._has_savepoints = True

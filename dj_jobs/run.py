@@ -147,7 +147,7 @@ class Runner:
         except (Exception, InterruptedMakeError) as e:  # noqa: BLE001 - of the user's make
             error = _cause(e, watch)
             duration_s = time.perf_counter() - started
-            if group.is_cut_off():
+            if group.is_cut_off() and watch.error is None:
                 return Outcome(claim.key, Result.RETRY, duration_s, error)
             group.undo()
             outcome = replace(self._after_error(jobs, claim, error, duration_s), phases=making.phases)

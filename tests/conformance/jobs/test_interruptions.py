@@ -137,6 +137,28 @@ def test_a_timeout_is_tried_again_where_the_class_says_so(declare: Any, dj: Any)
     assert calls == [1, 1]
 
 
+def test_a_make_that_is_interrupted_in_a_statement_is_not_run_again(
+    declare: Any, connection: Connection
+) -> None:
+    """Its session is lost, and with it what the jobs before it did in the same transaction: they are."""
+    calls: list[int] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key["id"])
+        self.insert1(key)
+        end = time.monotonic() + 60
+        while key["id"] == 3 and time.monotonic() < end:
+            connection.query("SELECT count(*) FROM (SELECT 1 UNION SELECT 2) AS two")
+
+    table = declare(make=make, timeout_s=1.0)
+    with connection.config.override(jobs={"group_commit_s": 60}):
+        done = table.populate(reserve_jobs=True, suppress_errors=True)
+    assert done["success"] == len(table) == 5
+    assert [(key["id"], message[:15]) for key, message in done["error_list"]] == [(3, "JobTimeoutError")]
+    assert states(table) == {"error": 1}
+    assert calls.count(3) == 1
+
+
 # -- attempts --------------------------------------------------------------------------------------
 
 
