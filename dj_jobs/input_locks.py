@@ -25,6 +25,8 @@ _NOT_PLAIN = re.compile(
     r"|\(\s*SELECT\b|\b(?!(?:IN|AND|OR|NOT|ON|CAST|coalesce|WHERE|AS|FROM|USING)\b)\w+\s*\(",
     re.I,
 )
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`""")
+_ENDS_BY_ITSELF = re.compile(r";|--|#(?![>-])|/\*|\b(?:FOR|LOCK|INTO)\b", re.I)  # nothing may be added to it
 _OF_TRANSACTIONS = ("SAVEPOINT", "RELEASE", "ROLLBACK TO")
 _COUNT, _AS_SEEN = "SELECT count(*) FROM (", ") AS seen"
 
@@ -67,10 +69,12 @@ class InputLocks:
         def run(text: str, params: Sequence[Any] | None) -> Result:
             if text.startswith(_OF_TRANSACTIONS):
                 return session.execute(text, params)
-            if not text.lstrip().upper().startswith("SELECT") or _NOT_PLAIN.search(text):
+            if not _is_plain(text):
                 self.is_whole = False
                 return session.execute(text, params)
             result = session.execute(text + suffix, params)
+            if len({name.lower() for name in result.columns}) < len(result.columns):
+                self.is_whole = False  # no server but PostgreSQL counts the rows of such a query
             self._seen.append((text, params, len(result.rows)))
             return result
 
@@ -119,6 +123,12 @@ class InputLocks:
         if opened is not None:
             self._own.close()
             self._own.leave_block()
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is a query whose rows are those of tables, and that can be locked at its end."""
+    is_select = text.lstrip().upper().startswith("SELECT")
+    return is_select and not _NOT_PLAIN.search(text) and not _ENDS_BY_ITSELF.search(_QUOTED.sub("", text))
 
 
 class _LockingSession:

@@ -184,3 +184,29 @@ def test_what_a_count_does_not_tell_is_compared(
     table = declare(**members(form, fetch, during))
     assert table.populate({"id": 3}, reserve_jobs=True)["success"] == 1
     assert table.fetch1("y") == 1001
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT x FROM {0} WHERE id = %s;",
+        "SELECT x FROM {0} WHERE id = %s -- the input",
+        "SELECT x FROM {0} WHERE id = %s FOR UPDATE",
+        "SELECT a.x, b.x FROM {0} AS a JOIN {0} AS b ON a.id = b.id WHERE a.id = %s",
+    ],
+    ids=["semicolon", "comment", "locked by itself", "names twice"],
+)
+def test_queries_of_your_own_that_cannot_be_locked_at_their_end_are_looked_at_again(
+    declare: Any, source: Any, connection: Connection, text: str
+) -> None:
+    fetched: list[int] = []
+
+    def fetch(key: dict[str, Any]) -> int:
+        fetched.append(key["id"])
+        rows = connection.query(text.format(source().full_table_name), [key["id"]])
+        return int(rows[0][0])
+
+    table = declare(**members("three parts", fetch, lambda key: None))
+    assert table.populate({"id": 3}, reserve_jobs=True)["success"] == 1
+    assert table.fetch1("y") == 31
+    assert fetched == [3, 3]
