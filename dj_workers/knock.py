@@ -7,18 +7,28 @@ run when the call is over, and a `make` may wait in it for hours.
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from types import FrameType
 from typing import Any
 
 _KNOCK = signal.SIGURG  # ignored where nobody handles it, and nobody does
 _FIRST_PAUSE_S = 0.01
 _LONGEST_PAUSE_S = 5.0  # native code may not come back to Python for long
+_LONGEST_WAIT_S = 24 * 3600.0  # the system takes no infinity
+
+
+def wait_for(filenos: Iterable[int], timeout_s: float) -> bool:
+    """Wait, a day at most, until one of some descriptors is readable; return whether one is."""
+    poll = select.poll()  # unlike select it takes those above 1023, too
+    for fd in filenos:
+        poll.register(fd, select.POLLIN)
+    return bool(poll.poll(math.ceil(max(0.0, min(timeout_s, _LONGEST_WAIT_S)) * 1000)))
 
 
 class Knocker:
@@ -91,13 +101,12 @@ class Knocker:
     def _run(self) -> None:
         while not self._is_closing.is_set():
             at = self._alarm_at
-            wait_s = None if at is None else max(0.0, at - time.monotonic())
-            if select.select([self._read_fd], [], [], wait_s)[0]:
+            if wait_for([self._read_fd], math.inf if at is None else at - time.monotonic()):
                 numbers = os.read(self._read_fd, 1024)
                 self._came()
                 if self._numbers.intersection(numbers):
                     self._knock()
-            else:
+            elif at is not None and time.monotonic() >= at:
                 self._alarm_at = None
                 self._knock()
 

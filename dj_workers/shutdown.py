@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import select
 import signal
 import threading
 import time
@@ -13,12 +12,11 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any
 
-from dj_workers.knock import Knocker
+from dj_workers.knock import Knocker, wait_for
 
 AT_ONCE = signal.SIGUSR2
 """What has a process of a pool give its job back at once, whatever came before."""
 
-_LONGEST_SLEEP_S = 24 * 3600.0
 _FAREWELL_S = 10.0  # in which an interrupted job is released, and is not interrupted again
 _NOTICE = "stopping after the running jobs, which have {:g} s; once more releases them and stops at once\n"
 _TIME_IS_OVER = b"time is over for the running jobs; they are released\n"
@@ -204,8 +202,7 @@ class StopRequests(AbstractContextManager["StopRequests"]):
             Further descriptors that end the sleep.
         """
         if not self.n:
-            longest_s = min(timeout_s, _LONGEST_SLEEP_S)  # the system takes no infinity
-            select.select([self._read_fd, *filenos], [], [], longest_s)
+            wait_for([self._read_fd, *filenos], timeout_s)
             self.take()
         return self.n > 0
 

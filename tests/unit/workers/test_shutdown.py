@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import sys
@@ -132,6 +133,31 @@ def test_signals_after_an_interruption_leave_it_time_to_release_the_job() -> Non
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
         assert (requests.n, requests.is_urgent) == (3, True)
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """More open files than select(2) can tell apart."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], min(4096, before[1])), before[1]))
+    read_fd, write_fd = os.pipe()
+    fds = [read_fd, write_fd]
+    while fds[-1] < 1100:
+        fds.append(os.dup(read_fd))
+    yield
+    for fd in fds:
+        os.close(fd)
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_process_with_many_files_is_stopped_too(many_files: None) -> None:
+    with StopRequests(interrupts=True, shutdown_timeout_s=0.01) as requests:
+        with pytest.raises(StoppedAtOnceError):
+            be_told_and_go_on(signal.SIGTERM)
+        assert requests.wait(0)
+    with StopRequests() as requests:
+        requests.request()
+        assert requests.wait(60)
 
 
 def test_no_signal_fails_for_a_stderr_that_is_gone() -> None:
