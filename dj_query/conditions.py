@@ -49,3 +49,5 @@ class Top:
             raise ArgumentTypeError(f"order_by of Top must be a str, a list of str or None, not {items!r}")
         if (self.limit or 0) < 0 or self.offset < 0:
             raise DataJointError("limit and offset of Top cannot be negative")
+        if max(self.limit or 0, self.offset) >= 2**63:
+            raise DataJointError("limit and offset of Top are less than 2**63; limit=None is for all rows")

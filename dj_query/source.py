@@ -44,7 +44,7 @@ def module_source(schema: Schema) -> str:
     connection = schema.connection
     connection.catalog.forget(schema.name)
     tables = connection.catalog.schema(schema.name).tables
-    ours = {n: i for n, i in tables.items() if not n.startswith("~")}
+    ours = {n: tables[n] for n in sorted(tables) if not n.startswith("~")}
     named = {name: info for name, info in ours.items() if _comes_from_a_class(info, ours)}
     modules = _modules(schema.name, named)
     blocks = [
