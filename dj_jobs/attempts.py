@@ -29,7 +29,8 @@ class Attempt:
     number : int
         Counted from 1. One that failed for a fault of the infrastructure has the number of the next.
     outcome : str
-        ``error``, ``retried`` (a failure that is tried again), ``rescued`` (its worker died); of the last
+        ``error``, ``retried`` (a failure that is tried again), ``rescued`` (its worker died),
+        ``cancelled``; of the last
         attempt also ``success``, or ``running``.
     started, ended : datetime or None
         By the server's clock, UTC; `ended` is None while it runs.

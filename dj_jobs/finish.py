@@ -264,7 +264,15 @@ def retry(jobs: JobTable) -> int:
 def cancel(jobs: JobTable) -> int:
     """Have jobs passed over, also those that run: their workers find no claim any more, and write nothing."""
     why = f"JobCancelledError: cancelled by {user_of(jobs.connection)}"
+    history = Ident(attempts.HISTORY)
     sets: dict[str, Sql | Param] = {
+        attempts.HISTORY: sql(
+            "CASE WHEN {} = {} THEN {} ELSE {} END",
+            Ident("status"),
+            Param(Status.RESERVED.value),
+            attempts.appended(jobs, "cancelled", why),
+            history,
+        ),
         "completed_time": clock.now(jobs.connection),
         "error_message": Param(why),
         **TAKEN,
@@ -332,6 +340,7 @@ def complete_reserved(jobs: JobTable, key: dict[str, Any], duration_s: float | N
 def fail_reserved(jobs: JobTable, key: dict[str, Any], message: str, stack: str | None) -> None:
     """Record the failure of a job that `reserve` claimed."""
     sets: dict[str, Sql | Param] = {
+        "_history": attempts.appended(jobs, "error", message, stack or ""),
         "completed_time": clock.now(jobs.connection),
         "error_message": Param(message if len(message) <= 2047 else message[:2035] + "...truncated"),
         "error_stack": Param(chain_of("<blob>").encode(stack)) if stack is not None else _NULL,

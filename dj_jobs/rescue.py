@@ -3,6 +3,7 @@
 A worker is silent where its lease has ended; dead where the server no longer knows the sessions of one
 that connects as the same user (a session of another user may be hidden from us). The sessions of a silent
 one are ended first, so that what its transactions have locked is free for whoever computes the key now.
+Of jobs that were claimed before the server was started, the lease alone tells.
 """
 
 from __future__ import annotations
@@ -115,13 +116,15 @@ def is_dead(jobs: JobTable) -> Sql:
     live = connection.dialect.jobs.LIVE_SESSIONS
     return sql(
         "{} = {} AND {} IS NOT NULL"
-        " AND ({} OR ({} = {} AND {} NOT IN ({}) AND {} NOT IN ({}) AND EXISTS ({})))",
+        " AND ({} OR ({} = {} AND {} > {} AND {} NOT IN ({}) AND {} NOT IN ({}) AND EXISTS ({})))",
         Ident("status"),
         Param(Status.RESERVED.value),
         Ident("_token"),  # else another program holds it, and only orphan_timeout tells
         _silent(jobs),
         Ident("user"),
         Param(user_of(connection)),
+        Ident("reserved_time"),  # a server that was started since has ended the sessions of the living too
+        connection.dialect.jobs.SERVER_START,
         Ident("connection_id"),
         live,
         Ident("_lease_session"),

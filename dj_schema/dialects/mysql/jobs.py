@@ -25,6 +25,13 @@ LIVE_SESSIONS = sql(
 statement with characters beyond utf8mb3. Its newer one is empty where performance_schema is off.
 """
 
+# each server reads one of the two comments
+SERVER_START = sql(
+    "(SELECT UTC_TIMESTAMP(6) - INTERVAL variable_value SECOND"
+    " FROM /*!80000 performance_schema.*//*M! information_schema.*/global_status"
+    " WHERE variable_name = 'UPTIME')"
+)
+
 
 def end_session(execute: Execute, session: int, since: datetime) -> bool:
     """End a session that was there at a time; a later one with its number is left alone.

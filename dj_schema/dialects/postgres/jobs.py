@@ -17,6 +17,8 @@ HAS_CHANNELS = True
 SHARE_LOCK = " FOR SHARE"
 """What ends a SELECT whose rows nobody else is to change."""
 LIVE_SESSIONS = sql("SELECT pid FROM pg_stat_activity")
+SERVER_START = sql("pg_postmaster_start_time()::timestamp")
+"""When the server was started, to a second or better; NULL where it does not say."""
 """The numbers of the sessions that the server knows."""
 
 

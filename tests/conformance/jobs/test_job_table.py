@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from dj_jobs import claim as claims
+from dj_jobs.job import Worker
+from dj_jobs.rescue import rescue
 from dj_query.table import FreeTable
 from dj_schema import errors
 from dj_schema.connection import Connection
@@ -383,3 +386,31 @@ def test_a_job_table_of_another_program_gets_what_the_engine_needs(
     assert states(table.jobs) == {"reserved": 1, "error": 1}
     assert table.jobs.reserved.fetch1("id") == 2  # another program holds it, for as long as it likes
     assert "Traceback" in table.jobs.errors.fetch1("error_stack")
+
+
+def test_a_reserved_job_that_is_cancelled_or_failed_by_hand_has_that_attempt(result: Any) -> None:
+    jobs = result.jobs
+    jobs.refresh()
+    assert jobs.reserve({"id": 1})
+    assert jobs.reserve({"id": 2})
+    jobs.error({"id": 1}, "ValueError: by hand", "the stack")
+    jobs.cancel("id in (2, 3)")
+    found = {i: [(a.number, a.outcome, a.error) for a in jobs.attempts({"id": i})] for i in (1, 2, 3)}
+    assert found[1] == [(1, "error", "ValueError: by hand")]
+    assert [a[:2] for a in found[2]] == [(1, "cancelled")]
+    assert found[3] == []
+
+
+def test_sessions_that_ended_with_the_server_tell_nothing_of_their_workers(
+    result: Any, connection: Connection
+) -> None:
+    """It was started anew: the lease of a worker that computes for hours still holds."""
+    jobs = result.jobs
+    jobs.refresh()
+    with connection.clone() as gone:
+        worker = Worker.of_this_process("gone")
+        (before,) = claims.claim(jobs_on(gone, result), worker, 1)
+        set_column(jobs, "reserved_time", LONG_AGO)
+        assert len(claims.claim(jobs_on(gone, result), worker, 1)) == 1
+    assert rescue(jobs) == 1
+    assert jobs.reserved.keys() == [before.key]
