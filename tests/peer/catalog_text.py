@@ -61,6 +61,7 @@ def _plain(value: Any) -> Any:
         return value
     # whole seconds, as a datetime has on MySQL; the peer's has microseconds here, and keeps them with us
     value = value.replace("timestamp(0)", "timestamp")
+    value = value.replace("date_trunc('second'::text, CURRENT_TIMESTAMP)", "CURRENT_TIMESTAMP")
     value = re.sub(r"(INDEX) \S+ ON", r"\1 ON", value)
     if value.startswith(":enum"):
         value = value.replace("', '", "','")

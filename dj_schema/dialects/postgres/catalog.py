@@ -63,7 +63,11 @@ _SCHEMAS = """
 SELECT nspname FROM pg_namespace
 WHERE nspname NOT LIKE 'pg\\_%%' AND nspname NOT IN ('information_schema', 'public') ORDER BY nspname
 """
-_NOW = re.compile(r"\(?(?:CURRENT_TIMESTAMP|CURRENT_DATE|LOCALTIMESTAMP|now\(\))", re.I)
+_NOW = re.compile(
+    r"\(?(?:date_trunc\('second'(?:::text)?, |date_bin\('[^']*'(?:::interval)?, )?"
+    r"(?:CURRENT_TIMESTAMP|CURRENT_DATE|LOCALTIMESTAMP|now\(\))",
+    re.I,
+)
 _QUOTED = re.compile(r"'((?:[^']|'')*)'", re.S)
 
 

@@ -18,6 +18,7 @@ from dj_schema.types import CodecType, CoreType, NativeType, TypeSpec
 
 MAX_IDENTIFIER_BYTES = 63
 MAX_NAME_LENGTH = 63
+MOST_DIGITS_OF_A_SECOND = 6
 EXISTS_CODES = frozenset({"42P07", "42710", "42P06", "23505"})
 
 
@@ -176,12 +177,24 @@ def default_clause(default: Default | None, type_: TypeSpec | None) -> Sql:
         case CurrentTimestamp():
             if type_ is not None and not isinstance(type_, CodecType) and type_.kind == "date":
                 return sql(" DEFAULT CURRENT_DATE")
-            digits = type_.args[0] if isinstance(type_, CoreType) and type_.args else None
-            return sql(f" DEFAULT CURRENT_TIMESTAMP({digits})" if digits else " DEFAULT CURRENT_TIMESTAMP")
+            return sql(f" DEFAULT {_now(type_)}")
         case LiteralDefault(value=bool(flag)):
             return sql(" DEFAULT TRUE" if flag else " DEFAULT FALSE")
         case LiteralDefault(value=value):
             return sql(" DEFAULT {}", literal(str(value)))
+
+
+def _now(type_: TypeSpec | None) -> str:
+    """Return the moment cut to the digits of its column; rounded by the server, it may be in the future."""
+    if not isinstance(type_, CoreType):
+        return "CURRENT_TIMESTAMP"
+    digits = int(type_.args[0]) if type_.args else 0
+    if digits == 0:
+        return "date_trunc('second', CURRENT_TIMESTAMP)"
+    if digits == MOST_DIGITS_OF_A_SECOND:
+        return "CURRENT_TIMESTAMP"
+    step = f"{10 ** (MOST_DIGITS_OF_A_SECOND - digits)} microseconds"
+    return f"date_bin('{step}', CURRENT_TIMESTAMP, TIMESTAMPTZ '2000-01-01')"
 
 
 def foreign_key(fk: ForeignKey) -> Sql:

@@ -375,7 +375,7 @@ def test_native_types_come_with_a_warning_that_names_core_types(
     schema["Native"].insert([{"x": b"a"}, {"x": b"b"}])
     assert sorted(schema["Native"].to_arrays("k")) == [1, 2]
     with pytest.raises(DefinitionError, match="Unsupported attribute type"):
-        schema(table_class(dj, "Counted", "k : int32 auto_increment"))
+        schema(table_class(dj, "Counted", "k : int auto_increment"))
 
 
 @pytest.mark.rule("table-declaration", "4.6")
@@ -419,6 +419,35 @@ def test_times_have_the_digits_that_they_say(
             )
             assert kept.microsecond % 10 ** (6 - digits) == 0
         assert (table & "x=1").fetch1("at").year >= 2024
+
+
+@pytest.mark.rule("define-tables", "timestamps")
+@pytest.mark.parametrize("type_", ["datetime", "datetime(1)", "datetime(2)", "datetime(3)", "datetime(6)"])
+def test_a_row_is_not_from_the_future(
+    connection: Connection, new_schema: NewSchema, dj: ModuleType, type_: str
+) -> None:
+    definition = f"k : int auto_increment\n---\nat = CURRENT_TIMESTAMP : {type_}"
+    table = new_schema()(table_class(dj, "Timed", definition))
+    assert f"at = CURRENT_TIMESTAMP : {type_}" in table.describe()
+    clock = "clock_timestamp()" if connection.dialect.name == "postgresql" else "SYSDATE(6)"
+
+    def late_in_its_step() -> dt.datetime:  # where rounding would go up
+        step_us = 10 ** (6 - int(type_[9] if "(" in type_ else 0))
+        while True:
+            now: dt.datetime = connection.query(f"SELECT {clock}")[0][0].replace(tzinfo=None)
+            if step_us == 1 or now.microsecond % step_us / step_us >= 0.5:
+                return now
+
+    for _ in range(5):
+        late_in_its_step()
+        table.insert1({})
+        assert not len(table & "at > NOW(6)")
+    table.delete(prompt=False)
+    table.definition = definition + "\nagain = CURRENT_TIMESTAMP : " + type_
+    table.alter(prompt=False)
+    late_in_its_step()
+    table.insert1({})
+    assert not len(table & "at > NOW(6) OR again > NOW(6)")
 
 
 @pytest.mark.rule("design-primary-keys", "principles", "natural", "surrogate", "fixed-width")
