@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dj_query.select import (
@@ -25,6 +26,7 @@ from dj_query.select import (
     UnionSource,
     UserCondition,
     Window,
+    may_end_in_spaces,
 )
 from dj_schema.dialects.base import Dialect
 from dj_schema.heading import Attribute
@@ -96,8 +98,33 @@ class _Compiler:
         return f"t{self._n_aliases}"
 
     def select(self, select: Select, shown_as: Callable[[Column], Sql] | None = None) -> Sql:
-        shown = _or_one(map(shown_as or self._column, select.columns))
+        shown_as = shown_as or self._column
+        if select.is_distinct and (texts := self._padded(select.columns)):
+            return self._distinct_texts(select, texts, shown_as)
+        shown = _or_one(map(shown_as, select.columns))
         return self.block(select, sql("DISTINCT {}", shown) if select.is_distinct else shown)
+
+    def _padded(self, columns: Sequence[Column]) -> list[Column]:
+        """The columns that the server takes for equal where they differ in spaces at the end."""
+        if self._dialect.flags.has_exact_texts:
+            return []
+        return [c for c in columns if may_end_in_spaces(c.attribute)]
+
+    def _distinct_texts(
+        self, select: Select, texts: Sequence[Column], shown_as: Callable[[Column], Sql]
+    ) -> Sql:
+        """Distinct rows where texts of another length are others; their length is not shown."""
+        if all(isinstance(c.origin, str) for c in select.columns):
+            grouped = tuple(str(c.origin) for c in select.columns)
+            return self.select(replace(select, is_distinct=False, group=grouped), shown_as)
+        lengths = [sql("{} AS {}", _length(c), Ident(f"~{i}")) for i, c in enumerate(texts)]
+        rows = self.block(
+            replace(select, window=None),
+            sql("DISTINCT {}", join(", ", [*map(self._column, select.columns), *lengths])),
+        )
+        shown = join(", ", (shown_as(Column(c.attribute, c.attribute.name)) for c in select.columns))
+        text = sql("SELECT {} FROM ({}) AS {}", shown, rows, Ident(self._alias()))
+        return text + self._window(select.window) if select.window else text
 
     def _column(self, column: Column) -> Sql:
         name = Ident(column.attribute.name)
@@ -109,15 +136,16 @@ class _Compiler:
         """A column of the outermost block."""
         if not _may_be_single_float(column.attribute):
             return self._column(column)
-        origin = Ident(column.origin) if isinstance(column.origin, str) else Sql((column.origin.sql,))
-        shown = self._dialect.rows.single_float(sql("{}", origin))
+        shown = self._dialect.rows.single_float(_origin(column))
         return sql("{} AS {}", shown, Ident(column.attribute.name))
 
     def block(self, select: Select, shown: Sql) -> Sql:
         source, scope = self.source(select.source)
         statement = sql("SELECT {} FROM {}{}", shown, source, self.where(select.where, scope))
         if select.group:
-            statement += sql(" GROUP BY {}", idents(select.group))
+            own = [c for c in select.columns if c.attribute.in_key and c.origin in select.group]
+            lengths = (_length(c) for c in self._padded(own))
+            statement += sql(" GROUP BY {}", join(", ", [idents(select.group), *lengths]))
         elif select.group is not None and not select.has_empty_group:
             statement += sql(" HAVING count(*) > 0")
         elif select.group is not None and not any(_is_aggregate(c) for c in select.columns):
@@ -277,6 +305,14 @@ class _Compiler:
     def _outer(self, name: str) -> Ident:
         assert self._table is not None
         return Ident(self._table.schema, self._table.table, name)
+
+
+def _origin(column: Column) -> Sql:
+    return sql("{}", Ident(column.origin)) if isinstance(column.origin, str) else Sql((column.origin.sql,))
+
+
+def _length(column: Column) -> Sql:
+    return sql("CHAR_LENGTH({})", _origin(column))
 
 
 def _spaces_alike(name: str, length: int) -> Sql:

@@ -24,6 +24,7 @@ from dj_query.select import (
     Negated,
     OneOf,
     UserCondition,
+    may_end_in_spaces,
 )
 from dj_query.semantics import matching_names
 from dj_query.values import comparable, plain
@@ -131,19 +132,13 @@ def _mapping(expression: QueryExpression, mapping: Mapping[str, Any]) -> Conditi
             values.append(wanted)
         elif isinstance(name, str) and (path := read_json_path(name, known)):
             paths.append(_at_path(expression, path, value))
-    texts = tuple(n for n in names if _has_spaces(known[n]))
+    texts = tuple(n for n in names if may_end_in_spaces(known[n]))
     if expression.connection.dialect.flags.has_exact_texts:
         texts = ()
     equals = Equals(tuple(names), tuple(values), texts) if names else None
     if not paths:
         return equals or Constant(True)
     return AllOf((*([equals] if equals else []), *paths))
-
-
-def _has_spaces(attribute: Attribute) -> bool:
-    """Whether spaces at the end of a value count: a char has none, and what has an origin is a key's."""
-    is_text = attribute.kind == "string" and attribute.lineage is None
-    return is_text and not attribute.is_enum and not str(attribute.storage).startswith("char(")
 
 
 def _at_path(expression: QueryExpression, path: JsonPath, value: Any) -> Condition:

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from dj_query.user_sql import UserExpression
 
 
+def may_end_in_spaces(attribute: Attribute) -> bool:
+    """Whether spaces at the end of a value count: a char has none, and what has an origin is a key's."""
+    is_text = attribute.kind == "string" and attribute.lineage is None
+    return is_text and not attribute.is_enum and not str(attribute.storage).startswith("char(")
+
+
 # -- conditions ------------------------------------------------------------------------------------
 
 

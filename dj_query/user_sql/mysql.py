@@ -7,6 +7,7 @@ from dataclasses import replace
 from dj_query.user_sql.json_values import Found, typed_value
 from dj_query.user_sql.kinds import EXACT, MOMENTS, NUMBERS, TEXTS, Kind, Piece, joint_kind
 from dj_query.user_sql.literals import mysql_string
+from dj_query.user_sql.mysql_comparing import COMPARING
 from dj_query.user_sql.operators import check_number
 from dj_query.user_sql.render import Renderer
 from dj_query.user_sql.server import CAST_KINDS, Call
@@ -109,6 +110,11 @@ class MySQLRenderer(Renderer):
         )
         return "(" + " OR ".join(same) + ")"
 
+    def grouped(self, piece: Piece) -> str:
+        if piece.kind != "string" or piece.constant is not None:
+            return piece.sql
+        return f"{piece.sql}, CHAR_LENGTH({piece.sql})"
+
     def is_null(self, piece: Piece) -> str:
         if piece.kind in MOMENTS:  # `IS NULL` would ask a date that is NOT NULL for 0000-00-00
             return f"{piece.operand} <=> NULL"
@@ -185,10 +191,11 @@ class MySQLRenderer(Renderer):
     ) -> Piece:
         distinct = "DISTINCT " if is_distinct else ""
         ordering = f" ORDER BY {', '.join(self.order_term(*term) for term in order)}" if order else ""
-        inner = ", ".join(self.text(part).sql for part in parts)
-        return Piece(
-            f"GROUP_CONCAT({distinct}{inner}{ordering} SEPARATOR {mysql_string(separator)})", "string"
-        )
+        texts = [self.text(part) for part in parts]
+        has_spaces = is_distinct and any(part.kind == "string" for part in texts)
+        inner = ", ".join(f"CAST({part.sql} AS BINARY)" if has_spaces else part.sql for part in texts)
+        sql = f"GROUP_CONCAT({distinct}{inner}{ordering} SEPARATOR {mysql_string(separator)})"
+        return Piece(f"CAST({sql} AS CHAR)" if has_spaces else sql, "string")
 
     def trim(self, value: Piece, what: Piece | None, side: str) -> Piece:
         return Piece(f"TRIM({side} {what.sql if what else ''} FROM {value.sql})".replace("  ", " "), "string")
@@ -213,11 +220,15 @@ class MySQLRenderer(Renderer):
         elif call.name in _SPREADS and kind != "unknown" and arguments[0].kind != "float":
             # MariaDB rounds the deviation of exact numbers to four places.
             arguments = [Piece(f"{self.number(arguments[0]).operand} + 0e0", "float")]
+        if call.name in COMPARING:
+            return COMPARING[call.name](self, arguments, kind)
         name = "MIN" if call.name == "ANY_VALUE" else call.name
         distinct = "DISTINCT " if call.is_distinct else ""
         using = " USING utf8mb4" if name == "CHAR" else ""  # without it the value is binary
-        sql = f"{name}({distinct}{', '.join(part.sql for part in arguments)}{using}){call.over}"
-        return Piece(sql, kind)
+        parts = [
+            self.grouped(part) if call.is_distinct and name == "COUNT" else part.sql for part in arguments
+        ]
+        return Piece(f"{name}({distinct}{', '.join(parts)}{using}){call.over}", kind)
 
 
 class MariaDBRenderer(MySQLRenderer):

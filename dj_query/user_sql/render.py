@@ -73,7 +73,7 @@ class Renderer(OperatorRenderer):
             raise NotKnownError("Window")
         parts = []
         if partition := node.args.get("partition_by"):
-            parts.append("PARTITION BY " + ", ".join(self.render(part).sql for part in partition))
+            parts.append("PARTITION BY " + ", ".join(self.grouped(self.render(part)) for part in partition))
         if order := node.args.get("order"):
             parts.append("ORDER BY " + ", ".join(self.ordered(part) for part in order.expressions))
         if spec := node.args.get("spec"):

@@ -90,6 +90,10 @@ class ServerRules(ABC):
         """Return what tells that a value found equal to another is so to the last space, if `=` does not."""
         return None
 
+    def grouped(self, piece: Piece) -> str:
+        """Return what tells groups of equal values apart, if the value alone does not."""
+        return piece.sql
+
     def is_null(self, piece: Piece) -> str:
         return f"{piece.operand} IS NULL"
 

@@ -261,13 +261,15 @@ FROM (SELECT `subject_id`, `session`, COUNT(*) AS `n`
 WHERE (`n` > 2)
 
 -- distinct values
-SELECT DISTINCT `species`
+SELECT `species`
 FROM `lab`.`subject` AS `t1`
+GROUP BY `species`, CHAR_LENGTH(`species`)
 
 -- distinct values, restricted
-SELECT DISTINCT `species`
+SELECT `species`
 FROM `lab`.`subject` AS `t1`
 WHERE (`species` LIKE 'm%%')
+GROUP BY `species`, CHAR_LENGTH(`species`)
 
 -- distinct computed values
 SELECT DISTINCT YEAR(`session_date`) AS `year`
@@ -284,7 +286,7 @@ FROM `lab`.`subject` AS `t1`
 -- summary by an attribute
 SELECT `species`, COUNT(*) AS `n`
 FROM `lab`.`subject` AS `t1`
-GROUP BY `species`
+GROUP BY `species`, CHAR_LENGTH(`species`)
 
 -- union of keys
 SELECT `subject_id`

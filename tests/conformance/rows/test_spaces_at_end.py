@@ -90,6 +90,48 @@ def test_a_row_refers_to_a_parent_of_the_same_spaces(new_schema: Any, dj: Any, c
     assert sorted(child().to_arrays("name").tolist()) == ["a", "others "]
 
 
+@pytest.mark.rule("query-algebra", "8.2")
+def test_groups_are_told_apart_by_spaces(tables: tuple[Any, Any], dj: Any) -> None:
+    note, _ = tables
+    texts = [None, "", " ", " a", "a", "a ", "a  ", "b"]
+    note.insert([(9, "a "), (10, "b"), (11, None)])
+    universe = dj.U("text") & note
+    assert len(universe) == 8
+    assert sorted(universe.to_arrays("text"), key=str) == sorted(texts, key=str)
+    assert sorted((dj.U("text", "n") & note).to_arrays("n").tolist()) == list(range(1, 12))
+    assert len(dj.U("short") & note.proj(short="LEFT(text, 2)")) == 7
+    assert len(universe & {"text": "a "}) == len(universe & "text = 'a '") == 1
+    assert len((universe & dj.Top(5, "text DESC")).to_dicts()) == 5
+    assert len(universe.to_dicts(order_by="text", limit=3, offset=1)) == 3
+    counts = dj.U("text").aggr(note, number="count(*)", last="max(n)")
+    expected = {None: (2, 11), "": (1, 7), " ": (1, 8), " a": (1, 5), "a": (1, 1), "a ": (2, 9),
+                "a  ": (1, 3), "b": (2, 10)}  # fmt: skip
+    assert {r["text"]: (r["number"], r["last"]) for r in counts} == expected
+    assert len(counts) == 8
+    assert len(counts & "number = 2") == 3
+    assert (counts & {"text": "a "}).fetch1("last") == 9
+
+
+@pytest.mark.rule("query-algebra", "8.3")
+def test_aggregates_tell_texts_apart_by_spaces(tables: tuple[Any, Any], dj: Any) -> None:
+    note, _ = tables
+    note.insert([(9, "a "), (10, "b"), (11, None)])
+    row = (
+        dj.U()
+        .aggr(
+            note,
+            number="count(DISTINCT text)",
+            pairs="count(DISTINCT text, n)",
+            listed="GROUP_CONCAT(DISTINCT text ORDER BY text SEPARATOR '|')",
+        )
+        .fetch1()
+    )
+    assert (row["number"], row["pairs"]) == (7, 9)
+    assert sorted(row["listed"].split("|")) == ["", " ", " a", "a", "a ", "a  ", "b"]
+    windows = note.proj("text", together="COUNT(*) OVER (PARTITION BY text)").to_dicts(order_by="n")
+    assert [w["together"] for w in windows] == [1, 2, 1, 2, 1, 2, 1, 1, 2, 2, 2]
+
+
 def test_a_label_does_not_end_in_a_space(new_schema: Any, dj: Any) -> None:
     definition = "n : int32\n---\nside : enum('left', 'right ')"
     with pytest.raises(dj.errors.DefinitionError, match="'side' ends in a space"):
