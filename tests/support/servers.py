@@ -29,6 +29,8 @@ VARIABLES = {
     "redis": "DJ_TEST_REDIS",
 }
 T = TypeVar("T")
+_MEMORY = Path("/dev/shm")
+_LEAST_MEMORY_BYTES = 6 << 30
 _DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 _RECIPES: Mapping[str, Callable[[], Recipe]] = {
     "mysql": MySQL,
@@ -73,7 +75,7 @@ class RunFolder:
     @classmethod
     def make(cls) -> RunFolder:
         """Make the folder and hold its lock."""
-        path = Path(tempfile.mkdtemp(prefix="dj-"))
+        path = Path(tempfile.mkdtemp(prefix="dj-", dir=_memory()))
         path.chmod(0o711)  # servers run as another account, and have to get to their own folder
         run = cls(path)
         run._alive = open(path / "alive", "w")  # noqa: SIM115
@@ -98,6 +100,19 @@ class RunFolder:
     def missing(self) -> dict[str, str]:
         """Return what could not be tested, and why."""
         return {file.stem: file.read_text() for file in sorted(self.path.glob("*.missing"))}
+
+
+def _memory() -> Path | None:
+    """Return where servers need not wait for a disk at each commit, which is most of the time of many tests.
+
+    None where there is too little of it for several servers, or where no program may run in it.
+    """
+    try:
+        found = os.statvfs(_MEMORY)
+    except OSError:
+        return None
+    is_large = found.f_bavail * found.f_frsize >= _LEAST_MEMORY_BYTES
+    return _MEMORY if is_large and not found.f_flag & os.ST_NOEXEC else None
 
 
 class Servers:

@@ -160,8 +160,18 @@ def test_a_key_source_that_raises_hinders_no_other_table(
         assert ended.code == ExitCode.FAILED_JOBS
         assert f"cannot work on {schema}.__astray" in ended.err
         assert "raised ValueError: the calibration is missing" in ended.err
-        (beside,) = dj_worker("status", name, "--tables", "Beside", "--json").json["tables"]
-        assert beside["done"] == 3
+    lines = dj_worker("status", name)
+    assert lines.code == ExitCode.FAILED_JOBS
+    _, astray, beside = sorted(lines.out.splitlines(), key=lambda line: "__" in line)
+    assert astray.split()[:9] == [f"{schema}.__astray", *["-"] * 8]
+    assert astray.endswith("raised ValueError: the calibration is missing")
+    assert beside.split() == [f"{schema}.__beside", "3", "3", "0", "0", "0", "0", "-", "-"]
+    listed = dj_worker("status", name, "--json")
+    assert listed.code == ExitCode.FAILED_JOBS
+    assert [(t["done"], (t["broken"] or "")[-26:]) for t in listed.json["tables"]] == [
+        (None, "the calibration is missing"),
+        (3, ""),
+    ]
 
 
 @processes
@@ -254,7 +264,7 @@ def test_status_counts_keys_and_jobs(lab: Lab) -> None:
         assert square.pop("oldest_pending_s") >= 0
         assert square == {
             "total": 6, "done": 2, "pending": 2, "reserved": 0, "error": 1, "ignored": 1,
-            "rate_per_minute": None,
+            "rate_per_minute": None, "broken": None,
         }  # fmt: skip
         assert (rows["__next"]["total"], rows["__next"]["oldest_pending_s"]) == (2, None)
     assert "~~next" not in lab.schema.connection.catalog.table_names(lab.schema.database)
