@@ -234,3 +234,14 @@ def takes_turn(connection: Connection, schema: str, name: str, every_s: float) -
     return bool(
         connection.execute(sql("UPDATE {} SET {} WHERE {} AND ({})", table, sets, row, is_due)).n_rows
     )
+
+
+def gives_turn_back(connection: Connection, schema: str, name: str, within_s: float) -> None:
+    """Have the next worker that asks take the turn, unless it was taken within the last so many seconds."""
+    if not is_there(connection, (schema, CONTROL)):
+        return
+    time = Ident("refreshed_time")
+    old = sql(
+        "{} = {} AND {} <= {}", Ident("table_name"), Param(name), time, clock.after(connection, -within_s)
+    )
+    connection.execute(sql("UPDATE {} SET {} = NULL WHERE {}", Ident(schema, CONTROL), time, old))

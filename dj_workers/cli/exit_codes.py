@@ -12,7 +12,10 @@ class ExitCode(IntEnum):
     """One for each thing that a script can do something about."""
 
     DONE = 0, "done, or stopped as asked"
-    FAILED_JOBS = 1, "done, but jobs failed (see dj-worker errors), or a table or step could not be worked on"
+    FAILED_JOBS = (
+        1,
+        "done, but jobs failed (see dj-worker errors), or a table or step was left out for its error",
+    )
     USAGE = 2, "wrong arguments: an option, a table or a key that there is not, a table without make"
     NO_DATABASE = 3, "the database cannot be reached, or does not let us in"
     NO_MODULE = 4, "the module cannot be imported, or has no tables"

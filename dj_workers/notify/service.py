@@ -11,11 +11,13 @@ from types import TracebackType
 from typing import Any
 
 from dj_jobs.events import Event, Kind
+from dj_schema.connection import Connection
 from dj_schema.errors import ConfigError, DataJointError
 from dj_schema.settings import Config
 from dj_workers.notify.notice import ERROR, KINDS, Digest, Notice
 from dj_workers.notify.senders import Email, Sender, SlackWebhook, sender_of
-from dj_workers.notify.watch import Judge, works_of
+from dj_workers.notify.turns import Turns
+from dj_workers.notify.watch import Change, Judge, works_of
 from dj_workers.plan import TableClass
 
 log = logging.getLogger("datajoint.notify")
@@ -119,6 +121,7 @@ class Notifications:
         self._channels = [_Channel(n, Digest(gather_s, interval_s)) for n in notifiers]
         self._tables = list(tables)
         self._judge = Judge(stuck_after_s, counts_failures=counts_failures)
+        self._turns = Turns(stuck_after_s)
         self._look_s = min(_LONGEST_LOOK_S, stuck_after_s / _LOOKS_UNTIL_STUCK)
         self._n_events: Counter[str] = Counter()
         self._has_to_end = threading.Event()
@@ -159,6 +162,12 @@ class Notifications:
         for channel in self._channels:
             channel.join(max(0.0, deadline - time.monotonic()))
 
+    def _take(self, change: Change, connection: Connection) -> None:
+        if change.notice is None:
+            self._turns.is_over(change, connection)
+        elif change.kind == ERROR or (change.kind in self._on and self._turns.is_ours(change, connection)):
+            self.tell(change.notice)
+
     def _watch(self) -> None:
         connection = self._tables[0]._schema.connection.clone()
         while True:
@@ -168,8 +177,9 @@ class Notifications:
             except DataJointError as e:
                 log.debug("cannot look at the tables now: %s", e)
             else:
-                for notice in self._judge.look(works, dict(self._n_events), time.monotonic()):
-                    self.tell(notice)
+                for change in self._judge.look(works, dict(self._n_events), time.monotonic()):
+                    self._take(change, connection)
+                self._turns.has_looked()
             if is_last:
                 connection.close()
                 return

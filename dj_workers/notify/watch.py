@@ -36,6 +36,23 @@ class Work:
     error: int
 
 
+@dataclass(frozen=True)
+class Change:
+    """Something that has begun, or is over.
+
+    Attributes
+    ----------
+    tables : tuple of str
+        ``schema.table`` of those that it is about.
+    notice : Notice or None
+        What is to be told; None where what may have been told holds no longer.
+    """
+
+    kind: str
+    tables: tuple[str, ...]
+    notice: Notice | None
+
+
 class Judge:
     """Tells from what is seen over time whether something is to be told.
 
@@ -55,19 +72,26 @@ class Judge:
         self._told_stuck: set[str] = set()
         self._n_events = 0
 
-    def look(self, works: dict[str, Work], n_events: dict[str, int], now: float) -> Iterator[Notice]:
+    def look(self, works: dict[str, Work], n_events: dict[str, int], now: float) -> Iterator[Change]:
         """Yield what is new since the last look."""
         for table, work in works.items():
             before = self._before.get(table, work)
             if self._counts_failures and work.error > before.error:
-                yield _failed(table, work.error - before.error)
+                yield Change(ERROR, (table,), _failed(table, work.error - before.error))
+            was_stuck = table in self._told_stuck
             if self._is_stuck(table, work, before, n_events.get(table, 0), now):
-                yield _stuck(table, work, self._stuck_after_s)
+                yield Change(STUCK, (table,), _stuck(table, work, self._stuck_after_s))
+            elif was_stuck and table not in self._told_stuck:
+                yield Change(STUCK, (table,), None)
         n_now = sum(n_events.values())
-        had_work = any(work.due or work.held for work in self._before.values()) or n_now > self._n_events
+        was_at_work = any(work.due or work.held for work in self._before.values())
+        had_work = was_at_work or n_now > self._n_events
         self._n_events = n_now
-        if had_work and not any(work.due or work.held for work in works.values()):
-            yield _drained(works)
+        is_at_work = any(work.due or work.held for work in works.values())
+        if had_work and works and not is_at_work:
+            yield Change(DRAINED, tuple(works), _drained(works))
+        elif is_at_work and not was_at_work:
+            yield Change(DRAINED, tuple(works), None)
         self._before = dict(works)
 
     def _is_stuck(self, table: str, work: Work, before: Work, n_events: int, now: float) -> bool:

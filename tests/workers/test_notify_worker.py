@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from dj_jobs.control import CONTROL
+from dj_query.table import FreeTable
 from dj_workers.cli.exit_codes import ExitCode
+from dj_workers.notify import Notice, Notifications
 from tests.workers.celery_lab import CeleryLab, until
 from tests.workers.conftest import Lab, dj_worker
 
-pytestmark = pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+on_one_server = pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -40,6 +44,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     thread.join()
 
 
+@on_one_server
 def test_a_worker_tells_what_failed_and_that_all_is_done(lab: Lab, told: list[str]) -> None:
     lab.add(5, fail=[1, 3])
     ended = dj_worker("run", lab.name, "--tables", "Square", "--once")
@@ -51,6 +56,7 @@ def test_a_worker_tells_what_failed_and_that_all_is_done(lab: Lab, told: list[st
     assert "s3cret" not in ended.err
 
 
+@on_one_server
 def test_the_dispatcher_tells_for_workers_and_of_work_that_nobody_takes(
     celery: CeleryLab, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,3 +68,32 @@ def test_the_dispatcher_tells_for_workers_and_of_work_that_nobody_takes(
     celery.start_worker()
     until(lambda: any("1 job of" in text for text in told), "word of a failure")
     until(lambda: any("All work is done" in text for text in told), "word of the end")
+
+
+def test_of_several_workers_one_tells_that_work_stands_still_or_is_done(lab: Lab) -> None:
+    told: list[Notice] = []
+    lab.add(2)
+    lab.Square.jobs.refresh()
+
+    def kinds() -> list[str]:
+        return [notice.kind for notice in told]
+
+    def n_told() -> int:
+        """Turns that are taken."""
+        control = FreeTable.at(lab.schema.connection, str(lab.schema.database), CONTROL)
+        return len(control & "table_name LIKE 'tell %'" & "refreshed_time IS NOT NULL")
+
+    options = {"tables": [lab.Square], "gather_s": 0, "interval_s": 0, "stuck_after_s": 0.5}
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(Notifications(told.append, **options))
+        until(lambda: kinds() == ["stuck"], "word of work that stands still")
+        lab.Square.populate(reserve_jobs=True)
+        until(lambda: kinds() == ["stuck", "drained"], "word of the end")
+        until(lambda: n_told() == 1, "that the work goes on is seen")
+        lab.Number.insert1({"number": 2})
+        lab.Square.jobs.refresh()
+        until(lambda: n_told() == 0, "new work is seen")
+        lab.Square.populate(reserve_jobs=True)
+        until(lambda: len(told) == 3, "word of the second end")
+    assert kinds() == ["stuck", "drained", "drained"]

@@ -75,7 +75,8 @@ def test_a_message_has_an_end_however_much_fails() -> None:
 
 def kinds(judge: Judge, now: float, n_events: int = 0, **works: tuple[int, int, int]) -> list[str]:
     seen = {table: Work(*work) for table, work in works.items()}
-    return [notice.kind for notice in judge.look(seen, dict.fromkeys(works, n_events), now)]
+    changes = judge.look(seen, dict.fromkeys(works, n_events), now)
+    return [change.kind for change in changes if change.notice]
 
 
 def test_drained_is_told_once_when_the_last_work_is_done() -> None:
@@ -98,6 +99,15 @@ def test_stuck_is_where_nobody_works_on_what_is_due() -> None:
     assert kinds(judge, 500, a=(4, 1, 0)) == []  # a job that takes long is no standstill
     assert kinds(judge, 501, a=(4, 0, 0)) == []
     assert kinds(judge, 602, a=(4, 0, 0), n_events=0) == [STUCK]
+
+
+def test_what_was_told_is_over_when_there_is_work_again_and_when_it_goes_on() -> None:
+    judge = Judge(100)
+    over = []
+    for now, work in enumerate([(0, 0, 0), (5, 0, 0), (5, 0, 0), (4, 1, 0), (0, 0, 0), (1, 0, 0)]):
+        changes = judge.look({"a": Work(*work)}, {}, now * 101.0)
+        over.append([(change.kind, change.tables) for change in changes if change.notice is None])
+    assert over == [[], [(DRAINED, ("a",))], [], [(STUCK, ("a",))], [], [(DRAINED, ("a",))]]
 
 
 def test_events_are_a_sign_of_life() -> None:
