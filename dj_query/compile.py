@@ -60,7 +60,12 @@ def count_statement(select: Select, dialect: Dialect) -> Sql:
 
 def exists_statement(select: Select, dialect: Dialect) -> Sql:
     """Return the SELECT that tells whether a block has any row."""
-    return sql("SELECT EXISTS ({})", _Compiler(dialect).select(select))
+    compiler = _Compiler(dialect)
+    rows = compiler.select(select)
+    if select.window is not None and (select.is_distinct or select.group is not None):
+        # MariaDB passes over DISTINCT and GROUP BY right inside of EXISTS, though an OFFSET counts their rows
+        rows = sql("SELECT 1 FROM ({}) AS {}", rows, Ident("counted"))
+    return sql("SELECT EXISTS ({})", rows)
 
 
 def where_clause(select: Select, dialect: Dialect) -> Sql:

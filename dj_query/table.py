@@ -203,7 +203,7 @@ class Table(QueryExpression):
         ask = self.connection.config.safemode if prompt is None else prompt
         if not transaction and not self.connection.in_transaction and ask:
             raise DataJointError("delete(transaction=False) with a prompt needs an open transaction.")
-        with self.connection.atomic() if transaction else nullcontext():
+        with self.connection.transaction if transaction else nullcontext():
             cascade = cascade_of(self, part_integrity)
             if ask and not confirmed("About to delete", row_counts(cascade.counts())):
                 return 0

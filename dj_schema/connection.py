@@ -11,11 +11,13 @@ import re
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dj_schema.catalog import Catalog
 from dj_schema.dialects.base import Result, Row, Session
 from dj_schema.errors import (
+    DataJointError,
+    DeadlockError,
     LostConnectionError,
     QueryError,
     TransactionError,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
     from dj_schema.settings import Config
 
+T = TypeVar("T")
 _NOISE = re.compile(r"(?:[\s(;]+|--[^\n]*(?:\n|$)|\#[^\n]*(?:\n|$)|/\*M?!\d*|/\*(?!M?!).*?\*/|\*/)*", re.S)
 
 _DDL = {"CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "GRANT", "REVOKE", "LOCK", "OPTIMIZE", "REPAIR"}
@@ -151,7 +154,37 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
         reconnect: bool | None = None,
     ) -> Result:
         """Send a text whose identifiers are quoted already; values are bound by the driver."""
+        state = self.transaction_state
+        if state.saves_statements and first_words(text)[0] not in self._not_saved:
+            return self._exchange(self._saved(lambda session: session.execute(text, params)), is_read)
         return self._exchange(lambda session: session.execute(text, params), is_read, reconnect)
+
+    @property
+    def _not_saved(self) -> frozenset[str]:
+        return self.dialect.flags.transaction_verbs | {"SET"}
+
+    def _saved(self, call: Callable[[Session], T]) -> Callable[[Session], T]:
+        """Let what fails in a transaction of the user's own undo itself alone, as MySQL has it.
+
+        After a deadlock nothing goes on: what the statement would have to wait for is still locked.
+        """
+
+        def saved(session: Session) -> T:
+            is_needed = self.transaction_state.saves_statements and self.dialect.flags.has_cheap_savepoints
+            if not is_needed or session.is_failed:
+                return call(session)
+            session.defer("SAVEPOINT dj_statement")
+            try:
+                return call(session)
+            except DataJointError as e:
+                if not isinstance(e, (LostConnectionError, DeadlockError)):
+                    session.execute("ROLLBACK TO SAVEPOINT dj_statement", None)
+                raise
+            finally:
+                if session.is_open() and not session.is_failed:
+                    session.defer("RELEASE SAVEPOINT dj_statement")
+
+        return saved
 
     def script(self, statements: Sequence[Sql]) -> None:
         """Send statements without values, in one go where the server takes several: declarations.
@@ -164,7 +197,7 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
         if self.in_transaction:
             self._refuse_ddl()
         texts = [self.render(s).text for s in statements]
-        self._exchange(lambda session: session.script(texts), False)
+        self._exchange(self._saved(lambda session: session.script(texts)), False)
 
     def _refuse_ddl(self) -> None:
         if not self.dialect.flags.has_transactional_ddl:
@@ -244,7 +277,7 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
             return next(batches, None)
 
         try:
-            while (batch := self._exchange(next_batch, False)) is not None:
+            while (batch := self._exchange(self._saved(next_batch), False)) is not None:
                 yield batch
         finally:
             if pid == os.getpid() and isinstance(batches, Generator):
@@ -258,14 +291,17 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
     def copy_in(self, text: str, columns: Sequence[Sequence[Any]]) -> int:
         """Send many rows, by column, in the server's fastest way; all of them or none."""
         with self.atomic():
-            return self._exchange(lambda session: session.copy_in(text, columns), False)
+            return self._exchange(self._saved(lambda session: session.copy_in(text, columns)), False)
 
     # -- transactions ------------------------------------------------------------------------------
 
     @property
     def transaction(self) -> AbstractContextManager[Connection]:
-        """A transaction as a context manager; inside another one, a savepoint."""
-        return transaction(self)
+        """A transaction as a context manager; inside another one, a savepoint.
+
+        A statement that fails in it undoes itself alone: who catches the error goes on.
+        """
+        return transaction(self, saves_statements=True)
 
     def atomic(self) -> AbstractContextManager[Connection]:
         """All or nothing: the open transaction where there is one, else one of its own."""
@@ -303,7 +339,9 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
         except BaseException:
             self._turn.end()
             raise
-        self.transaction_state = TransactionState(is_open=True, thread_id=threading.get_ident())
+        self.transaction_state = TransactionState(
+            is_open=True, thread_id=threading.get_ident(), saves_statements=True
+        )
 
     def commit_transaction(self) -> None:
         """Commit the transaction that `start_transaction` opened."""

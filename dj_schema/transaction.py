@@ -30,6 +30,8 @@ class TransactionState:
         Savepoints that are open.
     is_guarded : bool
         It may not be ended by hand.
+    saves_statements : bool
+        It is the user's own: a statement that fails undoes itself alone, on PostgreSQL by a savepoint.
     is_block : bool
         A ``with`` block ends it, so that what comes in that block after a loss must not run on its own.
     is_doomed : bool
@@ -42,6 +44,7 @@ class TransactionState:
     thread_id: int = 0
     depth: int = 0
     is_guarded: bool = False
+    saves_statements: bool = False
     is_block: bool = False
     is_doomed: bool = False
     is_lost: bool = False
@@ -49,7 +52,12 @@ class TransactionState:
 
 @contextmanager
 def transaction(
-    connection: Connection, *, join: bool = False, guarded: bool = False, isolation: str | None = None
+    connection: Connection,
+    *,
+    join: bool = False,
+    guarded: bool = False,
+    saves_statements: bool = False,
+    isolation: str | None = None,
 ) -> Iterator[Connection]:
     """Commit at the end of the block, roll back where it raises.
 
@@ -61,19 +69,24 @@ def transaction(
         Another isolation level than the session's, for a transaction that is opened here.
     guarded : bool
         Refuse `commit_transaction` and `cancel_transaction` inside the block.
+    saves_statements : bool
+        A statement that fails undoes itself alone, as it does on MySQL, in a transaction that is opened here.
     """
     if not connection.in_transaction:
-        yield from _whole(connection, guarded, isolation)
+        yield from _whole(connection, guarded, saves_statements, isolation)
     elif join:
         yield connection
     else:
         yield from _savepoint(connection)
 
 
-def _whole(connection: Connection, guarded: bool, isolation: str | None) -> Iterator[Connection]:
+def _whole(
+    connection: Connection, guarded: bool, saves_statements: bool, isolation: str | None
+) -> Iterator[Connection]:
     connection.start_transaction(isolation)
     state = connection.transaction_state
     state.is_guarded = guarded
+    state.saves_statements = saves_statements
     state.is_block = True
     try:
         yield connection

@@ -46,6 +46,21 @@ def test_rows_in_order(lab: Lab, top: dj.Top, expected: list[int]) -> None:
     assert query.primary_key == ["subject_id"]
 
 
+@pytest.mark.rule("query-algebra", "8.2", "12.1")
+def test_an_offset_counts_distinct_rows(lab: Lab) -> None:
+    for distinct in (
+        dj.U("sex") & lab.Subject,  # three of five rows
+        dj.U("species") & lab.Subject,
+        dj.U("sex").aggr(lab.Subject, n="count(*)").proj(),
+        dj.U("year") & lab.Session.proj(year="YEAR(session_date)"),
+    ):
+        n = len(distinct)
+        for offset in range(n + 2):
+            query = distinct & dj.Top(None, "KEY", offset)
+            assert bool(query) is (offset < n)
+            assert len(query) == len(query.to_dicts()) == max(0, n - offset)
+
+
 @pytest.mark.rule("operators", "top")
 @pytest.mark.rule("query-algebra", "12.5")
 @pytest.mark.parametrize(
