@@ -23,6 +23,7 @@ from dj_schema.types import CoreType
 if TYPE_CHECKING:
     from dj_jobs.table import JobTable
     from dj_schema.connection import Connection
+    from dj_schema.table_info import TableName
 
 CONTROL = "~job_control"
 
@@ -155,8 +156,11 @@ def _has_rules(jobs: JobTable) -> bool:
 
 
 def _has_column(jobs: JobTable, name: str) -> bool:
-    info = control_info(jobs.table_id[0])
-    known = jobs.connection.catalog.schema(info.schema).tables.get(info.name)
+    return _is_column(jobs.connection, jobs.table_id[0], name)
+
+
+def _is_column(connection: Connection, schema: str, name: str) -> bool:
+    known = connection.catalog.schema(schema).tables.get(CONTROL)
     return known is not None and name in known.heading.by_name
 
 
@@ -170,12 +174,13 @@ def unchanged(jobs: JobTable, rules: Rules) -> Sql:
     )  # fmt: skip
 
 
-def is_open(jobs: JobTable) -> Sql:
+def is_open(connection: Connection, job_table: TableName) -> Sql:
     """Return the condition that a job table is not paused."""
-    if not _has_rules(jobs):
+    schema, name = job_table
+    if not _is_column(connection, schema, "paused_time"):
         return sql("TRUE")
-    paused = sql("{} AND {} IS NOT NULL", _of(jobs), Ident("paused_time"))
-    return sql("NOT EXISTS (SELECT 1 FROM {} WHERE {})", Ident(jobs.table_id[0], CONTROL), paused)
+    paused = sql("{} = {} AND {} IS NOT NULL", Ident("table_name"), Param(name), Ident("paused_time"))
+    return sql("NOT EXISTS (SELECT 1 FROM {} WHERE {})", Ident(schema, CONTROL), paused)
 
 
 def pause(jobs: JobTable) -> None:

@@ -91,7 +91,7 @@ def _work_on(table: Any, restrictions: Sequence[Any], priority: int | None, asks
         return Sql((str(int(Work.NOW)),))  # they are made with the first claim
     jobs = JobTable.of_target(table)
     claimable = restricted_jobs(jobs, restrictions)
-    is_open = control.is_open(jobs)
+    is_open = control.is_open(connection, jobs.table_id)
     urgent = EMPTY if priority is None else sql(" AND {} <= {}", Ident("priority"), Param(priority))
     is_due = sql("{} <= {}{}", Ident("scheduled_time"), clock.now(connection), urgent)
     cases = [

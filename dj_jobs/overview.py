@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from dj_jobs import control
 from dj_jobs.keys import key_source_of, missing_keys
 from dj_jobs.states import Status
 from dj_query.compile import count_statement
@@ -36,6 +37,8 @@ class TableJobs:
     ----------
     counts : dict
         Jobs by status, each status named.
+    n_due : int
+        Pending jobs that a worker could take now: they are due, and the table is not paused.
     oldest_pending_s : float or None
         Since the first of the pending jobs was due, by the server's clock; 0 where all are for later.
     n_expired : int
@@ -49,6 +52,7 @@ class TableJobs:
     schema: str
     table: str
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(map(str, Status), 0))
+    n_due: int = 0
     oldest_pending_s: float | None = None
     n_expired: int = 0
     holders: dict[str, int] = field(default_factory=dict)
@@ -120,21 +124,24 @@ def _targets(catalog: SchemaCatalog) -> Iterator[str]:
 
 
 def _branches(connection: Connection, target: str, info: TableInfo) -> Iterator[Sql]:
-    """What is asked of one job table. Each gives (table, what, label, count, first time, now).
+    """What is asked of one job table. Each gives (table, what, label, count, how many of these are due, first
+    time, now).
 
     The counts read nothing but the index that orders claims; the rest looks at the few jobs that are held
     or have failed.
     """
     now = connection.dialect.jobs.NOW
     table = Ident(info.schema, info.name)
-    status, label = Ident("status"), Ident("label")
+    status, label, time = Ident("status"), Ident("label"), Ident("scheduled_time")
+    is_open = control.is_open(connection, info.full_name)
     yield sql(
-        "(SELECT {}, 'status', concat({}), count(*), min({}), {} FROM {} GROUP BY {})",
-        Param(target), status, Ident("scheduled_time"), now, table, status,
+        "(SELECT {}, 'status', concat({}), count(*), sum(CASE WHEN {} <= {} AND {} THEN 1 ELSE 0 END), "
+        "min({}), {} FROM {} GROUP BY {})",
+        Param(target), status, time, now, is_open, time, now, table, status,
     )  # fmt: skip
     message = Ident("error_message")
     yield sql(
-        "(SELECT {}, 'error', {}, count(*) AS n, {}, {} FROM (SELECT "
+        "(SELECT {}, 'error', {}, count(*) AS n, 0, {}, {} FROM (SELECT "
         "CASE WHEN position(':' IN {}) > 0 THEN substring({} FROM 1 FOR position(':' IN {}) - 1) ELSE {} END "
         "AS {} FROM {} WHERE {} = 'error') AS failed GROUP BY {} ORDER BY n DESC, {} LIMIT {})",
         Param(target), label, _NO_TIME, now, message, message, message, message, label,
@@ -145,11 +152,11 @@ def _branches(connection: Connection, target: str, info: TableInfo) -> Iterator[
     lease = Ident("_lease_until")
     held = sql("{} = 'reserved'", status)
     yield sql(
-        "(SELECT {}, 'expired', '', count(*), {}, {} FROM {} WHERE {} AND {} < {})",
+        "(SELECT {}, 'expired', '', count(*), 0, {}, {} FROM {} WHERE {} AND {} < {})",
         Param(target), _NO_TIME, now, table, held, lease, now,
     )  # fmt: skip
     yield sql(
-        "(SELECT {}, 'holder', {}, count(*), {}, {} FROM {} WHERE {} AND {} >= {} GROUP BY {})",
+        "(SELECT {}, 'holder', {}, count(*), 0, {}, {} FROM {} WHERE {} AND {} >= {} GROUP BY {})",
         Param(target), Ident("_worker"), _NO_TIME, now, table, held, lease, now, Ident("_worker"),
     )  # fmt: skip
 
@@ -157,11 +164,14 @@ def _branches(connection: Connection, target: str, info: TableInfo) -> Iterator[
 _NO_TIME = sql("NULL")
 
 
-def _take(jobs: TableJobs, what: str, label: Any, n: int, first: datetime | None, now: datetime) -> None:
+def _take(
+    jobs: TableJobs, what: str, label: Any, n: int, n_due: int, first: datetime | None, now: datetime
+) -> None:
     n, label = int(n), str(label)
     if what == "status":
         jobs.counts[label] = n
         if label == Status.PENDING and first is not None:
+            jobs.n_due = int(n_due)
             jobs.oldest_pending_s = max(0.0, (now - first).total_seconds())
     elif what == "error":
         name = label if _ERROR_CLASS.fullmatch(label) else OTHER

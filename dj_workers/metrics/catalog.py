@@ -100,6 +100,12 @@ BUILD = _gauge(
 )
 
 JOBS = _gauge("datajoint_jobs", By.EXPORTER, (*TABLE, "status"), "Rows of the job table, by status.")
+DUE = _gauge(
+    "datajoint_jobs_due",
+    By.EXPORTER,
+    TABLE,
+    "Pending jobs that a worker could take now: they are due, and their table is not paused.",
+)
 OLDEST = _gauge(
     "datajoint_job_oldest_pending_age_seconds",
     By.EXPORTER,
@@ -180,8 +186,9 @@ LAST_LOOK = _gauge(
 
 METRICS = (
     CLAIMS, RESULTS, FAILURES, RESCUES, LEASE_LOSSES, DURATION, FETCH, COMPUTE, INSERT, PROCESSES, DEATHS,
-    LAST_PROGRESS, BUILD, JOBS, OLDEST, ERRORS, EXPIRED, KEYS, KEYS_DONE, HOLDERS, ALIVE, CODE, COLLECTION_OK,
-    COLLECTION_TIME, COLLECTION_DURATION, QUEUE_MESSAGES, MESSAGES, DISPATCH_FAILURES, LAST_LOOK,
+    LAST_PROGRESS, BUILD, JOBS, DUE, OLDEST, ERRORS, EXPIRED, KEYS, KEYS_DONE, HOLDERS, ALIVE, CODE,
+    COLLECTION_OK, COLLECTION_TIME, COLLECTION_DURATION, QUEUE_MESSAGES, MESSAGES, DISPATCH_FAILURES,
+    LAST_LOOK,
 )  # fmt: skip
 
 

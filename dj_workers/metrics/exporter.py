@@ -200,14 +200,15 @@ def _family(metric: catalog.Metric) -> GaugeMetricFamily:
 
 
 def _of_jobs(tables: list[TableJobs]) -> Iterator[Metric]:
-    jobs, oldest, errors, expired = map(
-        _family, (catalog.JOBS, catalog.OLDEST, catalog.ERRORS, catalog.EXPIRED)
+    jobs, due, oldest, errors, expired = map(
+        _family, (catalog.JOBS, catalog.DUE, catalog.OLDEST, catalog.ERRORS, catalog.EXPIRED)
     )
     workers: set[str] = set()
     for t in tables:
         labels = [t.schema, t.table]
         for status, n in t.counts.items():
             jobs.add_metric([*labels, status], n)
+        due.add_metric(labels, t.n_due)
         oldest.add_metric(labels, t.oldest_pending_s or 0.0)
         expired.add_metric(labels, t.n_expired)
         for exception, n in t.errors.items():
@@ -215,7 +216,7 @@ def _of_jobs(tables: list[TableJobs]) -> Iterator[Metric]:
         workers.update(t.holders)
     busy = _family(catalog.HOLDERS)
     busy.add_metric([], len(workers))
-    yield from (jobs, oldest, errors, expired, busy)
+    yield from (jobs, due, oldest, errors, expired, busy)
 
 
 def _of_workers(workers: list[WorkerInfo]) -> Iterator[Metric]:

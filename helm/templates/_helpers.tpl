@@ -44,6 +44,9 @@ datajoint.io/group: {{ index . 2 }}
 {{- end }}
 - {name: DJ_JOBS_SHUTDOWN_TIMEOUT, value: {{ $root.Values.shutdownTimeout | quote }}}
 {{- range $name, $value := $root.Values.settings }}
+{{- if contains "SHUTDOWN_TIMEOUT" $name }}
+{{- fail (printf "settings.%s would differ from the grace period of the pods: set shutdownTimeout, which both follow" $name) }}
+{{- end }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
 {{- if index . 1 }}
@@ -73,6 +76,11 @@ datajoint.io/group: {{ index . 2 }}
 {{/* One Deployment. Takes root, component, group, settings, arguments, hasBroker, replicas (null: KEDA's), port. */}}
 {{- define "dj.deployment" -}}
 {{- $root := .root -}}
+{{- range .arguments }}
+{{- if hasPrefix "--shutdown-timeout" (toString .) }}
+{{- fail (printf "the arguments of %s %s have --shutdown-timeout, which the grace period of the pods would not follow: set shutdownTimeout" $.component $.group) }}
+{{- end }}
+{{- end -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:

@@ -183,6 +183,14 @@ def test_an_autoscaled_group_leaves_its_replicas_to_keda(render: Render) -> None
         ({"workerGroups": autoscaled("sql"), "exporter": {"refresh": False}}, "needs exporter.refresh"),
         ({"workerGroups": {"a": {"autoscaling": {"enabled": True, "source": "sql"}}}}, "name the job tables"),
         ({"shutdownTimeout": "soon"}, "shutdownTimeout"),
+        # the grace period of the pods follows that value, and nothing else
+        (
+            {"workerGroups": {"a": {"arguments": ["--shutdown-timeout", "600"]}}},
+            "worker a have .* set shutdownTimeout",
+        ),
+        ({"workerDefaults": {"arguments": ["--shutdown-timeout=600"]}}, "set shutdownTimeout"),
+        ({"settings": {"DJ_WORKER_SHUTDOWN_TIMEOUT": "600"}}, "set shutdownTimeout"),
+        ({"settings": {"DJ_JOBS_SHUTDOWN_TIMEOUT": "600"}}, "set shutdownTimeout"),
         ({"sheduler": {}}, "sheduler"),
     ],
 )

@@ -72,6 +72,23 @@ def test_overview_counts_what_each_job_table_holds(lab: dict[str, Any], connecti
     assert found["_twice"].total == 0
 
 
+def test_due_is_what_a_worker_could_take_now(lab: dict[str, Any], connection: Connection) -> None:
+    lab["Number"].insert([{"number": n} for n in range(5)])
+    jobs = lab["Root"].jobs
+    jobs.refresh("number < 2")
+    jobs.refresh("number >= 2", delay=3600)
+
+    def due() -> tuple[int, int]:
+        [root] = [t for t in overview(connection, [lab["schema"].database]) if t.table == "__root"]
+        return root.counts["pending"], root.n_due
+
+    assert due() == (5, 2)
+    jobs.pause()
+    assert due() == (5, 0)
+    jobs.resume()
+    assert due() == (5, 2)
+
+
 def test_overview_asks_one_statement_a_schema(lab: dict[str, Any], connection: Connection) -> None:
     for table in ("Root", "Twice"):
         lab[table].jobs.refresh()
