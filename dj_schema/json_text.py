@@ -16,9 +16,37 @@ def json_text(value: Any) -> str:
     Raises
     ------
     TypeError, ValueError
-        For what JSON cannot hold, NaN and infinities included.
+        For what JSON cannot hold, NaN and infinities included, and what some server would refuse or change:
+        the null character in a text, whole numbers of more than 64 bits.
     """
-    return json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False, default=_numpy)
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False, default=_numpy)
+    return _TOKEN.sub(_same_everywhere, text) if _DOUBTFUL.search(text) else text
+
+
+_DOUBTFUL = re.compile(r"\\u0000|\d{19}|\de\+1[6-9]")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*')
+_NULL_CHARACTER = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_MOST_DIGITS = 20  # of 64 bits
+
+
+def is_whole_of_64_bits(digits: str) -> bool:
+    """Whether a number without point or exponent is one that every server keeps as it is."""
+    return len(digits) <= _MOST_DIGITS and -(2**63) <= int(digits) < 2**64
+
+
+def _same_everywhere(token: re.Match[str]) -> str:
+    text = token[0]
+    if text.startswith('"'):
+        if _NULL_CHARACTER.search(text):
+            raise ValueError("JSON with a null character in a text cannot be stored on every server")
+    elif text.lstrip("-").isdigit():
+        if not is_whole_of_64_bits(text):
+            raise ValueError(
+                f"{text:.40} has more than 64 bits, which JSON on MySQL rounds; make it a float or a text"
+            )
+    elif _DOUBTFUL.search(text) and "e+" in text:
+        return f"{float(text):.1f}"  # PostgreSQL would give a whole number back
+    return text
 
 
 def _numpy(value: Any) -> Any:

@@ -46,6 +46,11 @@ def _obstacle(given: Attribute, taken: Attribute) -> str | None:
         return f"digits of its seconds would be lost; {rows}"
     if given.type == taken.type:
         return None
+    if given.decimal_digits and taken.decimal_digits and given.decimal_digits[1] > taken.decimal_digits[1]:
+        rounded = "cast({} as decimal({},{}))".format(given.name, *taken.decimal_digits)
+        return (
+            f"digits after the point would be lost; round them by proj({given.name}={rounded!r}), or {rows}"
+        )
     if given.is_codec or taken.is_codec:
         return f"they are stored in different forms; {rows}"
     if taken.is_enum:

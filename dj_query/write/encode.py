@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Convert = Callable[[Any], Any]
 _NONE = type(None)
+_MIDNIGHT = dt.time()
 _DASHES = itemgetter(4, 7, 10, 13, 16)
 _DASHED = {("-", "-", " ", ":", ":"), ("-", "-", "T", ":", ":")}
 _WRITTEN_AS_TEXT = (str, int, float, Decimal, UUID, dt.date, dt.time, dt.timedelta, PurePath)
@@ -179,12 +180,14 @@ def _bool(value: Any) -> bool:
 
 
 def _date(value: Any) -> dt.date:
+    if isinstance(value, str):
+        value = dt.datetime.fromisoformat(value)
     if isinstance(value, dt.datetime):
+        if value.time() != _MIDNIGHT:
+            raise ValueError("a date has no time of day; give it without, as .date() does, or use a datetime")
         return value.date()
     if isinstance(value, dt.date):
         return value
-    if isinstance(value, str):
-        return dt.datetime.fromisoformat(value).date()
     raise TypeError("expected a date or 'YYYY-MM-DD'")
 
 

@@ -16,12 +16,14 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import error_from_result
 from psycopg.types.datetime import TimeBinaryLoader
+from psycopg.types.json import set_json_loads
 from psycopg.types.string import TextBinaryLoader
 
 from dj_schema.dialects.base import Result, Row
 from dj_schema.dialects.postgres import bulk
 from dj_schema.dialects.postgres.arrow import ArrowReader
 from dj_schema.dialects.postgres.errors import from_sqlstate
+from dj_schema.dialects.postgres.json_loads import json_loads
 from dj_schema.dialects.postgres.repeated import RepeatedText, RepeatedTexts
 from dj_schema.errors import (
     ConnectionRefusedByServerError,
@@ -129,6 +131,7 @@ class PostgresSession:
         self._on_close = on_close
         connection.adapters.register_loader(_INVALID_OID, TextBinaryLoader)  # enums come as their labels
         connection.adapters.register_loader("time", _TimeLoader)
+        set_json_loads(json_loads, connection)
         connection.prepare_threshold = None
         self._libpq = connection.pgconn
         self._transformer = Transformer(connection)

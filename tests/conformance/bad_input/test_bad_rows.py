@@ -82,6 +82,20 @@ ROWS: list[Case] = [
         "'2024-02-31' does not fit",
     ),
     (lambda: [{"person": 9, "name": "x", "born": 5}], "DataError", "5 does not fit attribute 'born'"),
+    *(
+        (lambda v=v: [{"person": 9, "name": "x", "born": v}], "DataError", "a date has no time of day")
+        for v in (dt.datetime(2024, 1, 2, 3), "2024-01-02 00:00:00.5", np.datetime64("2024-01-02T05:00"))
+    ),
+    *(
+        (lambda v=v: [{"person": 9, "name": "x", "facts": v}], "DataError", why)
+        for v, why in (
+            ({"a": "x\0y"}, "null character"),
+            (["\\", {"\0": 1}], "null character"),
+            ({"a": [2**64]}, "has more than 64 bits"),
+            ({"a": -(2**63) - 1}, "has more than 64 bits"),
+            (10**400, "has more than 64 bits"),
+        )
+    ),
     (
         lambda: [{"person": 9, "name": "x", "born": dt.time(1)}],
         "DataError",

@@ -50,6 +50,7 @@ def test_types_that_do_not_fit_are_refused_with_what_to_do(lab: Any, dj: Any) ->
         ("moment", "datetime", "digits"),
         ("moment", "date", r"date\(v\)"),
         ("n", "json", "to_dicts"),
+        ("amount", "decimal(8,1)", r"proj\(v='cast\(v as decimal\(8,1\)\)'\)"),
     ):
         target = lab.table(type_)
         with pytest.raises(dj.errors.DataError, match=f"attribute 'v' is .* in the query.*{advice}"):
@@ -63,6 +64,9 @@ def test_types_that_fit_are_copied(lab: Any) -> None:
         ("n", "float64", 3.0),
         ("n", "decimal(8,2)", Decimal("3.00")),
         ("amount", "float64", 2.5),
+        ("amount", "decimal(4,2)", Decimal("2.50")),
+        ("amount", "decimal(10,4)", Decimal("2.5000")),
+        ("cast(amount as decimal(8,1))", "decimal(8,1)", Decimal("2.5")),
         ("label", "varchar(5)", "a"),
         ("same", "enum('b', 'c')", "b"),
         ("n", "varchar(5)", "3"),

@@ -93,6 +93,25 @@ def test_lists_are_equal_by_order_and_number(team: Any) -> None:
     assert [r["text"] for r in first[-5:]] == ["5", None, None, None, None]
 
 
+NUMBERS = [
+    2**53 + 1, 2**63, 2**64 - 1, -(2**63), 0.1, 1.0, 1e15, 1e16, 12345678901234567000.0, 1.5e19, 1e20, 1e22,
+    -1e17, 1.5e300, 5e-324, 1e-7, 0,
+]  # fmt: skip
+
+
+@pytest.mark.rule("json-type", "restriction")
+@pytest.mark.parametrize("value", [*NUMBERS, "\\u0000", "1e+17 12345678901234567890123"], ids=repr)
+def test_a_value_in_json_comes_back_and_is_found(team: Any, value: Any) -> None:
+    for document in ({"v": value}, {"v": [value, {"v": value}]}):
+        team.update1({"name": "business", "car": document})
+        found = (team & "name='business'").fetch1("car")
+        assert found == document
+        inner = found["v"] if document["v"] is value else found["v"][0]
+        assert type(inner) is type(value)
+        assert names(team & {"car.v": document["v"]}) == {"business"}
+        assert names(team & [{"car.v": document["v"]}, {"car.v": "x"}]) == {"business"}
+
+
 @pytest.mark.rule("json-type", "none")
 @pytest.mark.parametrize("path", ["car.headlights[0].hyper_white", "car.headlights[0].hyper_white:unsigned"])
 def test_none_means_no_record_no_such_name_or_null(team: Any, dj: Any, path: str) -> None:
