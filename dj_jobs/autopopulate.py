@@ -18,7 +18,7 @@ from dj_jobs.table import JobTable
 from dj_query.schema import register_tier
 from dj_query.table import FreeTable
 from dj_query.user_table import UserTable
-from dj_schema.errors import DataJointError, TransactionError
+from dj_schema.errors import ArgumentTypeError, DataJointError, TransactionError
 from dj_schema.names import Tier
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 INLINE = "inline"
 PROCESS = "process"
 CELERY = "celery"
+# Written while `datajoint` is imported, and by tests; read after that. A fork has a copy of its own.
 _pools: dict[str, populating.PoolRunner] = {}
 
 
@@ -41,6 +42,16 @@ class AutoPopulate(UserTable):
     retry: ClassVar[Retry | None] = None
     timeout_s: ClassVar[float | None] = None
     limits: ClassVar[Limits | None] = None
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        for name, kind in (("retry", Retry), ("limits", Limits)):
+            value = cls.__dict__.get(name)
+            if value is not None and not isinstance(value, kind):
+                raise ArgumentTypeError(
+                    f"{name} of {cls.__name__} says how its jobs are run, and is a dj.{kind.__name__}(...), "
+                    f"not {value!r}."
+                )
 
     @property
     def key_source(self) -> QueryExpression:

@@ -187,6 +187,15 @@ def _decoding(jobs: JobTable) -> Any:
     return decoding_of([jobs.heading.by_name[n] for n in names], jobs.connection.dialect)
 
 
+def these(keys: Sequence[Key]) -> Sql:
+    """Return the condition that tells these keys, of which there is at least one."""
+    names = list(keys[0])
+    if not names:
+        return sql("TRUE")
+    rows = join(", ", (sql("({})", join(", ", (Param(k[n]) for n in names))) for k in keys))
+    return sql("({}) IN ({})", idents(names), rows)
+
+
 def keys_where(jobs: JobTable, condition: Sql, connection: Connection) -> list[Key]:
     """Return the keys of the jobs that meet a condition, as another connection sees them."""
     from dj_query.plan import decoding_of
@@ -214,14 +223,18 @@ def reserve(jobs: JobTable, key: dict[str, Any]) -> bool:
     where = where_clause(one.select, connection.dialect)
     is_ours = connection.execute(sql("UPDATE {} SET {}{}", Ident(*jobs.table_id), sets, where)).n_rows == 1
     if is_ours:
-        _reserved_here[_place(jobs, key)] = token
+        _reserved(jobs)[_place(jobs, key)] = token
     return is_ours
 
 
-_reserved_here: dict[tuple[Any, ...], UUID] = {}  # what `reserve` claimed and nobody has ended yet
+def _reserved(jobs: JobTable) -> dict[tuple[Any, ...], UUID]:
+    """The tokens of what `reserve` claimed on this connection, and nobody has ended yet."""
+    tokens: dict[tuple[Any, ...], UUID] = jobs.connection.companions.setdefault("reserved", {})
+    return tokens
 
 
 def _place(jobs: JobTable, key: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells a claim of this thread from those of others, and from those that a fork has a copy of."""
     return os.getpid(), threading.get_ident(), jobs.table_id, tuple(map(str, key.values()))
 
 
@@ -230,19 +243,27 @@ def reserved_by_us(jobs: JobTable, key: Mapping[str, Any]) -> dict[str, Any]:
 
     Its token where this thread has claimed it; else the process alone.
     """
-    token = _reserved_here.pop(_place(jobs, key), None)
+    token = _reserved(jobs).pop(_place(jobs, key), None)
     if token is not None:
         return {"_token": token}
     worker = Worker.of_this_process()
     return {"host": worker.host[:255], "pid": worker.pid}
 
 
-def seconds_until_due(jobs: JobTable, priority: int | None = None) -> float | None:
-    """Return in how many seconds the next pending job is due, by the server's clock; None without any."""
+def seconds_until_due(
+    jobs: JobTable, priority: int | None = None, among: Sequence[Key] | None = None
+) -> float | None:
+    """Return in how many seconds the next pending job is due, by the server's clock; None without any.
+
+    Parameters
+    ----------
+    among : sequence of keys, optional
+        Look at these alone.
+    """
     connection = jobs.connection
     urgent = EMPTY if priority is None else sql(" AND {} <= {}", Ident("priority"), Param(priority))
     statement = sql(
-        "SELECT {}, min({}) FROM {} WHERE {} = {}{}{}",
+        "SELECT {}, min({}) FROM {} WHERE {} = {}{}{}{}",
         clock.now(connection),
         Ident("scheduled_time"),
         Ident(*jobs.table_id),
@@ -250,6 +271,7 @@ def seconds_until_due(jobs: JobTable, priority: int | None = None) -> float | No
         Param(Status.PENDING.value),
         urgent,
         _also(jobs),
+        EMPTY if among is None else sql(" AND {}", these(among)),
     )
     now, due = connection.execute(statement, is_read=True).rows[0]
     return None if due is None else max(0.0, float((due - now).total_seconds()))

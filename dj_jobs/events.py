@@ -12,7 +12,7 @@ retried    the key waits for another attempt
 rescued    keys of dead workers are pending again (`n` of them)
 fenced     the claim was lost; nothing was written
 cancelled  an operator cancelled the job while it ran; nothing was written
-released   a key went back, its attempt not counted
+released   a key went back, its attempt not counted; or `n` that were not begun
 skipped    the row was there already, or the key is no longer wanted
 ========== ============================================================
 """

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
-from weakref import WeakKeyDictionary, finalize
+from weakref import finalize
 
 if TYPE_CHECKING:
     from dj_schema.connection import Connection
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("datajoint.lease")
 
 _PROGRAM = str(Path(__file__).with_name("heartbeat_process.py"))
-_of_connections: WeakKeyDictionary[Connection, Heartbeat] = WeakKeyDictionary()
 
 
 class Heartbeat:
@@ -42,10 +41,13 @@ class Heartbeat:
 
     @classmethod
     def of(cls, connection: Connection, lease_s: float) -> Heartbeat:
-        """Return the one of a connection; a forked child has none yet."""
-        known = _of_connections.get(connection)
+        """Return the one of a connection; a forked child has none yet.
+
+        Of two threads that come first at once, each may get one of its own, which works as well.
+        """
+        known: Heartbeat | None = connection.companions.get("heartbeat")
         if known is None or known._pid != os.getpid() or known._lease_s != lease_s:
-            known = _of_connections[connection] = cls(connection, lease_s)
+            known = connection.companions["heartbeat"] = cls(connection, lease_s)
         return known
 
     def tell(self, keeper: object, of_keeper: Sequence[tuple[TableName, UUID]]) -> None:

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from dj_jobs import clock, finish
-from dj_jobs.claim import keys_where
+from dj_jobs.claim import keys_where, these
 from dj_jobs.heartbeat import Heartbeat
 from dj_jobs.job import Claim, Key
 from dj_jobs.states import Status
 from dj_jobs.watch import Watch
 from dj_schema.connection import Connection
 from dj_schema.errors import ClaimLostError, DataJointError, JobCancelledError
-from dj_schema.sql import Ident, Param, Sql, idents, join, sql
+from dj_schema.sql import Ident, Param, Sql, sql
 
 if TYPE_CHECKING:
     from dj_jobs.presence import Presence
@@ -51,8 +51,8 @@ class _Hold:
     """
 
     jobs: JobTable
-    keys: list[Key]
     valid_until: float
+    keys: dict[Values, Key] = field(default_factory=dict)
     is_renewed: bool = False
     lost: dict[Values, ClaimLostError] = field(default_factory=dict)
 
@@ -75,7 +75,8 @@ class LeaseKeeper:
         self._main = connection
         self._connection = connection.clone()
         self._held: dict[Place, _Hold] = {}
-        self._waiting: list[tuple[JobTable, Claim, float]] = []  # claimed, and not begun
+        self._waiting: dict[tuple[UUID, Values], tuple[JobTable, Claim, float]] = {}  # claimed, not begun
+        self._n_given_back = 0
         self._running: tuple[Claim, Watch] | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -107,22 +108,34 @@ class LeaseKeeper:
         with self._lock:
             for claim in claims:
                 place = (jobs.table_id, claim.token)
-                self._held.setdefault(place, _Hold(jobs, [], until)).keys.append(claim.key)
-                self._waiting.append((jobs, claim, now))
+                self._held.setdefault(place, _Hold(jobs, until)).keys[_values(claim)] = claim.key
+                self._waiting[claim.token, _values(claim)] = (jobs, claim, now)
             held = list(self._held)
         self._heartbeat.tell(self, held)
 
     def start(self, jobs: JobTable, claim: Claim) -> bool:
-        """Say that a claim is being computed from now on; False where it is not ours any more."""
+        """Say that a claim is being computed from now on; False where it was given back meanwhile.
+
+        Raises
+        ------
+        ClaimLostError
+            Where others took it.
+        """
         with self._lock:
-            for i, (_, waiting, _) in enumerate(self._waiting):
-                if waiting is claim:
-                    del self._waiting[i]
-                    is_ours = self._error_of(jobs.table_id, claim) is None
-                    if is_ours and self._presence is not None:
-                        self._presence.begins(".".join(jobs.target.table_id), claim.key)
-                    return is_ours
-        return False
+            if self._waiting.pop((claim.token, _values(claim)), None) is None:
+                return False
+            error = self._error_of(jobs.table_id, claim)
+        if error is not None:
+            raise error
+        if self._presence is not None:
+            self._presence.begins(".".join(jobs.target.table_id), claim.key)
+        return True
+
+    def take_n_given_back(self) -> int:
+        """Return how many claims went back, by themselves, since this was asked last."""
+        with self._lock:
+            n, self._n_given_back = self._n_given_back, 0
+            return n
 
     def drop(self, jobs: JobTable, claim: Claim) -> None:
         """Let a claim go."""
@@ -132,12 +145,13 @@ class LeaseKeeper:
             self._presence.ends()
 
     def _drop(self, table: TableName, claim: Claim) -> None:
-        self._waiting = [w for w in self._waiting if w[1] is not claim]
+        values = _values(claim)
+        self._waiting.pop((claim.token, values), None)
         hold = self._held.get((table, claim.token))
-        if hold is not None and claim.key in hold.keys:
-            hold.keys.remove(claim.key)
-        if hold is None or not hold.keys:
-            self._held.pop((table, claim.token), None)
+        if hold is not None:
+            hold.keys.pop(values, None)
+            if not hold.keys:
+                del self._held[table, claim.token]
 
     # -- for the runner ----------------------------------------------------------------------------
 
@@ -171,7 +185,7 @@ class LeaseKeeper:
 
     def _error_of(self, table: TableName, claim: Claim) -> ClaimLostError | None:
         hold = self._held.get((table, claim.token))
-        return hold.lost.get(tuple(claim.key.values())) if hold is not None and hold.lost else None
+        return hold.lost.get(_values(claim)) if hold is not None and hold.lost else None
 
     # -- in the thread -----------------------------------------------------------------------------
 
@@ -195,7 +209,7 @@ class LeaseKeeper:
         latest = time.monotonic() + self._lease_s - _FIRST_RENEWAL_S
         with self._lock:
             held = {
-                place: (hold.jobs, list(hold.keys))
+                place: (hold.jobs, list(hold.keys.values()))
                 for place, hold in self._held.items()
                 if not is_first or (not hold.is_renewed and hold.valid_until <= latest)
             }
@@ -211,13 +225,15 @@ class LeaseKeeper:
         """Give back what waits behind a job that takes long, so that other workers can have it."""
         latest = time.monotonic() - self._lease_s / 3
         with self._lock:
-            waiting = [(jobs, claim) for jobs, claim, since in self._waiting if since <= latest]
+            waiting = [(jobs, claim) for jobs, claim, since in self._waiting.values() if since <= latest]
             for jobs, claim in waiting:
                 self._drop(jobs.table_id, claim)
         if not waiting:
             return
         try:
-            finish.release_all(waiting[0][0], [claim for _, claim in waiting], self._connection)
+            n = finish.release_all(waiting[0][0], [claim for _, claim in waiting], self._connection)
+            with self._lock:
+                self._n_given_back += n
         except DataJointError as e:
             log.warning("%d jobs that wait behind a long one are left to be rescued: %s", len(waiting), e)
 
@@ -237,7 +253,7 @@ class LeaseKeeper:
             running = self._running
         if running is None or running[0].token != token:
             return
-        error = lost.get(tuple(running[0].key.values()))
+        error = lost.get(_values(running[0]))
         if error is not None and running[1].interrupt(error):
             log.warning("%s", error)
 
@@ -247,18 +263,14 @@ class LeaseKeeper:
         gone = [key for key in keys if key not in held]
         if not gone:
             return {}
-        ignored = sql("{} AND {} = {}", _these(gone), Ident("status"), Param(Status.IGNORE.value))
+        ignored = sql("{} AND {} = {}", these(gone), Ident("status"), Param(Status.IGNORE.value))
         cancelled = keys_where(jobs, ignored, self._connection)
         table = jobs.target.full_table_name
         return {tuple(k.values()): _cancelled(table, k) if k in cancelled else _lost(table, k) for k in gone}
 
 
-def _these(keys: list[Key]) -> Sql:
-    names = list(keys[0])
-    if not names:
-        return sql("TRUE")
-    rows = join(", ", (sql("({})", join(", ", (Param(k[n]) for n in names))) for k in keys))
-    return sql("({}) IN ({})", idents(names), rows)
+def _values(claim: Claim) -> Values:
+    return tuple(claim.key.values())
 
 
 def _renewal(
@@ -272,7 +284,7 @@ def _renewal(
         Ident("_lease_until"), clock.after(connection, lease_s),
         Ident("_lease_session"), Param(own),
         Ident("connection_id"), Param(main or own),
-        _these(keys), _held_with(token),
+        these(keys), _held_with(token),
     )  # fmt: skip
 
 
@@ -292,7 +304,7 @@ def note_lock_session(jobs: JobTable, claim: Claim, session: int) -> None:
         Ident(*jobs.table_id),
         Ident("_lease_until"), clock.after(connection, float(connection.config.jobs.lease_timeout)),
         Ident("_lock_session"), Param(session),
-        _these([claim.key]), _held_with(claim.token),
+        these([claim.key]), _held_with(claim.token),
     )  # fmt: skip
     if connection.execute(statement).n_rows != 1:
         raise _lost(jobs.target.full_table_name, claim.key)

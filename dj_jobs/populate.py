@@ -23,10 +23,11 @@ from dj_jobs.make import is_one_part
 from dj_jobs.presence import Presence
 from dj_jobs.refresh import refresh_once
 from dj_jobs.rescue import is_our_turn, rescue
-from dj_jobs.run import Runner
+from dj_jobs.run import Runner, lost_by
+from dj_jobs.waiting import Retries
 from dj_jobs.wakeup import News
 from dj_query.select import Exists
-from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
+from dj_schema.errors import ClaimLostError, ConnectionRefusedByServerError, LostConnectionError
 
 if TYPE_CHECKING:
     from dj_jobs.table import JobTable
@@ -40,7 +41,6 @@ _NEWS_EVERY_S = 0.05
 _LONGEST_BATCH_S = 2.0  # what is left of a batch that takes longer goes back to all workers
 _LONGEST_NAP_S = 0.2  # to be stopped in time
 _PAUSE_FOR_ROOM_S = 0.5
-_LONGEST_WAIT_S = 30.0  # for a retry of this call that is due soon
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,8 @@ def reserved(
     is_alone = presence is None
     presence = presence or Presence(table.connection, worker, [table.table_id])
     gate = Gate(claimable, worker)
-    loop = _Loop(claimable, runner, options, should_stop, presence, is_alone, gate)
+    retries = Retries(claimable, options.priority)
+    loop = _Loop(claimable, runner, options, should_stop, presence, is_alone, gate, retries)
     try:
         with LeaseKeeper(table.connection, presence) as keeper:
             try:
@@ -189,6 +190,7 @@ class _Loop:
     presence: Presence
     waits_for_room: bool
     gate: Gate
+    retries: Retries
     n_calls: int = 0
     is_failed: bool = False
     batch: int = 1
@@ -196,7 +198,7 @@ class _Loop:
     has_failures: bool = False
     has_news: bool = False
     told_at: float = float("-inf")
-    retry_at: list[float] = field(default_factory=list)
+    running: Claim | None = None
 
     def run(self, keeper: LeaseKeeper, *, has_rescued: bool) -> Iterator[Outcome]:
         if not has_rescued:
@@ -215,7 +217,7 @@ class _Loop:
                     yield from self._run_claimed(keeper, claimed, asked)
                     continue
             except BaseException:
-                self._give_back(token)  # also what was claimed and is in nobody's hands yet
+                self._give_back(keeper, token)  # also what was claimed and is in nobody's hands yet
                 raise
             if self.gate.has_changed() or self._rescue() or self._waited():
                 continue
@@ -227,7 +229,7 @@ class _Loop:
         self.runner.teller.claimed(claimed)
         claimed, others = _apart(claimed)
         keeper.hold(self.jobs, claimed, asked)
-        finish.release_all(self.jobs, others)
+        self.runner.teller.released(finish.release_all(self.jobs, others))
         yield from self._run_batch(keeper, claimed)
         if claimed[0].n_rescues:
             self.batch = 1
@@ -240,11 +242,11 @@ class _Loop:
         try:
             while left and not self.should_stop() and time.perf_counter() - started < _LONGEST_BATCH_S:
                 claim = left.pop(0)
-                if not keeper.start(self.jobs, claim):
-                    continue  # given back to other workers while the one before took long
+                if not self._begins(keeper, claim):
+                    continue
                 group.open()
                 self.n_calls += 1
-                outcome = self.runner.run_claim(self.jobs, claim, group, keeper)
+                outcome = self._run(claim, keeper, group)
                 group.add(claim, outcome)
                 if not outcome.is_open:
                     keeper.drop(self.jobs, claim)  # its row is locked by us until the commit
@@ -269,20 +271,46 @@ class _Loop:
             self.has_failures = group.has_failures
             for claim in claimed:
                 keeper.drop(self.jobs, claim)
-        finish.release_all(self.jobs, left)
+        self.runner.teller.released(finish.release_all(self.jobs, left) + keeper.take_n_given_back())
         per_job_s = (time.perf_counter() - started) / max(1, len(claimed) - len(left))
         self.batch = max(1, min(_LARGEST_BATCH, self.batch * 8, int(_BATCH_S / max(per_job_s, 1e-6))))
 
-    def _give_back(self, token: UUID) -> None:
+    def _begins(self, keeper: LeaseKeeper, claim: Claim) -> bool:
+        """Whether a claim is still ours, and not given back to others while the one before took long."""
         try:
-            finish.release_token(self.jobs, token)
+            return keeper.start(self.jobs, claim)
+        except ClaimLostError as e:
+            self._told(claim, Outcome(claim.key, lost_by(e), 0.0, e))
+            return False
+
+    def _run(self, claim: Claim, keeper: LeaseKeeper, group: Group | None = None) -> Outcome:
+        self.running = claim
+        outcome = self.runner.run_claim(self.jobs, claim, group, keeper)
+        self.running = None
+        return outcome
+
+    def _give_back(self, keeper: LeaseKeeper, token: UUID) -> None:
+        """Give back all that is held, and tell of it; first of all of what was interrupted."""
+        teller = self.runner.teller
+        n_before = keeper.take_n_given_back()
+        try:
+            n = finish.release_token(self.jobs, token)
         except (LostConnectionError, ConnectionRefusedByServerError) as e:
             # this runs while another error is on its way, and a rescue does the same later
             log.warning("jobs are left to be rescued: %s", e)
+            n = 0
+        if n and self.running is not None:
+            interrupted = Outcome(self.running.key, Result.RELEASED, 0.0)
+            teller.ended(interrupted, self.running.attempt, self.running.token)
+            n -= 1
+        teller.released(n_before + n, token)
 
     def _committed(self, group: Group, keeper: LeaseKeeper) -> Iterator[Outcome]:
         """Commit a group; what its transaction lost is looked up by its token, and run again if ours."""
         kept, lost = group.commit()
+        for claim, outcome in kept:
+            keeper.drop(self.jobs, claim)
+            self._told(claim, outcome)
         for claim, outcome in lost:
             known = self.runner.resolved(self.jobs, claim)
             if known is None:
@@ -291,24 +319,24 @@ class _Loop:
                 outcome = replace(outcome, result=known)
             keeper.drop(self.jobs, claim)
             yield self._told(claim, outcome)
-        for claim, outcome in kept:  # last: after a failure nobody may ask for more
-            keeper.drop(self.jobs, claim)
-            yield self._told(claim, outcome)
+        for _, outcome in kept:  # last: after a failure nobody may ask for more
+            yield outcome
 
     def _run_alone(self, claim: Claim, keeper: LeaseKeeper) -> Outcome:
         """Run a job again whose transaction was lost, and commit it by itself."""
         keeper.drop(self.jobs, claim)
         keeper.hold(self.jobs, [claim], since=float("-inf"))  # how long it has been ours is not known
-        if not keeper.start(self.jobs, claim):
-            return Outcome(claim.key, Result.LOST, 0.0)
-        return self.runner.run_claim(self.jobs, claim, held=keeper)
+        try:
+            is_ours = keeper.start(self.jobs, claim)
+        except ClaimLostError as e:
+            return Outcome(claim.key, lost_by(e), 0.0, e)
+        return self._run(claim, keeper) if is_ours else Outcome(claim.key, Result.LOST, 0.0)
 
     def _told(self, claim: Claim, outcome: Outcome) -> Outcome:
         if outcome.result is Result.SUCCESS:
             self.has_news = True
             self._tell_news(_NEWS_EVERY_S)
-        if outcome.result is Result.RETRY:
-            self.retry_at.append(time.monotonic())
+        self.retries.note(outcome)
         self.presence.count(".".join(self.jobs.target.table_id), outcome)
         self.runner.teller.ended(outcome, claim.attempt, claim.token)
         return outcome
@@ -362,11 +390,8 @@ class _Loop:
             time.sleep(min(left_s, _LONGEST_NAP_S))
 
     def _waited_for_retry(self) -> bool:
-        """Wait for a retry that is due soon; False where there is none, or others may have it."""
-        if not self.retry_at or self.gate.closed:
+        """Wait for a retry of this call that is due soon; False where there is none, or others have it."""
+        if self.gate.closed or (wait_s := self.retries.wait_s()) is None:
             return False
-        due_s = claims.seconds_until_due(self.jobs, self.options.priority)
-        if due_s is None or due_s > _LONGEST_WAIT_S:
-            return False
-        self._sleep(max(0.01, due_s))
+        self._sleep(wait_s)
         return True

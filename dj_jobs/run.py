@@ -103,6 +103,7 @@ class Runner:
         """Compute one claimed key; every way in which that can end leaves the job in a state of its own.
 
         Nobody is told how it ended: the caller does that, by `teller.ended`, once the outcome is committed.
+        After an interruption that is no failure, the caller gives the job back with all that it holds.
 
         Parameters
         ----------
@@ -151,10 +152,6 @@ class Runner:
                 return Outcome(claim.key, Result.RETRY, duration_s, error)
             group.undo()
             outcome = replace(self._after_error(jobs, claim, error, duration_s), phases=making.phases)
-        except BaseException:
-            finish.release(jobs, claim)
-            self.teller.ended(Outcome(claim.key, Result.RELEASED, 0.0), claim.attempt, claim.token)
-            raise
         return outcome
 
     def _insert(
@@ -194,8 +191,7 @@ class Runner:
     def _after_error(self, jobs: JobTable, claim: Claim, error: Exception, duration_s: float) -> Outcome:
         stack = error_stack(error)
         if isinstance(error, ClaimLostError):
-            lost = Result.CANCELLED if isinstance(error, JobCancelledError) else Result.LOST
-            return Outcome(claim.key, lost, duration_s, error, stack)
+            return Outcome(claim.key, lost_by(error), duration_s, error, stack)
         if isinstance(error, LostConnectionError) and (known := self.resolved(jobs, claim)) is not None:
             return Outcome(claim.key, known, duration_s, error if known is Result.LOST else None)
         if isinstance(error, DuplicateError) and self._is_there(claim.key):
@@ -337,6 +333,11 @@ def _cause(error: BaseException, watch: Watch) -> Exception:
         return watch.error
     assert isinstance(error, Exception)
     return error
+
+
+def lost_by(error: ClaimLostError) -> Result:
+    """Return how a job ended for us whose claim was lost."""
+    return Result.CANCELLED if isinstance(error, JobCancelledError) else Result.LOST
 
 
 def _timeout_of(runner: Runner) -> float | None:

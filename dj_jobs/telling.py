@@ -49,6 +49,11 @@ class Teller:
         if self.events:
             self.events.emit(Event(Kind.RESCUED, self._name, n=n, worker=self.worker))
 
+    def released(self, n: int, token: UUID | None = None) -> None:
+        """Tell that keys went back which we had claimed, and not begun."""
+        if self.events and n:
+            self.events.emit(Event(Kind.RELEASED, self._name, n=n, worker=self.worker, token=token))
+
     def started(
         self, key: Mapping[str, Any], attempt: int, token: UUID | None, timeout_s: float | None
     ) -> None:

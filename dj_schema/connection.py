@@ -56,12 +56,19 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
         Where the server is and how to reach it.
     config : Config
         The settings that tables on this connection follow.
+
+    Attributes
+    ----------
+    companions : dict
+        What the packages above this one keep for as long as it lasts, by name. A fork has a copy, whose
+        owners see to it that what belongs to the parent process is left alone.
     """
 
     def __init__(self, settings: ConnectionSettings, config: Config) -> None:
         super().__init__(settings)
         self.config = config
         self.catalog = Catalog(self)
+        self.companions: dict[str, Any] = {}
         self.clock_offset_s = 0.0  # of the clock of jobs, for tests that move it
 
     def __exit__(self, *exc: object) -> None:

@@ -200,7 +200,7 @@ class Worker:
         if event.kind is Kind.CLAIMED:
             self.vitals.claimed(os.getpid(), event.n)
         elif event.kind in ENDS:
-            self.vitals.ended(os.getpid())
+            self.vitals.ended(os.getpid(), event.n)
 
     def _loop(self, requests: StopRequests, lookout: Lookout, presence: Presence) -> None:
         work = self.work

@@ -61,7 +61,8 @@ class Telemetry:
             self._results.add(event.n, {**labels, "datajoint.result": event.kind.value})
             if event.duration_s > 0:
                 self._duration.record(event.duration_s, labels)
-            self._trace(event)
+            if event.key is not None:  # else of keys that were not begun
+                self._trace(event)
 
     def _trace(self, event: Event) -> None:
         from opentelemetry.trace import Status, StatusCode

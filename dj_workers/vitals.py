@@ -79,10 +79,10 @@ class Vitals:
         """The process has claimed so many jobs, and computes the first."""
         self._set(pid, False, n)
 
-    def ended(self, pid: int) -> None:
-        """The process has ended one of its jobs."""
+    def ended(self, pid: int, n: int = 1) -> None:
+        """The process has ended one of its jobs, or given several back."""
         known = self._processes.get(pid)
-        self._set(pid, False, max(0, known.n_claimed - 1) if known is not None else 0)
+        self._set(pid, False, max(0, known.n_claimed - n) if known is not None else 0)
 
     def idle(self, pid: int) -> None:
         """The process has found nothing to do."""

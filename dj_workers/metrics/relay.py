@@ -91,5 +91,5 @@ class Relay:
         if kind is Kind.CLAIMED:
             self._vitals.claimed(pid, event.n)
         elif kind in ENDS:
-            self._vitals.ended(pid)
+            self._vitals.ended(pid, event.n)
         self._events.emit(event)

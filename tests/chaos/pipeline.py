@@ -97,45 +97,38 @@ class Parts(dj.Computed):
         do(self, f"{deed}_late", key)
 
 
-@schema
-class Steps(dj.Computed):
+class _InSteps:
+    """A make that is a generator."""
+
     definition = _DEFINITION
-    retry = dj.Retry(attempts=2, backoff=0.05)
 
     @property
     def key_source(self) -> Any:
-        return Input & {"form": "Steps"}
+        return Input & {"form": type(self).__name__}
 
-    def make(self, key: dict[str, int]) -> Any:
+    def make(self: Any, key: dict[str, int]) -> Any:
         version, deed = (Input & key).fetch1("version", "deed")
         yield int(version), deed
-        do(self, deed, key)
-        yield
-        if deed != "empty":
-            self.insert1(result_of(key, version))
-        do(self, f"{deed}_late", key)
-
-
-@schema
-class Locked(dj.Computed):
-    """Computed with `jobs.verify = "lock"`; its inputs are changed by `Plain`, whenever that can be."""
-
-    definition = _DEFINITION
-    retry = dj.Retry(attempts=2, backoff=0.05)
-
-    @property
-    def key_source(self) -> Any:
-        return Input & {"form": "Locked"}
-
-    def make(self, key: dict[str, int]) -> Any:
-        version, deed = (Input & key).fetch1("version", "deed")
-        yield int(version), deed
-        if not deed.startswith("change"):  # it would wait for itself
+        if not (isinstance(self, Locked) and deed.startswith("change")):  # it would wait for itself
             do(self, deed, key)
         yield
         if deed != "empty":
             self.insert1(result_of(key, version))
         do(self, f"{deed}_late", key)
+
+
+@schema
+class Steps(_InSteps, dj.Computed):
+    """Its inputs are changed by itself, while it computes."""
+
+    retry = dj.Retry(attempts=2, backoff=0.05)
+
+
+@schema
+class Locked(_InSteps, dj.Computed):
+    """Computed with `jobs.verify = "lock"`; its inputs are changed by `Plain`, whenever that can be."""
+
+    retry = dj.Retry(attempts=2, backoff=0.05)
 
 
 @schema

@@ -65,9 +65,10 @@ def _on(name: str, plan: Plan, keeps: bool) -> Report:
         finally:
             own.close()
     finally:
-        if keeps or (report is not None and report.violations):
+        work = folder.path / "work"  # there is none where the server did not start
+        if work.exists() and (keeps or (report is not None and report.violations)):
             kept = Path(f"{folder.path}-{name}-seed-{plan.seed}")
-            (folder.path / "work").rename(kept)
+            work.rename(kept)
             print(f"notes, logs and what led to violations: {kept}", flush=True)
         folder.close()
     assert report is not None

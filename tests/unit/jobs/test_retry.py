@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+import datajoint as dj
 from dj_jobs.retry import INFRASTRUCTURE, Retry, Verdict, verdict
 from dj_jobs.states import EDGES, Status, sources_of, target_of
-from dj_schema.errors import ClaimLostError, DataJointError
+from dj_schema.errors import ArgumentTypeError, ClaimLostError, DataJointError
 
 
 def decide(
@@ -25,6 +28,32 @@ def test_only_the_named_exceptions_are_tried_again() -> None:
     retry = Retry(attempts=3, on=(OSError,))
     assert not decide(ConnectionError(), retry).is_final
     assert decide(ValueError(), retry).is_final
+
+
+@pytest.mark.parametrize("on", [OSError, [OSError, KeyError], {OSError}, (OSError,)])
+def test_a_class_or_any_collection_of_classes_may_be_named(on: Any) -> None:
+    assert decide(ValueError(), Retry(attempts=2, on=on)).is_final
+    assert not decide(ConnectionError(), Retry(attempts=2, on=on)).is_final
+
+
+@pytest.mark.parametrize("on", ["OSError", ["OSError"], [OSError()], (int,), 5, None])
+def test_what_is_no_exception_class_is_refused_where_it_is_written(on: Any) -> None:
+    with pytest.raises(ArgumentTypeError, match="exception classes"):
+        Retry(attempts=2, on=on)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"attempts": 0}, {"attempts": 1.5}, {"attempts": "3"}, {"backoff": -1}, {"backoff": "2 s"}]
+)
+def test_numbers_that_make_no_sense_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(DataJointError, match=next(iter(bad))):
+        Retry(**bad)
+
+
+@pytest.mark.parametrize("bad", [{"retry": 3}, {"retry": Retry}, {"limits": {"concurrent": 1}}])
+def test_a_class_whose_rules_are_none_is_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ArgumentTypeError, match=next(iter(bad))):
+        type(dj.Computed)("Result", (dj.Computed,), {"definition": "id : int32", **bad})
 
 
 def test_waits_double_up_to_the_longest_and_are_spread() -> None:
