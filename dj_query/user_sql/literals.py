@@ -44,9 +44,13 @@ def postgres_string(value: str) -> str:
     return "E'" + body.replace("\\", "\\\\") + "'" if "\\" in value else "'" + body + "'"
 
 
+def is_number_text(text: str) -> bool:
+    return _NUMBER.fullmatch(text) is not None
+
+
 def number_of(text: str) -> str:
     """Return the number that a string literal spells; an error where it spells none."""
-    if not _NUMBER.fullmatch(text):
+    if not is_number_text(text):
         raise QuerySyntaxError(
             f"The string {text!r} is compared or computed with a number, but is not one. Write a number,"
             " or compare it with a text attribute."

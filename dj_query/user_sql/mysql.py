@@ -15,6 +15,17 @@ from dj_query.user_sql.signatures import Signature
 from dj_schema.json_text import json_path_parts
 
 _BIT_OPERATORS = ("&", "|", "^", "<<", ">>")
+_JSON_BUILDERS = frozenset(
+    {
+        "JSON_ARRAY",
+        "JSON_OBJECT",
+        "JSON_ARRAYAGG",
+        "JSON_OBJECTAGG",
+        "JSON_SET",
+        "JSON_INSERT",
+        "JSON_REPLACE",
+    }
+)
 _SPREADS = frozenset({"STD", "STDDEV", "STDDEV_POP", "STDDEV_SAMP", "VARIANCE", "VAR_POP", "VAR_SAMP"})
 
 
@@ -217,6 +228,8 @@ class MySQLRenderer(Renderer):
             arguments = self.unified(arguments, kind)
         elif signature.kind == "string" and call.name != "HEX":
             arguments = [self.text(part) for part in arguments]
+        elif call.name in _JSON_BUILDERS:
+            arguments = [self._inside_json(part) for part in arguments]
         elif call.name in _SPREADS and kind != "unknown" and arguments[0].kind != "float":
             # MariaDB rounds the deviation of exact numbers to four places.
             arguments = [Piece(f"{self.number(arguments[0]).operand} + 0e0", "float")]
@@ -229,6 +242,12 @@ class MySQLRenderer(Renderer):
             self.grouped(part) if call.is_distinct and name == "COUNT" else part.sql for part in arguments
         ]
         return Piece(f"{name}({distinct}{', '.join(parts)}{using}){call.over}", kind)
+
+    def _inside_json(self, piece: Piece) -> Piece:
+        """A moment as a text: MySQL adds a fraction of zeros to one in a document, and no other server."""
+        if piece.kind in MOMENTS or piece.kind == "time":
+            return Piece(f"CAST({piece.sql} AS CHAR)", "string")
+        return self.text(piece)
 
 
 class MariaDBRenderer(MySQLRenderer):
@@ -245,6 +264,8 @@ class MariaDBRenderer(MySQLRenderer):
         piece = super().call(call, signature, written)
         if call.name == "TIME_TO_SEC":  # which has a fraction here
             return replace(piece, sql=f"CAST(TRUNCATE({piece.sql}, 0) AS SIGNED)")
+        if call.name == "STR_TO_DATE" and piece.kind in MOMENTS:  # a sum is NULL where there is no such day
+            return replace(piece, sql=f"({piece.sql} + INTERVAL 0 DAY)")
         return piece
 
     def as_json(self, piece: Piece) -> Piece:

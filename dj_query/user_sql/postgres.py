@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dj_query.user_sql.json_values import typed_value
 from dj_query.user_sql.kinds import NUMBERS, TEXTS, Kind, Piece
-from dj_query.user_sql.literals import postgres_string
+from dj_query.user_sql.literals import is_number_text, postgres_string
 from dj_query.user_sql.mysql import result_kind
 from dj_query.user_sql.postgres_arithmetic import PostgresArithmetic
 from dj_query.user_sql.postgres_functions import TRANSLATIONS
@@ -20,6 +20,7 @@ from dj_schema.errors import QuerySyntaxError
 _NUMBER_PREFIX = postgres_string(r"^\s*(?:([+-]?)((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?))?.*$")
 _INTEGER_PREFIX = postgres_string(r"^\s*(?:([+-]?)([0-9]+))?.*$")
 _SIGN_ZERO_DIGITS = postgres_string(r"\10\2")
+_LONG_FLOAT = 1e15  # from which on MySQL writes exponents
 _CAST_TYPES = {
     "SIGNED": "BIGINT",
     "CHAR": "TEXT",
@@ -119,6 +120,10 @@ class PostgresRenderer(PostgresArithmetic):
             piece = self.numeric(piece)
         if piece.kind == "bytes":
             return Piece(f"CONVERT_FROM({piece.sql}, 'UTF8')", "string")
+        if piece.kind == "float":  # 1e20, which PostgreSQL writes 1e+20, and out as a constant
+            is_large = isinstance(piece.constant, str) and abs(float(piece.constant)) >= _LONG_FLOAT
+            double = f"CAST({piece.sql} AS DOUBLE PRECISION)" if is_large else piece.sql
+            return Piece(f"REPLACE(REPLACE(CAST({double} AS TEXT), 'e+', 'e'), 'e-0', 'e-')", "string")
         return Piece(f"CAST({piece.sql} AS TEXT)", "string")
 
     def as_moment(self, piece: Piece) -> Piece:
@@ -167,12 +172,22 @@ class PostgresRenderer(PostgresArithmetic):
             return Piece(f"CONVERT_TO({self.text(piece).sql}, 'UTF8')", kind)
         if target in ("SIGNED", "UNSIGNED"):
             return self._cast_to_int(piece, target)
-        if target in ("DECIMAL", "DOUBLE"):
-            piece = self.number(piece)
         if target == "DECIMAL":
-            sizes = sizes or ["10", "0"]
+            return self._cast_to_decimal(piece, *[*sizes, "0"][:2] if sizes else ("10", "0"))
+        if target == "DOUBLE":
+            piece = self.number(piece)
         size = f"({', '.join(sizes)})" if sizes else "(0)" if target in ("DATETIME", "TIME") else ""
         return Piece(f"CAST({piece.sql} AS {_CAST_TYPES[target]}{size})", kind, is_wide=True)
+
+    def _cast_to_decimal(self, piece: Piece, precision: str, scale: str) -> Piece:
+        """A decimal; the largest that there is where the number is larger."""
+        is_number = not piece.is_text_constant or is_number_text(str(piece.constant))
+        number = self.number(piece) if is_number else self.numeric(piece)
+        rounded = f"ROUND(CAST({number.sql} AS NUMERIC), {int(scale)})"
+        most = "9" * (int(precision) - int(scale)) + "." + "9" * int(scale)
+        sql = f"LEAST(GREATEST({rounded}, -{most}), {most})"
+        sql = f"CASE WHEN {rounded} IS NOT NULL THEN {sql} END"
+        return Piece(f"CAST({sql} AS NUMERIC({precision}, {scale}))", "decimal", is_wide=True)
 
     def _cast_to_int(self, piece: Piece, target: str) -> Piece:
         if piece.kind in TEXTS:  # MySQL reads the digits that the text starts with

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from dj_query.user_sql.postgres_aggregates import AGGREGATES
 from dj_query.user_sql.postgres_dates import DATES
+from dj_query.user_sql.postgres_digits import DIGITS
 from dj_query.user_sql.postgres_json import JSON
 from dj_query.user_sql.postgres_numbers import NUMBERS
 from dj_query.user_sql.postgres_texts import TEXTS
 from dj_query.user_sql.translation import Translation
 
-TRANSLATIONS: dict[str, Translation] = {**DATES, **TEXTS, **NUMBERS, **AGGREGATES, **JSON}
+TRANSLATIONS: dict[str, Translation] = {
+    **DATES,
+    **TEXTS,
+    **NUMBERS,
+    **DIGITS,
+    **AGGREGATES,
+    **JSON,
+}

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dj_query.user_sql.json_values import Found
-from dj_query.user_sql.kinds import TEXTS, Kind, Piece
+from dj_query.user_sql.kinds import MOMENTS, TEXTS, Kind, Piece
 from dj_query.user_sql.literals import postgres_string
 from dj_query.user_sql.translation import Translation, whole
 from dj_schema.errors import QuerySyntaxError
@@ -131,10 +131,57 @@ def _json_type(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
     )
 
 
+def _json_keys(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    document = call.arguments[0]
+    if len(call.arguments) > 1:
+        document = r.json_at(document, str(call.arguments[1].constant), as_text=False)
+    sql = _json(r, document)
+    keys = f"(SELECT COALESCE(JSONB_AGG(key), '[]') FROM JSONB_OBJECT_KEYS({sql}) AS key)"
+    return Piece(f"CASE WHEN JSONB_TYPEOF({sql}) = 'object' THEN {keys} END", "json")
+
+
+def _inside(r: PostgresRenderer, piece: Piece) -> str:
+    """A value as it goes into a document: a bool column is a number to MySQL, a moment a text."""
+    if piece.kind == "bool" and piece.is_column:
+        return r.numeric(piece).sql
+    return r.text(piece).sql if piece.kind in MOMENTS or piece.kind in ("time", "uuid") else piece.sql
+
+
 def _json_build(name: str) -> Translation:
     return lambda r, call, kind: Piece(
-        f"{name}({', '.join(a.sql for a in call.arguments)}){call.over}", "json"
+        f"{name}({', '.join(_inside(r, a) for a in call.arguments)}){call.over}", "json"
     )
+
+
+def _array(path: Piece) -> str:
+    if not path.is_text_constant or not (steps := json_steps(str(path.constant))):
+        raise QuerySyntaxError("The path into JSON must be written out and lead into it, such as '$.length'.")
+    return postgres_string("{" + ",".join(steps) + "}")
+
+
+def _json_change(is_wanted: str, may_be_new: str = "TRUE") -> Translation:
+    """JSON_SET and the like; `is_wanted` is a condition on ``{found}``, what is at the path already."""
+
+    def translate(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+        document, *pairs = call.arguments
+        if len(pairs) % 2:
+            raise QuerySyntaxError(f"{call.name} takes a document, then paths and values in turn.")
+        sql = _json(r, document)
+        for path, value in zip(pairs[::2], pairs[1::2], strict=True):
+            inside = f"CAST({value.sql} AS TEXT)" if value.is_text_constant else _inside(r, value)
+            new = "'null'" if value.is_null else f"COALESCE(TO_JSONB({inside}), 'null')"
+            changed = f"JSONB_SET({sql}, {_array(path)}, {new}, {may_be_new})"
+            wanted = is_wanted.format(found=f"{sql} #> {_array(path)}")
+            sql = f"CASE WHEN {wanted} THEN {changed} ELSE {sql} END" if wanted else changed
+            sql = f"({sql})"
+        return Piece(sql, "json")
+
+    return translate
+
+
+def _json_remove(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    document, *paths = call.arguments
+    return Piece(" #- ".join([_json(r, document), *map(_array, paths)]), "json", is_atomic=False)
 
 
 def _no_translation(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
@@ -150,7 +197,12 @@ JSON: dict[str, Translation] = {
     "JSON_QUOTE": lambda r, call, _: Piece(
         f"CAST(TO_JSONB({r.text(call.arguments[0]).operand}::TEXT) AS TEXT)", "string"
     ),
-    **dict.fromkeys(("JSON_KEYS", "JSON_SEARCH"), _no_translation),
+    "JSON_KEYS": _json_keys,
+    "JSON_SEARCH": _no_translation,
+    "JSON_SET": _json_change(""),
+    "JSON_INSERT": _json_change("{found} IS NULL"),
+    "JSON_REPLACE": _json_change("", may_be_new="FALSE"),
+    "JSON_REMOVE": _json_remove,
     "JSON_ARRAY": _json_build("JSONB_BUILD_ARRAY"),
     "JSON_OBJECT": _json_build("JSONB_BUILD_OBJECT"),
     "JSON_ARRAYAGG": _json_build("JSONB_AGG"),

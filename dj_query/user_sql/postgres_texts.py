@@ -76,6 +76,19 @@ def _substring(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
     )
 
 
+def _insert(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
+    text, new = (r.text(call.arguments[i]).operand for i in (0, 3))
+    at, count = (f"CAST({r.number(call.arguments[i]).sql} AS INT)" for i in (1, 2))
+    length = f"CHAR_LENGTH({text})"
+    rest = f"CASE WHEN {count} < 0 OR {at} + {count} > {length} THEN {length} + 1 ELSE {at} + {count} END"
+    changed = f"LEFT({text}, {at} - 1) || {new} || SUBSTRING({text} FROM {rest})"
+    return Piece(
+        f"CASE WHEN {new} IS NULL OR {count} IS NULL THEN NULL WHEN {at} < 1 OR {at} > {length} THEN {text} "
+        f"ELSE {changed} END",
+        "string",
+    )
+
+
 def _locate(r: PostgresRenderer, call: Call, _: Kind) -> Piece:
     needle, text = _texts(r, call)[:2]
     if len(call.arguments) == 2:
@@ -200,6 +213,7 @@ TEXTS: dict[str, Translation] = {
         f"REPEAT(' ', CAST({r.number(call.arguments[0]).sql} AS INT))", "string"
     ),
     **dict.fromkeys(("SUBSTR", "MID"), _substring),
+    "INSERT": _insert,
     "LOCATE": _locate,
     "INSTR": _instr,
     "HEX": _hex,

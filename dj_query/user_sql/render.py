@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -37,6 +38,10 @@ _TYPES = {
     "BINARY": "BINARY",
     "CHARACTER_SET": "CHAR",
 }
+
+
+CLOCK = re.compile(r"-?\d{1,3}:\d\d(:\d\d(\.\d+)?)?")
+SPAN = re.compile(r"-?(\d+ )?\d{1,3}:\d\d(:\d\d(\.\d+)?)?")
 
 
 class Renderer(OperatorRenderer):
@@ -178,6 +183,22 @@ class Renderer(OperatorRenderer):
         return self.call(
             Call("STR_TO_DATE", [self.text(text), pattern], nodes), Signature(kind, 2, 2), "STR_TO_DATE"
         )
+
+    def _call_addtime(self, nodes: list[exp.Expr], name: str = "ADDTIME") -> Piece:
+        moment, span = (self.render(node) for node in nodes)
+        if moment.is_text_constant:
+            is_time = CLOCK.fullmatch(str(moment.constant))
+            moment = self.cast_to(moment, "TIME" if is_time else "DATETIME", [])
+        is_span = span.kind == "time" or (span.is_text_constant and SPAN.fullmatch(str(span.constant)))
+        if moment.kind not in ("datetime", "time") or not is_span:
+            raise QuerySyntaxError(
+                f"{name} takes a datetime or a time, and a time such as '01:30:00'. Add other amounts by "
+                "`+ INTERVAL 90 MINUTE`."
+            )
+        return self.call(Call(name, [moment, span], nodes), Signature(moment.kind, 2, 2), name)
+
+    def _call_subtime(self, nodes: list[exp.Expr]) -> Piece:
+        return self._call_addtime(nodes, "SUBTIME")
 
     def _unit(self, node: exp.Expr) -> str:
         unit = node.name.upper().removeprefix("SQL_TSI_")

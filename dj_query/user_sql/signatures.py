@@ -76,6 +76,10 @@ SCALARS = _table(
     int 2: DATEDIFF
     time 2: TIMEDIFF
     time 1: SEC_TO_TIME
+    time 3: MAKETIME
+    date 2: MAKEDATE
+    date 1: FROM_DAYS
+    datetime 2: ADDTIME SUBTIME
     datetime 3: CONVERT_TZ
     datetime 2: STR_TO_DATE
     datetime 2: DATE_ADD DATE_SUB ADDDATE SUBDATE
@@ -87,6 +91,10 @@ SCALARS = _table(
     string 2: REPEAT LEFT RIGHT SHA2 FORMAT
     string 0: UUID
     string 1+: CHAR
+    string 1: BIN OCT
+    string 3: CONV
+    string 4: INSERT
+    int 1: CRC32
     bytes 1: UNHEX FROM_BASE64
     string 2-3: SUBSTR MID
     string 3: REPLACE LPAD RPAD SUBSTRING_INDEX REGEXP_REPLACE
@@ -118,6 +126,8 @@ SCALARS = _table(
     json 3+: JSON_SEARCH
     json 1-2: JSON_KEYS
     json 0+: JSON_ARRAY JSON_OBJECT
+    json 3+: JSON_SET JSON_INSERT JSON_REPLACE
+    json 2+: JSON_REMOVE
     """
 )
 FUNCTIONS = {**SCALARS, **AGGREGATES, **WINDOW_ONLY}

@@ -45,7 +45,9 @@ def name_of(cluster: Path, account: Account) -> str:
 
 
 def initdb_command(programs: Programs, account: Account, cluster: Path) -> list[str]:
-    options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"]
+    # texts in order of their code points, and capitals of all letters, whatever the system's libraries know
+    locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    options = ["--auth=trust", "--encoding=UTF8", *locale, "--no-instructions"]
     return [str(programs.initdb), "-D", name_of(cluster, account), "-U", SUPERUSER, *options]
 
 
