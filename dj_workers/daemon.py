@@ -125,6 +125,11 @@ class Worker:
             self.presence.leave(self.connection)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether `run` takes signals as requests, or did."""
+        return self._requests is not None
+
+    @property
     def why_it_ended(self) -> str:
         """What ended `run`, in words."""
         if self.was_stopped_at_once:

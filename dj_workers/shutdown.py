@@ -67,6 +67,51 @@ def told_on_request(text: Callable[[], str]) -> Iterator[None]:
         signal.signal(signal.SIGUSR1, signal.SIG_DFL if before is None else before)
 
 
+class AroundWork(AbstractContextManager["AroundWork"]):
+    """SIGINT and SIGTERM of a command while there is no work yet, and when it is over.
+
+    Before the work they raise `StoppedAtOnceError`, for instance in the import of a pipeline. After it they
+    change nothing any more, to the last step of the interpreter: the exit code is what became of the work.
+
+    Parameters
+    ----------
+    has_begun : callable
+        Whether there was work; it has handlers of its own, at whose end these are put back.
+    """
+
+    def __init__(self, has_begun: Callable[[], bool]) -> None:
+        self._has_begun = has_begun
+        self._pid = os.getpid()
+        self._was_asked = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> AroundWork:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        ends_program = kind is not None and issubclass(kind, (SystemExit, StoppedAtOnceError))
+        for number, handler in self._before.items():
+            after = signal.SIG_DFL if handler is None else handler
+            signal.signal(number, signal.SIG_IGN if ends_program else after)
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        if os.getpid() != self._pid:
+            end_by_default(number)
+        elif not self._has_begun():
+            self._was_asked = True
+            raise StoppedAtOnceError
+
+    def check(self) -> None:
+        """Raise where a signal came and code of the user kept its exception to itself."""
+        if self._was_asked:
+            raise StoppedAtOnceError
+
+
 class StopRequests(AbstractContextManager["StopRequests"]):
     """Counts the requests while it is entered; the handlers of before are put back at the end.
 

@@ -90,4 +90,4 @@ def dispatch(
     from dj_workers.pools.celery.command import run_dispatcher
 
     metrics = None if metrics_port is None else (metrics_host, metrics_port)
-    run_dispatcher(modules, tables, exclude, interval, once, metrics)
+    sys.exit(run_dispatcher(modules, tables, exclude, interval, once, metrics))

@@ -18,7 +18,7 @@ from dj_workers.daemon import Worker
 from dj_workers.notify import notifications_of
 from dj_workers.plan import TableClass, check_makes, name_of
 from dj_workers.routes import queue_of
-from dj_workers.shutdown import told_on_request
+from dj_workers.shutdown import AroundWork, StoppedAtOnceError, told_on_request
 from dj_workers.telemetry import exported
 from dj_workers.vitals import Vitals
 from dj_workers.watched import watched
@@ -51,17 +51,31 @@ def run(modules: tuple[str, ...], **given: Any) -> None:
     """
     if not modules:
         raise click.UsageError("Name a MODULE: here, as modules in dj-worker.toml, or in DJ_WORKER_MODULES.")
-    work = run_options.work_of(given)
-    with told_on_request(lambda: "dj-worker: imports the pipeline\n"):  # else SIGUSR1 would end it
-        source = load_all(modules)
-    chosen = _with_make(source, given["tables"], given["exclude"], given["queues"])
-    worker = Worker(
+    worker: Worker | None = None
+    try:
+        with AroundWork(lambda: worker is not None and worker.has_begun) as around_work:
+            with told_on_request(lambda: "dj-worker: imports the pipeline\n"):  # else SIGUSR1 would end it
+                source = load_all(modules)
+            around_work.check()
+            chosen = _with_make(source, given["tables"], given["exclude"], given["queues"])
+            worker = _worker(chosen, source, given)
+            sys.exit(_run(worker, chosen, given))
+    except StoppedAtOnceError:
+        options.say("dj-worker: stopped before it began")
+        sys.exit(ExitCode.DONE)
+
+
+def _worker(chosen: list[TableClass], source: Source, given: dict[str, Any]) -> Worker:
+    return Worker(
         [*chosen, *source.steps],
-        work,
+        run_options.work_of(given),
         processes=given["processes"],
         name=given["name"],
         vitals=Vitals(given["stuck_after"], given["job_stuck_after"]),
     )
+
+
+def _run(worker: Worker, chosen: list[TableClass], given: dict[str, Any]) -> ExitCode:
     with ExitStack() as around:
         if chosen:
             told = notifications_of(chosen[0]._schema.connection.config, chosen)
@@ -74,8 +88,8 @@ def run(modules: tuple[str, ...], **given: Any) -> None:
     if click.get_current_context().find_root().params["log_format"] == logs.TEXT:
         _show(chosen, tally)
     if worker.was_stopped_at_once:
-        sys.exit(ExitCode.AT_ONCE)
-    sys.exit(ExitCode.FAILED_JOBS if tally.has_failures else ExitCode.DONE)
+        return ExitCode.AT_ONCE
+    return ExitCode.FAILED_JOBS if tally.has_failures else ExitCode.DONE
 
 
 def _with_make(source: Source, tables: list[str], exclude: list[str], queues: list[str]) -> list[TableClass]:

@@ -188,6 +188,50 @@ def test_sigterm_ends_the_worker_after_the_running_job(lab: Lab, processes: str)
     assert len(lab.Next()) == 0
 
 
+_SLOW = """
+import os
+import datajoint as dj
+
+try:
+    with open(os.environ["SQUARES_FOLDER"] + "/started", "w") as file:
+        file.write("now")
+    open(os.environ["SQUARES_FOLDER"] + "/go").read()
+except {caught}:
+    pass
+
+from {module} import *
+"""
+
+
+@on_one_server
+@pytest.mark.parametrize("caught", ["ValueError", "BaseException"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_import_of_the_pipeline_ends_the_worker_before_it_begins(
+    lab: Lab, number: signal.Signals, caught: str
+) -> None:
+    lab.add(1)
+    lab.make_pipes()
+    name = f"slow_{lab.name}"
+    (lab.folder / f"{name}.py").write_text(_SLOW.format(module=lab.name, caught=caught))
+    worker = start_dj_worker("run", name, "--exclude", "Unmade")
+    lab.wait_until_started()
+    worker.send_signal(number)
+    ended = end_of(worker)
+    assert (ended.code, ended.err.splitlines()) == (ExitCode.DONE, ["dj-worker: stopped before it began"])
+    assert lab.calls() == []
+
+
+@on_one_server
+def test_a_signal_after_the_work_leaves_the_exit_code_as_it_is(lab: Lab) -> None:
+    lab.add(2, fail=[1])
+    name = f"late_{lab.name}"
+    at_exit = "atexit.register(os.kill, os.getpid(), signal.SIGTERM)"
+    (lab.folder / f"{name}.py").write_text(
+        f"import atexit, os, signal\nfrom {lab.name} import *\n{at_exit}\n"
+    )
+    assert dj_worker("run", name, "--tables", "Square", "--once").code == ExitCode.FAILED_JOBS
+
+
 @processes
 def test_a_second_signal_gives_the_running_job_back(lab: Lab, processes: str) -> None:
     lab.add(1, wait=[0])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -15,18 +16,25 @@ from dj_query.table import FreeTable
 from dj_workers.cli.exit_codes import ExitCode
 from dj_workers.notify import Notice, Notifications
 from tests.workers.celery_lab import CeleryLab, until
-from tests.workers.conftest import Lab, dj_worker
+from tests.workers.conftest import Lab, dj_worker, end_of, start_dj_worker
 
 on_one_server = pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def on_message() -> list[Callable[[], object]]:
+    """Return what is called while a message is on its way, to be replaced by a test."""
+    return [lambda: None]
+
+
+@pytest.fixture
+def told(on_message: list[Callable[[], object]], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Return the texts that a webhook gets, which the settings of workers name."""
     texts: list[str] = []
 
     class Webhook(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            on_message[0]()
             texts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
             self.send_response(200)
             self.end_headers()
@@ -54,6 +62,18 @@ def test_a_worker_tells_what_failed_and_that_all_is_done(lab: Lab, told: list[st
     assert "2 x ValueError: 1 is bad [number=1; number=3]" in text
     assert "All work is done" in text
     assert "s3cret" not in ended.err
+
+
+@on_one_server
+def test_a_signal_while_the_last_notices_are_sent_leaves_the_exit_code_as_it_is(
+    lab: Lab, told: list[str], on_message: list[Callable[[], object]]
+) -> None:
+    lab.add(2, fail=[1])
+    worker = start_dj_worker("run", lab.name, "--tables", "Square", "--once")
+    on_message[0] = lambda: worker.send_signal(signal.SIGINT)
+    ended = end_of(worker)
+    assert (ended.code, "Aborted" in ended.err) == (ExitCode.FAILED_JOBS, False), ended.err
+    assert told
 
 
 @on_one_server

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -13,6 +12,7 @@ from celery.exceptions import CeleryError
 
 from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
 from dj_schema.settings import Config
+from dj_workers.cli.exit_codes import ExitCode
 from dj_workers.metrics.dispatcher import BROKER, DATABASE, DispatcherMetrics
 from dj_workers.metrics.serve import Serving
 from dj_workers.notify import notifications_of
@@ -21,7 +21,7 @@ from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.dispatch import Dispatcher, Filled
 from dj_workers.pools.celery.errors import BrokerError
 from dj_workers.pools.celery.tables import load_tables
-from dj_workers.shutdown import StopRequests
+from dj_workers.shutdown import StoppedAtOnceError, StopRequests
 
 log = logging.getLogger("datajoint.workers")
 
@@ -86,8 +86,8 @@ def run_dispatcher(
     interval_s: float | None,
     is_once: bool,
     metrics: tuple[str, int] | None = None,
-) -> None:
-    """Keep queues filled until told to stop.
+) -> ExitCode:
+    """Keep queues filled until told to stop; a second signal ends it in the middle of a look.
 
     Parameters
     ----------
@@ -111,12 +111,16 @@ def run_dispatcher(
             probes = {"/healthz": figures.alive, "/readyz": figures.ready}
             around.enter_context(Serving(*metrics, figures.registry, probes))
         broker.check()
-        requests = around.enter_context(StopRequests())
+        requests = around.enter_context(StopRequests(interrupts=True))
         around.enter_context(told)
         log.info("keeping %d queues filled, for %d tables", len(dispatcher.queues), len(found))
-        if is_once:
-            sys.exit(1 if _look(dispatcher, figures).broken else 0)
-        _keep_filled(dispatcher, figures, requests, longest_s)
+        try:
+            if is_once:
+                return ExitCode.FAILED_JOBS if _look(dispatcher, figures).broken else ExitCode.DONE
+            _keep_filled(dispatcher, figures, requests, longest_s)
+        except StoppedAtOnceError:
+            return ExitCode.AT_ONCE
+    return ExitCode.DONE
 
 
 def _keep_filled(
