@@ -22,6 +22,9 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALLED_QUEUES := $(BENCH)/queues/.installed
 INSTALLED_PEER := $(BENCH)/peer/.installed
 
+# Tests start more than a thousand processes of Python: each would compile what it imports, half a second of it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test chaos lint format conformance bench bench-engine clean
 
 help:  ## List every target
