@@ -8,8 +8,9 @@ SHELL := /bin/bash
 PYTHON ?=
 # Passed on: `make demo ARGS=--kill`, `make bench ARGS="--only insert"`, `make test PYTEST_ARGS="-x tests/unit"`.
 ARGS ?=
-# Two processes share one set of servers; a file's tests stay together so that its fixtures are made once.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# Processes share one set of servers; a file's tests stay together so that its fixtures are made once. One more than there
+# are cores, as many tests wait for others; long files come first (tests/conftest.py).
+PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -25,7 +25,7 @@ from dj_workers.lookout import Lookout, is_idle_enough
 from dj_workers.plan import TableClass, check_makes, plan_of
 from dj_workers.pools.budget import Budget
 from dj_workers.pools.origin import ChildSetup
-from dj_workers.progress_log import told_in_log
+from dj_workers.progress_log import told_in_log, warn_of_clock
 from dj_workers.shutdown import StoppedAtOnceError, StopRequests, told_on_request
 from dj_workers.steps import Step, Steps
 from dj_workers.vitals import ENDS, Vitals
@@ -114,6 +114,7 @@ class Worker:
             with told_in_log(self), told_on_request(self._report):
                 return self._run_steps_only()
         self.connection.ping()
+        warn_of_clock(self.connection)
         tables = [cls._class_info.full_name for cls in self.plan.tables]
         self.presence = Presence(self.connection, self.identity, tables, processes=self.processes)
         if not self.work.is_once:

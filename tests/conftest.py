@@ -4,6 +4,7 @@
 ``server``             a `ServerUnderTest`; the test runs once on each of the three databases
 ``postgres_server``    that one database; likewise ``mysql_server`` and ``mariadb_server``
 ``redis_url``          the URL of a Redis
+``clock_library``      libfaketime, for processes whose clock is wrong
 ``prometheus``         a Prometheus; ``program(name)`` finds promtool or helm
 ``connection``         a `Connection` to ``server``, closed after the test
 ``new_schema_name()``  a name that no other test has; what was made under it is dropped after the test
@@ -21,6 +22,7 @@ table of rules and results is made of these marks is told in `tests/support/rule
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 import shutil
@@ -32,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.launch import Unavailable, install
+from tests.support.launch import Unavailable, install, locked
 from tests.support.rules import RuleReporter
 from tests.support.servers import SERVER_NAMES, RunFolder, RunningPrometheus, Servers, ServerUnderTest
 
@@ -44,6 +46,19 @@ if TYPE_CHECKING:
 # How long examples take says nothing on a machine that does other work as well.
 settings.register_profile("any_speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_speed")
+
+_HERE = Path(__file__).parent
+_LONG = (
+    "chaos",
+    "workers",
+    "contracts",
+    "acceptance",
+    "embedded",
+    "operations",
+    "peer",
+    "property",
+    "conformance",
+)
 
 _RUN = pytest.StashKey[RunFolder]()
 _SERVERS = pytest.StashKey[Servers]()
@@ -113,6 +128,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if deselected:
         config.hook.pytest_deselected(items=deselected)
         items[:] = kept
+
+
+@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
+def pytest_order_of_files(items: list[pytest.Item]) -> None:
+    """Put the files first that start many processes: they take long, and wait where others compute.
+
+    Between processes of pytest-xdist the short ones level out at the end (``--no-loadscope-reorder``).
+    """
+    order = {name: i for i, name in enumerate(_LONG)}
+    items.sort(key=lambda item: order.get(item.path.relative_to(_HERE).parts[0], len(order)))
 
 
 def _required_but_missing(config: pytest.Config) -> list[str]:
@@ -194,13 +219,16 @@ def redis_url(_servers: Servers) -> str:
         pytest.skip(f"no redis: {error}")
 
 
-@pytest.fixture(scope="session")
-def prometheus(_servers: Servers) -> RunningPrometheus:
-    """Return a Prometheus that scrapes what is written into its file of targets."""
+@pytest.fixture
+def prometheus(_servers: Servers, pytestconfig: pytest.Config) -> Iterator[RunningPrometheus]:
+    """Return a Prometheus that scrapes what is written into its file of targets, to one test at a time."""
     try:
-        return _servers.prometheus()
+        found = _servers.prometheus()
     except Unavailable as error:
         pytest.skip(f"no prometheus: {error}")
+    with locked(pytestconfig.stash[_RUN].path / "prometheus.in-use"):
+        yield found
+        found.targets.write_text("[]")
 
 
 @pytest.fixture(scope="session")
@@ -242,6 +270,28 @@ def dot_program(pytestconfig: pytest.Config) -> str:
         run.note_missing("graphviz", "no program `dot` on the PATH; not root on Debian to install it")
         pytest.skip("graphviz is not installed")
     return found
+
+
+@pytest.fixture(scope="session")
+def clock_library(pytestconfig: pytest.Config) -> Path:
+    """Return libfaketime, which gives a process a clock of its own, from Debian where it is not here."""
+    run = pytestconfig.stash[_RUN]
+    places = ["/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib*/faketime/libfaketime.so.1"]
+    reason = "not installed; not root on Debian to install it"
+    try:
+        if not _first(places):
+            install(["libfaketime"], run.path)
+    except Unavailable as error:
+        reason = str(error)
+    found = _first(places)
+    if found is None:
+        run.note_missing("libfaketime", reason)
+        pytest.skip(f"no libfaketime: {reason}")
+    return found
+
+
+def _first(patterns: list[str]) -> Path | None:
+    return next((Path(path) for pattern in patterns for path in glob.glob(pattern)), None)
 
 
 # Connections and schemas on top of the servers: below this line.
