@@ -46,4 +46,12 @@ def alter_class(table: UserTable, prompt: bool | None, names: Mapping[str, Any])
     for line in changes.lines():
         log.info("altered %s: %s", table.full_table_name, line)
     attach(cls, schema, altered)
+    wanted = changes.new.heading.names
+    if altered.heading.names != wanted:
+        log.warning(
+            "the attributes of %s are in the order %s, not in that of the definition: what was there stays "
+            "in place, and PostgreSQL puts what is new last. Insert rows as dicts, or define it in that order.",
+            table.full_table_name,
+            ", ".join(altered.heading.names),
+        )
     return altered

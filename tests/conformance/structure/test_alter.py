@@ -322,6 +322,27 @@ def test_rows_must_have_a_value_for_what_becomes_required(
     )
 
 
+@pytest.mark.rule("alter-tables", "add")
+def test_another_order_than_that_of_the_definition_is_told(
+    connection: Connection, new_schema: NewSchema, dj: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    is_last = connection.dialect.name == "postgresql"
+    table = new_schema()(table_class(dj, "Item", "k : int8\n---\nz = 0 : int8"))
+    with caplog.at_level(logging.WARNING, "datajoint.alter"):
+        altered(table, "k : int8\n---\na = 1 : int8\nz = 0 : int8", connection)
+        assert table().heading.names == (["k", "z", "a"] if is_last else ["k", "a", "z"])
+        assert ("k, z, a" in caplog.text) is ("rows as dicts" in caplog.text) is is_last
+        caplog.clear()
+        altered(
+            table,
+            "\n".join(["k : int8", "---", *table.describe().split("\n")[2:], "x = 2 : int8"]),
+            connection,
+        )
+        assert not caplog.text
+        altered(table, "k : int8\n---\n# as before\nx = 3 : int8\nz = 0 : int8\na = 1 : int8", connection)
+        assert "not in that of the definition" in caplog.text
+
+
 @pytest.mark.rule("alter-tables", "primary-key", "foreign-keys", "indexes")
 @pytest.mark.rule("table-declaration", "7.4")
 @pytest.mark.parametrize(

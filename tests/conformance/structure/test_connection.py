@@ -653,6 +653,33 @@ def _causes(error: BaseException | None) -> Any:
         error = error.__cause__
 
 
+def _is_encrypted(connection: Connection) -> bool:
+    if connection.dialect.name == "postgresql":
+        return bool(connection.query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")[0][0])
+    return bool(connection.query("SHOW STATUS LIKE 'Ssl_cipher'")[0][1])
+
+
+@pytest.mark.rule("configuration", "database")
+def test_tls_is_used_where_the_server_offers_it_unless_it_is_asked_for(
+    server: ServerUnderTest, config: Config
+) -> None:
+    config["database.use_tls"] = None
+    with make_connection(server, config) as opened:
+        is_offered = _is_encrypted(opened)
+    config["database.use_tls"] = False
+    with make_connection(server, config) as opened:
+        assert not _is_encrypted(opened)
+    config["database.use_tls"] = True
+    must = make_connection(server, config)
+    is_socket = str(server.settings["host"]).startswith("/")  # which nobody else can listen to
+    if is_offered or is_socket:
+        with must:
+            assert _is_encrypted(must) is not is_socket
+    else:
+        with pytest.raises(ConnectionRefusedByServerError, match="use_tls"):
+            must.connect()
+
+
 def test_a_server_that_is_down_is_named(server: ServerUnderTest, config: Config) -> None:
     import socket
 
