@@ -50,7 +50,7 @@ def alter_class(table: UserTable, prompt: bool | None, names: Mapping[str, Any])
     if altered.heading.names != wanted:
         log.warning(
             "the attributes of %s are in the order %s, not in that of the definition: what was there stays "
-            "in place, and PostgreSQL puts what is new last. Insert rows as dicts, or define it in that order.",
+            "in place, and PostgreSQL puts what is new last. Insert rows as dicts, or define it so.",
             table.full_table_name,
             ", ".join(altered.heading.names),
         )

@@ -168,7 +168,8 @@ class _Compiler:
 
     def _ordering(self, ordering: Ordering) -> Sql:
         nulls = self._dialect.rows.order_nulls(ordering.is_descending) if ordering.is_nullable else EMPTY
-        return sql("{} DESC{}" if ordering.is_descending else "{}{}", Ident(ordering.name), nulls)
+        by = sql("({})", Sql((ordering.inside.sql,))) if ordering.inside else sql("{}", Ident(ordering.name))
+        return sql("{} DESC{}" if ordering.is_descending else "{}{}", by, nulls)
 
     # -- sources -----------------------------------------------------------------------------------
 

@@ -28,8 +28,8 @@ class Top:
     limit : int or None
         How many rows at most; None for all.
     order_by : str, list of str or None
-        Attributes, each with an optional ``DESC``; ``"KEY"`` is the primary key; None keeps the order
-        of an earlier `Top`.
+        Attributes, or paths into JSON ones, each with an optional ``DESC``; ``"KEY"`` is the primary key;
+        None keeps the order of an earlier `Top`.
     offset : int
         How many rows to pass over first.
     """

@@ -71,7 +71,7 @@ class QueryExpression(fetch.Fetching, OfTables):
             With False, attributes of another query match by name alone.
         """
         if isinstance(restriction, Top):
-            return self._with(window_of(self.select, self.heading, restriction))
+            return self._with(window_of(self, restriction))
         return self._where(condition_of(self, restriction, semantic_check))
 
     def _where(self, condition: Condition) -> Self:

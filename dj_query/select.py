@@ -204,11 +204,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Ordering:
-    """An attribute to sort by; NULL counts as smaller than any value, on every server."""
+    """An attribute to sort by, or a value inside of it; NULL is smaller than any value, on every server."""
 
     name: str
     is_descending: bool = False
     is_nullable: bool = False
+    inside: UserExpression | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dj_query.conditions import Top
+from dj_query.json_path import read_json_path
+from dj_query.projection import compile_value
 from dj_query.select import Ordering, Select, Window, derived
-from dj_schema.heading import Heading, unknown_attribute
+from dj_schema.heading import unknown_attribute
+
+if TYPE_CHECKING:
+    from dj_query.expression import QueryExpression
 
 
-def orderings_of(heading: Heading, order_by: str | list[str] | tuple[str, ...]) -> tuple[Ordering, ...]:
-    """Read ``"KEY"``, ``"name"``, ``"name DESC"``, or several, in a list or after commas.
+_COMMA = re.compile(r",(?![^()]*\))")
+_DIRECTION = re.compile(r"(.*?)(?:\s+(ASC|DESC))?\s*", re.I | re.S)
+
+
+def orderings_of(query: QueryExpression, order_by: str | list[str] | tuple[str, ...]) -> tuple[Ordering, ...]:
+    """Read ``"KEY"``, ``"name DESC"``, ``"car.length:float"``, or several, in a list or after commas.
 
     Raises
     ------
     UnknownAttributeError
         For a name that is not in the heading.
     """
-    items = order_by.split(",") if isinstance(order_by, str) else order_by
+    heading = query.heading
+    items = _COMMA.split(order_by) if isinstance(order_by, str) else order_by
     found: list[Ordering] = []
     for item in items:
-        words = item.replace("`", "").split()
-        name = words[0] if words else item
-        direction = " ".join(words[1:]).upper()
-        if direction not in ("", "ASC", "DESC"):
-            raise unknown_attribute(item, heading.names)
+        match = _DIRECTION.fullmatch(item.strip())
+        name, direction = (match[1], (match[2] or "").upper()) if match else (item, "")
+        if name not in heading.by_name and (path := read_json_path(name, heading.json_names)):
+            inside = compile_value(query, path.as_sql())
+            found.append(Ordering(path.name, direction == "DESC", is_nullable=True, inside=inside))
+            continue
+        name = name.replace("`", "").strip()
         names = heading.primary_key if name == "KEY" else [name]
         for n in names:
             if n not in heading.by_name:
@@ -33,20 +47,22 @@ def orderings_of(heading: Heading, order_by: str | list[str] | tuple[str, ...]) 
     return tuple(found)
 
 
-def window_of(select: Select, heading: Heading, top: Top) -> Select:
+def window_of(query: QueryExpression, top: Top) -> Select:
     """Return the block that gives the part of its rows which a `Top` asks for.
 
     A second `Top` without an order of its own, or with the same, merges with the first: the smaller
     limit holds and the offsets add up, as section 12.5 of the query algebra says. One with another
     order sees only the rows that the first left.
     """
+    select = query.select
     first = select.window
-    order = orderings_of(heading, top.order_by) if top.order_by is not None else None
+    order = orderings_of(query, top.order_by) if top.order_by is not None else None
     if first is not None and (order is None or order == first.order):
         limits = [n for n in (first.limit, top.limit) if n is not None]
         window = Window(first.order, min(limits, default=None), first.offset + top.offset)
         return replace(select, window=window)
-    order = order if order is not None else orderings_of(heading, "KEY")
-    if first is not None or not select.identities.issuperset(o.name for o in order):
+    order = order if order is not None else orderings_of(query, "KEY")
+    is_inside = select.is_distinct and any(o.inside for o in order)  # distinct rows sort by what they show
+    if first is not None or is_inside or not select.identities.issuperset(o.name for o in order):
         select = derived(select)
     return replace(select, window=Window(order, top.limit, top.offset))

@@ -93,6 +93,38 @@ def test_lists_are_equal_by_order_and_number(team: Any) -> None:
     assert [r["text"] for r in first[-5:]] == ["5", None, None, None, None]
 
 
+@pytest.mark.rule("json-type", "projection")
+@pytest.mark.rule("fetch-api", "order_by")
+@pytest.mark.parametrize(
+    ("order_by", "expected"),
+    [
+        ("car.length:float, name", ["marketing", "odd", "engineering", "business"]),
+        ("car.length:decimal(4, 1) DESC, name", ["business", "engineering", "marketing", "odd"]),
+        (["car.name DESC", "name"], ["engineering", "business", "marketing", "odd"]),
+        ("car.tire_pressure[1]:int32, name DESC", ["odd", "marketing", "business", "engineering"]),
+        ("car.headlights[0].hyper_white:bool desc,name", ["business", "engineering", "marketing", "odd"]),
+        ('car."length":int ASC, KEY', ["marketing", "odd", "engineering", "business"]),
+    ],
+    ids=repr,
+)
+def test_rows_in_the_order_of_what_is_at_a_path(
+    team: Any, dj: Any, order_by: Any, expected: list[str]
+) -> None:
+    team.insert1({"name": "odd", "car": {"length": "long"}})
+    assert team.to_arrays("name", order_by=order_by).tolist() == expected
+    assert [row["name"] for row in team.to_dicts(order_by=order_by)] == expected
+    first = team & dj.Top(2, order_by)
+    assert names(first) == names(first.proj()) == names(dj.U("name") & first) == set(expected[:2])
+    assert names(team & first.proj()) == set(expected[:2])
+    assert [row["label"] for row in first.proj(label="name").to_dicts()] == expected[:2]
+    renamed = team.proj("car", label="name").to_dicts(order_by=["car.length:float DESC", "label"])
+    assert [row["label"] for row in renamed] == ["business", "engineering", "marketing", "odd"]
+    with pytest.raises(dj.errors.UnknownAttributeError):
+        team.to_dicts(order_by="cart.length")
+    with pytest.raises(dj.errors.QuerySyntaxError, match="not understood"):
+        team.to_dicts(order_by="car.length; DROP TABLE x")
+
+
 NUMBERS = [
     2**53 + 1, 2**63, 2**64 - 1, -(2**63), 0.1, 1.0, 1e15, 1e16, 12345678901234567000.0, 1.5e19, 1e20, 1e22,
     -1e17, 1.5e300, 5e-324, 1e-7, 0,
