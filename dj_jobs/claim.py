@@ -187,6 +187,16 @@ def _decoding(jobs: JobTable) -> Any:
     return decoding_of([jobs.heading.by_name[n] for n in names], jobs.connection.dialect)
 
 
+def is_held_and_free(jobs: JobTable, claim: Claim) -> bool:
+    """Whether a job is held with this token, and no other session has locked its row; ours locks it."""
+    statement = sql(
+        "SELECT 1 FROM {} WHERE {} AND {} = {} AND {} = {} FOR UPDATE SKIP LOCKED",
+        Ident(*jobs.table_id), these([claim.key]),
+        Ident("_token"), Param(claim.token), Ident("status"), Param(Status.RESERVED.value),
+    )  # fmt: skip
+    return bool(jobs.connection.execute(statement).rows)
+
+
 def these(keys: Sequence[Key]) -> Sql:
     """Return the condition that tells these keys, of which there is at least one."""
     names = list(keys[0])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from dj_jobs import attempts, clock, control, wakeup
-from dj_jobs.claim import TAKEN, assignments, reserved_by_us, user_of
+from dj_jobs.claim import TAKEN, assignments, reserved_by_us, take, user_of
 from dj_jobs.job import Claim
 from dj_jobs.states import Status, sources_of, target_of
 from dj_jobs.wakeup import News
@@ -190,17 +190,30 @@ def release_token(jobs: JobTable, token: UUID) -> int:
     return _release(jobs, sql("{} AND {} = {}", is_reserved, Ident("_token"), Param(token)), jobs.connection)
 
 
+def release_free(jobs: JobTable, token: UUID) -> int:
+    """Give back what is held with a token, passing over rows that its session has locked."""
+    is_reserved = sql("{} = {}", Ident("status"), Param(Status.RESERVED.value))
+    held = sql("{} AND {} = {}", is_reserved, Ident("_token"), Param(token))
+    n = len(take(jobs, held, _MOST_OF_A_CLAIM, assignments(_RELEASED), ()))
+    if n:
+        wakeup.tell(jobs.connection, jobs.target.table_id, News.JOBS)
+    return n
+
+
+_MOST_OF_A_CLAIM = 1000
+_RELEASED: Mapping[str, Sql | Param] = {
+    "status": Param(Status.PENDING.value),
+    "_token": _NULL,
+    "_lease_until": _NULL,
+    "_attempts": sql("{} - 1", Ident("_attempts")),
+}
+
+
 def _release(
     jobs: JobTable, these: Sql, connection: Connection, also: Mapping[str, Sql] = MappingProxyType({})
 ) -> int:
-    sets: dict[str, Sql | Param] = {
-        **also,
-        "status": Param(Status.PENDING.value),
-        "_token": _NULL,
-        "_lease_until": _NULL,
-        "_attempts": sql("{} - 1", Ident("_attempts")),
-    }
-    statement = sql("UPDATE {} SET {} WHERE {}", Ident(*jobs.table_id), assignments(sets), these)
+    sets = assignments({**also, **_RELEASED})
+    statement = sql("UPDATE {} SET {} WHERE {}", Ident(*jobs.table_id), sets, these)
     with connection.atomic():
         n = connection.execute(statement).n_rows
         if n:

@@ -181,7 +181,7 @@ class LeaseKeeper:
                 return
         statement = _renewal(jobs.connection, jobs.table_id, claim.token, [claim.key], self._lease_s)
         if jobs.connection.execute(statement).n_rows != 1:
-            raise _lost(jobs.target.full_table_name, claim.key)
+            raise lost_error(jobs.target.full_table_name, claim.key)
 
     def _error_of(self, table: TableName, claim: Claim) -> ClaimLostError | None:
         hold = self._held.get((table, claim.token))
@@ -266,7 +266,7 @@ class LeaseKeeper:
         ignored = sql("{} AND {} = {}", these(gone), Ident("status"), Param(Status.IGNORE.value))
         cancelled = keys_where(jobs, ignored, self._connection)
         table = jobs.target.full_table_name
-        return {tuple(k.values()): _cancelled(table, k) if k in cancelled else _lost(table, k) for k in gone}
+        return {tuple(k.values()): lost_error(table, k, is_cancelled=k in cancelled) for k in gone}
 
 
 def _values(claim: Claim) -> Values:
@@ -307,7 +307,7 @@ def note_lock_session(jobs: JobTable, claim: Claim, session: int) -> None:
         these([claim.key]), _held_with(claim.token),
     )  # fmt: skip
     if connection.execute(statement).n_rows != 1:
-        raise _lost(jobs.target.full_table_name, claim.key)
+        raise lost_error(jobs.target.full_table_name, claim.key)
 
 
 def renew_all(connection: Connection, table: TableName, token: UUID, lease_s: float) -> int:
@@ -329,14 +329,13 @@ def _held_with(token: UUID) -> Sql:
     return sql("{} = {} AND {}", Ident("_token"), Param(token), is_reserved)
 
 
-def _lost(table: str, key: Key) -> ClaimLostError:
+def lost_error(table: str, key: Key, *, is_cancelled: bool = False) -> ClaimLostError:
+    """Return what a job fails with whose claim was lost while it was computed."""
+    if is_cancelled:
+        return JobCancelledError(
+            f"the job {key} of {table} was cancelled while it was computed; nothing was written."
+        )
     return ClaimLostError(
         f"the claim on {key} of {table} was lost while it was computed: the lease ran out, or the "
         "job was taken back. Nothing was written; whoever holds the key now computes it."
-    )
-
-
-def _cancelled(table: str, key: Key) -> JobCancelledError:
-    return JobCancelledError(
-        f"the job {key} of {table} was cancelled while it was computed; nothing was written."
     )

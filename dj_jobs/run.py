@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dj_jobs import claim as claims
 from dj_jobs import control, finish, metadata
 from dj_jobs.events import Event, Events
 from dj_jobs.group import Group
 from dj_jobs.job import Claim, Outcome, Result, Worker, error_message, error_stack
 from dj_jobs.keys import is_wanted
-from dj_jobs.lease import note_lock_session
+from dj_jobs.lease import lost_error, note_lock_session
 from dj_jobs.make import Making
 from dj_jobs.retry import AWAY, CONFLICTS, INFRASTRUCTURE, Retry, verdict
 from dj_jobs.telling import Teller
@@ -35,8 +36,11 @@ from dj_schema.errors import (
     LostConnectionError,
 )
 from dj_schema.sql import Ident, sql
+from dj_schema.transaction import transaction
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from dj_jobs.table import JobTable
     from dj_query.table import Table
 
@@ -225,28 +229,58 @@ class Runner:
             result = (self.resolved(jobs, claim) if is_open else None) or Result.LOST
         return Outcome(claim.key, result, duration_s, error, stack)
 
-    def run_out(self, started: Event) -> Outcome:
-        """Record that a job took too long, for a process that was killed for it.
+    # -- from outside, of a job that cannot be interrupted ------------------------------------------
+
+    def run_out(self, started: Event, *, is_dead: bool) -> Outcome | None:
+        """Record that a job took too long, for a process that cannot be interrupted.
+
+        Done before the process is killed, so that its death counts as nobody's, and is no matter of rescue.
 
         Parameters
         ----------
         started : Event
             Of the kind `started`.
+        is_dead : bool
+            The process is gone. While it lives, its job is passed over where it has locked it, at its end.
+
+        Returns
+        -------
+        Outcome or None
+            None where the job is at its end, or over.
         """
-        key = dict(started.key or {})
+        key, token = dict(started.key or {}), started.token
         timeout_s = started.timeout_s or 0.0
         error = JobTimeoutError(
             f"the make took longer than its timeout_s of {timeout_s:g} seconds and could not be interrupted; "
             "its process was killed, and nothing was written"
         )
-        outcome = Outcome(key, Result.ERROR, timeout_s, error)
-        if started.token is not None:
+        if token is None:
+            outcome = Outcome(key, Result.ERROR, timeout_s, error)
+        else:
             jobs: JobTable = self.table.jobs  # type: ignore[attr-defined]
-            since = time.monotonic() - timeout_s - _LONGEST_HOLD_S
-            claim = Claim(key, started.token, started.attempt, 0, 0, 0, datetime.min, since=since)
-            outcome = self._after_error(jobs, claim, error, timeout_s)
-        self.teller.ended(outcome, started.attempt, started.token)
+            claim = _claim_of(started, token, timeout_s)
+            with transaction(jobs.connection, isolation=jobs.connection.dialect.jobs.CLAIM_ISOLATION):
+                if not is_dead and not claims.is_held_and_free(jobs, claim):
+                    return None
+                outcome = self._after_error(jobs, claim, error, timeout_s)
+        self.teller.ended(outcome, started.attempt, token)
         return outcome
+
+    def taken(self, started: Event, running_s: float) -> Outcome | None:
+        """Return how a job that runs elsewhere ends whose claim was lost meanwhile; None where it was not.
+
+        Nobody is told.
+        """
+        if started.token is None:
+            return None
+        jobs: JobTable = self.table.jobs  # type: ignore[attr-defined]
+        claim = _claim_of(started, started.token, running_s)
+        known = self.resolved(jobs, claim)
+        if known not in (Result.LOST, Result.CANCELLED):
+            return None
+        is_cancelled = known is Result.CANCELLED
+        error = lost_error(jobs.target.full_table_name, claim.key, is_cancelled=is_cancelled)
+        return Outcome(claim.key, known, running_s, error)
 
     def _is_there(self, key: Mapping[str, Any]) -> bool:
         """Whether the row of a key is there, also where this transaction's snapshot is older than the row."""
@@ -333,6 +367,12 @@ def _cause(error: BaseException, watch: Watch) -> Exception:
         return watch.error
     assert isinstance(error, Exception)
     return error
+
+
+def _claim_of(started: Event, token: UUID, running_s: float) -> Claim:
+    """Return the claim of a job that another process computes, as far as its start tells of it."""
+    since = time.monotonic() - running_s - _LONGEST_HOLD_S
+    return Claim(dict(started.key or {}), token, started.attempt, 0, 0, 0, datetime.min, since=since)
 
 
 def lost_by(error: ClaimLostError) -> Result:

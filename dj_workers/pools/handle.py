@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection as Pipe
 from typing import Any, Protocol
 
 from dj_jobs.events import Event
+from dj_jobs.job import Outcome
 from dj_workers.pools.child import Post, Start, main_of_fork
 
 # The parent's path goes over the pipe, first of all, so that nothing is imported from elsewhere.
@@ -23,7 +24,7 @@ _BOOT = (
 )
 
 
-_GRACE_S = 1.0  # for a job to end by the interruption from within
+GRACE_S = 1.0  # for a job to end by the interruption from within
 
 
 class _Process(Protocol):
@@ -66,9 +67,15 @@ class Child:
     stop_by : float or None
         When it is ended by force, by the monotonic clock.
     running : Event or None
-        The start of its job, where that is limited in time.
+        The start of its job, where it has told of it.
+    running_since : float
+        When it told so, by the monotonic clock.
     due_by : float or None
         When that job must be over, by the monotonic clock.
+    end : Outcome or None
+        What became of that job, where that is known before the process is killed for it.
+    taken : Outcome or None
+        What became of that job where it is not ours any more.
     """
 
     pid: int
@@ -83,17 +90,23 @@ class Child:
     stop_by: float | None = None
     grant: Any = field(default=None)
     running: Event | None = None
+    running_since: float = 0.0
     due_by: float | None = None
+    n_spared: int = 0
+    end: Outcome | None = None
+    taken: Outcome | None = None
 
     def runs(self, started: Event | None) -> None:
-        """Take note of the job that it runs, where that is limited in time; None where it has ended."""
+        """Take note of the job that it runs; None where it has ended."""
         self.running = started
+        self.running_since = time.monotonic()
+        self.n_spared, self.end, self.taken = 0, None, None
         timeout_s = started.timeout_s if started is not None else None
-        self.due_by = None if timeout_s is None else time.monotonic() + timeout_s + _GRACE_S
+        self.due_by = None if timeout_s is None else time.monotonic() + timeout_s + GRACE_S
 
     @property
     def is_overdue(self) -> bool:
-        """Whether its job should have been interrupted a while ago, and was not: it holds the interpreter."""
+        """Whether its job should have been interrupted a while ago, and was not: it is in native code."""
         return self.due_by is not None and time.monotonic() > self.due_by
 
     def send(self, message: Any) -> None:

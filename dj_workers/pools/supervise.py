@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -12,10 +11,10 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from dj_jobs.events import Event, Events, Kind
-from dj_jobs.job import Outcome, Worker
-from dj_jobs.run import Runner
+from dj_jobs.job import Outcome
 from dj_schema.errors import DataJointError
 from dj_workers.pools.child import GAVE_BACK
+from dj_workers.pools.cutting import Cutter
 from dj_workers.pools.handle import Child
 from dj_workers.pools.messages import Bye, Failed, Idle, Note, Notes, Report, Stop
 from dj_workers.shutdown import AT_ONCE, StopRequests
@@ -44,6 +43,7 @@ class Supervisor(ABC):
         self._terminate_at: float | None = None
         self.events = events
         self.requests = requests
+        self._cutter = Cutter(self.table, events)
         self.children: list[Child] = []
         self.is_stopping = False
         self._is_terminating = False
@@ -161,7 +161,8 @@ class Supervisor(ABC):
                 child.stop_by = time.monotonic() + _FAREWELL_S
                 child.kill(signal.SIGKILL)
             elif child.is_overdue:
-                child.kill(signal.SIGKILL)
+                self._cutter.cut(child)
+        self._cutter.look(self.children)
         if self._terminate_at is not None and time.monotonic() >= self._terminate_at:
             log.warning("time is over for the running jobs; they are released")
             self._terminate()
@@ -171,6 +172,7 @@ class Supervisor(ABC):
 
     def _wait_s(self) -> float | None:
         limits = [] if self.is_stopping else [self.timeout_s()]
+        limits.append(self._cutter.wait_s(self.children))
         limits += [_POLL_S for c in self.children if c.exit_fd is None][:1]
         now = time.monotonic()
         limits += [max(0.0, c.stop_by - now) + 0.01 for c in self.children if c.stop_by is not None]
@@ -220,7 +222,7 @@ class Supervisor(ABC):
         elif isinstance(message, Notes):
             for note in message.notes:
                 self._noted(child, note, None)
-                if note.event.kind is Kind.STARTED and note.event.timeout_s is not None:
+                if note.event.kind is Kind.STARTED:
                     child.runs(note.event)
         elif isinstance(message, Idle):
             child.has_started = child.is_idle = True
@@ -268,8 +270,8 @@ class Supervisor(ABC):
             return
         self.n_dead += 1
         log.warning("worker process %d %s", child.pid, _how(code))
-        if child.running is not None and child.is_overdue:
-            outcomes.append((child.running.table, self._timed_out(child, child.running)))
+        if (cut := self._cutter.bury(child)) is not None:
+            outcomes.append(cut)
         outcomes += self.lost(child)
         if not child.has_started:
             self._n_failed_starts += 1
@@ -280,12 +282,6 @@ class Supervisor(ABC):
                 self.stop()
         if not self.is_stopping:
             self.children.append(self.start(child))
-
-    def _timed_out(self, child: Child, started: Event) -> Outcome:
-        """Record that a job took too long, whose process was killed for it."""
-        table = self.table(started.table)
-        worker = Worker(started.worker, socket.gethostname(), child.pid)
-        return Runner(table, worker, self.events).run_out(started)
 
 
 def _how(code: int | None) -> str:

@@ -13,6 +13,7 @@ SQUARES_PARENT    a process number: in any other process the import fails
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -144,6 +145,10 @@ def grow(_: int) -> None:
 
 def sleep(_: int) -> None:
     time.sleep(600)  # no step of the interpreter comes to interrupt it at
+
+
+def hold(_: int) -> None:
+    ctypes.PyDLL(None).usleep(600_000_000)  # with the lock of the interpreter
 
 
 def start_process(_: int) -> None:

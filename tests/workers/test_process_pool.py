@@ -12,6 +12,8 @@ import pytest
 from dj_jobs import claim as claims
 from dj_jobs.events import Event
 from dj_jobs.job import Worker
+from dj_jobs.table import JobTable
+from dj_query.table import FreeTable
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError
 from dj_workers.pools.messages import ErrorInWorker, TracebackOfWorker
@@ -89,18 +91,63 @@ def test_a_key_that_kills_every_process_ends_as_an_error(lab: Lab, reserve_jobs:
 
 
 @both_modes
+@pytest.mark.parametrize("deed", ["sleep", "hold"])
 def test_a_process_whose_job_takes_too_long_and_cannot_be_interrupted_is_killed(
-    lab: Lab, reserve_jobs: bool
+    lab: Lab, reserve_jobs: bool, deed: str
 ) -> None:
-    lab.add(8, sleep=[2])
-    summary = lab.Square.populate(processes=2, reserve_jobs=reserve_jobs, suppress_errors=True, timeout_s=0.5)
+    """No key is blamed for that death: neither its own, nor one that its process held too."""
+    lab.add(8, **{deed: [2]})
+    config = lab.schema.connection.config
+    with config.override(jobs={"max_rescues": 1, "keep_completed": True}):
+        summary = lab.Square.populate(
+            processes=2, reserve_jobs=reserve_jobs, suppress_errors=True, timeout_s=0.5
+        )
     [(key, message)] = summary["error_list"]
     assert key == {"number": 2}
     assert message.startswith("JobTimeoutError: the make took longer than its timeout_s of 0.5 seconds")
     assert lab.squares() == expected(8, without={2})
     assert lab.calls().count(2) == 1
     jobs = lab.Square.jobs
-    assert len(jobs - "status = 'success' AND _rescues > 0") == reserve_jobs
+    assert len(jobs & "_rescues > 0") == 0
+    assert len(jobs.errors) == reserve_jobs
+
+
+@pytest.mark.parametrize("deed", ["sleep", "hold"])
+@pytest.mark.parametrize("how", ["cancel", "release"])
+def test_a_process_whose_job_is_taken_from_it_and_cannot_be_interrupted_is_killed(
+    lab: Lab, connection: Connection, deed: str, how: str
+) -> None:
+    lab.add(5, **{deed: [0]})
+    told: list[Event] = []
+
+    def take(event: Event) -> None:
+        told.append(event)
+        if event.kind != "started" or event.key != {"number": 0} or len(lab.calls()) > 1:
+            return
+        with connection.clone() as other:
+            jobs = JobTable.of_target(FreeTable.at(other, *lab.Square().table_id))
+            if how == "cancel":
+                assert jobs.cancel({"number": 0}) == 1
+            else:
+                other_number = FreeTable.at(other, *lab.Number().table_id)
+                other_number.update1({"number": 0, "what": "square"})
+                assert jobs.release(event.worker) >= 1
+
+    config = lab.schema.connection.config
+    with config.override(jobs={"max_rescues": 1, "keep_completed": True, "lease_timeout": 3.0}):
+        summary = lab.Square.populate(processes=2, reserve_jobs=True, on_event=take)
+    assert summary["error_list"] == []
+    kinds = [event.kind for event in told if event.key == {"number": 0} and event.kind != "started"]
+    jobs = lab.Square.jobs
+    assert len(jobs & "_rescues > 0") == 0
+    if how == "cancel":
+        assert kinds == ["cancelled"]
+        assert lab.squares() == expected(5, without={0})
+        assert (jobs & {"number": 0}).fetch1("status") == "ignore"
+        assert lab.calls().count(0) == 1
+    else:
+        assert sorted(kinds) == ["fenced", "succeeded"]
+        assert lab.squares() == expected(5)
 
 
 @both_modes
