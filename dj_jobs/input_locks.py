@@ -155,6 +155,9 @@ class _LockingSession:
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         return self._run(text, params)
 
+    def fetch_arrow(self, text: str, params: Sequence[Any], in_transaction: bool) -> Any:
+        return None  # so that `execute` is asked, which locks
+
     def stream(
         self, text: str, params: Sequence[Any], batch_rows: int, in_transaction: bool
     ) -> Iterator[list[Row]]:

@@ -41,7 +41,8 @@ def _arrow(query: QueryExpression, squeeze: bool) -> Any:
 
     plan = plan_of(query)
     attributes = [query.heading.by_name[n] for n in plan.decoding.names]
-    if all(map(is_plain_in_arrow, attributes)):
+    flags = query.connection.dialect.flags
+    if all(is_plain_in_arrow(a, flags) for a in attributes):
         table = query.connection.fetch_arrow(plan.text, plan.params)
         fitted = None if table is None else fitted_arrow(attributes, table)
         if fitted is not None:
@@ -181,8 +182,8 @@ class Fetching:
     ) -> Any:
         """Fetch a pyarrow Table.
 
-        On PostgreSQL its columns come from the server as they are, where ADBC is installed; not so stored
-        objects, and not inside a transaction.
+        Its columns come from the server without an object for each value; not so stored objects, JSON on
+        MySQL and MariaDB, and on PostgreSQL what is read in a transaction, or where ADBC is not installed.
         """
         return _arrow(_windowed(self._query(), order_by, limit, offset), squeeze)
 

@@ -15,6 +15,7 @@ from dj_schema.errors import DataJointError
 from dj_schema.types import CodecType, CoreType, NativeType
 
 if TYPE_CHECKING:
+    from dj_schema.dialects.base import Flags
     from dj_schema.heading import Attribute
 
 Rows = Sequence[Sequence[Any]]
@@ -125,22 +126,25 @@ def _arrow_array(pa: Any, attribute: Attribute, values: Sequence[Any]) -> Any:
         ) from e
 
 
-def is_plain_in_arrow(attribute: Attribute) -> bool:
+def is_plain_in_arrow(attribute: Attribute, flags: Flags) -> bool:
     """Whether the values of an attribute are, in arrow, what the server's driver says: no stored objects."""
     if attribute.kind == "decimal" and _decimal_digits(attribute) is None:
         return False  # its digits are known from its values alone
-    return not attribute.is_codec and attribute.kind in _PLAIN_IN_ARROW
+    kinds = flags.computed_arrow_kinds if attribute.type is None else flags.arrow_kinds
+    return not attribute.is_codec and attribute.kind in kinds
 
 
 _MOST_DIGITS_IN_ARROW = 76
-_PLAIN_IN_ARROW = frozenset(
-    {"int", "float", "bool", "decimal", "string", "date", "datetime", "json", "uuid", "bytes"}
-)
 
 
 def fitted_arrow(attributes: Sequence[Attribute], table: Any) -> Any:
     """Return a driver's table with the types of ours; None where a value fits none of them."""
     pa = _pyarrow()
+    if any(
+        a.kind == "bool" and pa.types.is_string(c.type)
+        for a, c in zip(attributes, table.columns, strict=True)
+    ):
+        return None  # in Python any text is true, also '0'
     try:
         columns = [_fitted_column(pa, a, table.column(i)) for i, a in enumerate(attributes)]
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -152,7 +156,12 @@ def _fitted_column(pa: Any, attribute: Attribute, column: Any) -> Any:
     if isinstance(column.type, pa.BaseExtensionType):  # a uuid, JSON, or an exact number as text
         column = pa.chunked_array([c.storage for c in column.chunks], column.type.storage_type)
     if attribute.kind == "uuid":
-        return pa.chunked_array([_uuid_texts(pa, c) for c in column.chunks], pa.string())
+        chunks = column.cast(pa.binary(16)).chunks
+        return pa.chunked_array([_uuid_texts(pa, c) for c in chunks], pa.string())
+    if isinstance(attribute.type, CoreType) and attribute.type.name == "char":
+        import pyarrow.compute as pc
+
+        return pc.utf8_rtrim(column, characters=" ")  # PostgreSQL fills a char with spaces
     return column.cast(_arrow_type(pa, attribute, ()))
 
 

@@ -260,11 +260,11 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
     def fetch_arrow(self, text: str, params: Sequence[Any]) -> Any:
         """Return the rows of a SELECT as a pyarrow Table that never was Python objects.
 
-        None where the server's driver cannot, and in a transaction, whose rows another session does not see.
+        None where that cannot be had: for lack of a library, or because another session would have to read
+        what this one's transaction has not committed.
         """
-        if self.in_transaction:
-            return None
-        return self._exchange(lambda session: session.fetch_arrow(text, params), True)
+        in_transaction = self.in_transaction
+        return self._exchange(lambda session: session.fetch_arrow(text, params, in_transaction), True)
 
     def stream_text(self, text: str, params: Sequence[Any], batch_rows: int = 10_000) -> Iterator[list[Row]]:
         """Yield the rows of a SELECT in batches, with constant memory here.

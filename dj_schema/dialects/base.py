@@ -57,8 +57,8 @@ class Session(Protocol):
     ) -> Iterator[list[Row]]:
         """Yield batches; other statements may run on the session between two of them."""
 
-    def fetch_arrow(self, text: str, params: Sequence[Any]) -> Any:
-        """Return the committed rows of a SELECT as a pyarrow Table; None where the driver makes none."""
+    def fetch_arrow(self, text: str, params: Sequence[Any], in_transaction: bool) -> Any:
+        """Return the rows of a SELECT as a pyarrow Table; None where that cannot be had."""
 
     def copy_in(self, text: str, columns: Sequence[Sequence[Any]]) -> int:
         """Send many rows, by column, in the server's fastest way; `text` is a COPY or a one-row INSERT."""
@@ -85,6 +85,8 @@ class Flags:
         A savepoint is sent together with the next statement, and not waited for.
     transaction_verbs : frozenset of str
         Statements that begin or end a transaction, or that the server commits it for.
+    arrow_kinds, computed_arrow_kinds : frozenset of str
+        Kinds of attributes, declared and computed, whose values `Session.fetch_arrow` gives as they are.
     """
 
     has_copy: bool
@@ -97,6 +99,8 @@ class Flags:
     transaction_verbs: frozenset[str]
     deadlock_ends_transaction: bool
     has_expression_indexes: bool
+    arrow_kinds: frozenset[str]
+    computed_arrow_kinds: frozenset[str]
 
 
 Execute = Callable[[Sql], Result]

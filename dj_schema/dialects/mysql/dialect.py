@@ -50,6 +50,11 @@ MYSQL = Dialect(
         ),
         deadlock_ends_transaction=True,
         has_expression_indexes=True,
+        # not JSON, which is shown in another form than the server's
+        arrow_kinds=frozenset(
+            {"int", "float", "bool", "decimal", "string", "date", "datetime", "uuid", "bytes"}
+        ),
+        computed_arrow_kinds=frozenset({"int", "float", "bool"}),  # of others the server chooses the type
     ),
     types=types,
     ddl=ddl,

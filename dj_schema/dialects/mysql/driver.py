@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pymysql
 from pymysql.constants import CLIENT, FIELD_TYPE, SERVER_STATUS
-from pymysql.converters import conversions, convert_datetime, escape_bytes
+from pymysql.converters import conversions, convert_date, convert_datetime, escape_bytes
 from pymysql.cursors import SSCursor
 
 from dj_schema.dialects.base import Result, Row
 from dj_schema.dialects.mysql import bulk
+from dj_schema.dialects.mysql.columns import python_batches
 from dj_schema.dialects.mysql.errors import from_number
+from dj_schema.dialects.mysql.unread import UnreadResult, close_at_once, forget_rest
 from dj_schema.errors import (
     ConnectionRefusedByServerError,
     DataJointError,
@@ -43,6 +45,13 @@ def _datetime(text: str) -> Any:
         return convert_datetime(text)
 
 
+def _date(text: str) -> Any:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return convert_date(text)
+
+
 def _escaped_uuid(value: UUID, mapping: Any = None) -> str:
     return str(escape_bytes(value.bytes))
 
@@ -50,10 +59,12 @@ def _escaped_uuid(value: UUID, mapping: Any = None) -> str:
 _CONVERSIONS: dict[Any, Callable[..., Any]] = {
     **conversions,
     UUID: _escaped_uuid,
+    FIELD_TYPE.DATE: _date,
     FIELD_TYPE.DATETIME: _datetime,
     FIELD_TYPE.TIMESTAMP: _datetime,
 }
 _abandoned: list[Any] = []
+_FEW_ROWS = 64  # which the driver reads sooner by itself
 
 
 def connect(settings: ConnectionSettings) -> MysqlSession:
@@ -128,7 +139,8 @@ class MysqlSession:
         self._connection = connection
         self._reopen = reopen
         self._cursor = connection.cursor()
-        self._streaming: SSCursor | None = None
+        self._unbuffered = connection.cursor(SSCursor)
+        self._streaming: UnreadResult | None = None
         self._kept: list[Row] = []
         self.id: int = connection.thread_id()
         self._pid = os.getpid()
@@ -143,14 +155,15 @@ class MysqlSession:
         return False  # what fails is undone by itself, and the transaction goes on
 
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
-        cursor = self._cursor
+        is_query = text.startswith("SELECT")  # what may have many rows, and has one result
+        cursor = self._unbuffered if is_query else self._cursor
         try:
             if self._streaming is not None:
                 self._make_room()
             cursor.execute(text, params)
             if cursor.description is None:
                 return Result([], max(cursor.rowcount, 0))
-            rows: list[Row] = list(cursor.fetchall())
+            rows = _all_rows(cursor, text) if is_query else list(cursor.fetchall())
             return Result(rows, len(rows), partial(_names, cursor.description))
         except (pymysql.err.MySQLError, OSError) as e:
             raise _translate(e, text) from e
@@ -180,11 +193,10 @@ class MysqlSession:
             cursor = connection.cursor(SSCursor)
             try:
                 cursor.execute(text, params)
-                while batch := cursor.fetchmany(batch_rows):
-                    yield list(batch)
+                yield from python_batches(UnreadResult(cursor, text), batch_rows)
             finally:
-                connection._force_close()  # a polite close would first read the rows that nobody wants
-                _forget_rest(cursor)
+                close_at_once(connection)
+                forget_rest(cursor)
         except (pymysql.err.MySQLError, OSError) as e:
             raise _translate(e, text) from e
 
@@ -193,27 +205,32 @@ class MysqlSession:
         self._make_room()
         cursor = self._connection.cursor(SSCursor)
         cursor.execute(text, params)
-        self._streaming, self._kept = cursor, []
-        kept = self._kept
+        unread = UnreadResult(cursor, text)
+        self._streaming, self._kept = unread, []
+        kept, batches = self._kept, python_batches(unread, batch_rows)
         try:
-            while batch := cursor.fetchmany(batch_rows) if self._streaming is cursor else kept[:batch_rows]:
-                if self._streaming is not cursor:
-                    del kept[:batch_rows]
-                yield list(batch)
+            while True:
+                if not kept and self._streaming is unread:
+                    kept += next(batches, [])
+                if not kept:
+                    return
+                batch = kept[:batch_rows]
+                del kept[:batch_rows]
+                yield batch
         finally:
-            if self._streaming is cursor:
+            if self._streaming is unread:
                 self._streaming = None
                 # a forked child must not read for its parent
-                if not self.is_open() or self._pid != os.getpid():
-                    _forget_rest(cursor)
-                cursor.close()
+                if self.is_open() and self._pid == os.getpid():
+                    unread.skip()
+            forget_rest(cursor)
 
     def _make_room(self) -> None:
         """Read the rest of what is being streamed, so that the session can take another statement."""
-        cursor, self._streaming = self._streaming, None
-        if cursor is not None:
-            self._kept.extend(cursor.fetchall())
-            cursor.close()
+        unread, self._streaming = self._streaming, None
+        if unread is not None:
+            for rows in python_batches(unread):
+                self._kept += rows
 
     def copy_in(self, text: str, columns: Sequence[Sequence[Any]]) -> int:
         """Insert by statements of many rows; the driver's own `executemany` takes three times as long."""
@@ -226,8 +243,18 @@ class MysqlSession:
             raise _translate(e, text) from e
         return n_rows
 
-    def fetch_arrow(self, text: str, params: Sequence[Any]) -> Any:
-        return None  # no driver of these servers makes Arrow
+    def fetch_arrow(self, text: str, params: Sequence[Any], in_transaction: bool) -> Any:
+        try:
+            from dj_schema.dialects.mysql.arrow import arrow_of
+        except ImportError:  # pyarrow is an extra
+            return None
+        try:
+            self._make_room()
+            self._unbuffered.execute(text, params)
+            with UnreadResult(self._unbuffered, text) as unread:
+                return arrow_of(unread)
+        except (pymysql.err.MySQLError, OSError) as e:
+            raise _translate(e, text) from e
 
     def is_open(self) -> bool:
         return bool(self._connection.open)
@@ -244,12 +271,13 @@ def _names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
     return tuple([str(column[0]) for column in description])
 
 
-def _forget_rest(cursor: Any) -> None:
-    """Keep the driver from reading on, on a socket that is closed, when it drops a result."""
-    result = vars(cursor).get("_result")
-    if result is not None:
-        result.unbuffered_active = False
-    cursor.connection = None
+def _all_rows(cursor: SSCursor, statement: str) -> list[Row]:
+    """Read a result to its end."""
+    with UnreadResult(cursor, statement) as unread:
+        rows: list[Row] = list(cursor.fetchmany(_FEW_ROWS))
+        for more in python_batches(unread):
+            rows += more
+    return rows
 
 
 def _translate(error: Exception, statement: str) -> DataJointError:

@@ -25,8 +25,11 @@ def on_duplicate(table: tuple[str, str], key: Sequence[str], update: Sequence[st
 
 
 def single_float(column: Sql) -> Sql:
-    """Return how a column of float32 is selected with all of its digits: as FLOAT it comes with six."""
-    return sql("({}) + 0e0", column)
+    """Return how a column of float32 is selected with all of its digits: as FLOAT it comes with six.
+
+    Nothing is subtracted, not added: -0.0 + 0.0 is 0.0.
+    """
+    return sql("({}) - 0e0", column)
 
 
 def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:

@@ -10,6 +10,10 @@ from dj_schema.dialects.postgres import alter, catalog, ddl, driver, jobs, rows,
 if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
 
+_ARROW_KINDS = frozenset(
+    {"int", "float", "bool", "decimal", "string", "date", "datetime", "json", "uuid", "bytes"}
+)
+
 POSTGRES = Dialect(
     name="postgresql",
     quote='"',
@@ -27,6 +31,8 @@ POSTGRES = Dialect(
         ),
         deadlock_ends_transaction=False,
         has_expression_indexes=True,
+        arrow_kinds=_ARROW_KINDS,
+        computed_arrow_kinds=_ARROW_KINDS,
     ),
     types=types,
     ddl=ddl,

@@ -315,7 +315,9 @@ class PostgresSession:
         except psycopg.Error as e:
             raise self._translate(e, text) from e
 
-    def fetch_arrow(self, text: str, params: Sequence[Any]) -> Any:
+    def fetch_arrow(self, text: str, params: Sequence[Any], in_transaction: bool) -> Any:
+        if in_transaction:  # ADBC has a session of its own, which does not see its rows
+            return None
         if self._arrow is None:
             info = self._connection.info
             self._arrow = ArrowReader(make_conninfo(info.dsn, password=info.password or None))

@@ -151,9 +151,7 @@ def test_arrow_inside_a_transaction_has_its_rows(table: Any, connection: Any) ->
     assert table.to_arrow().num_rows == before + 1
 
 
-def test_arrow_is_asked_of_the_driver_where_it_makes_some(
-    table: Any, connection: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_arrow_is_asked_of_the_driver(table: Any, connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = []
     ask = type(connection).fetch_arrow
 
@@ -162,6 +160,7 @@ def test_arrow_is_asked_of_the_driver_where_it_makes_some(
         return None
 
     monkeypatch.setattr(type(connection), "fetch_arrow", seen)
-    for query in (table & "k > 0", table & {"k": 1}, table & {"s": "x"}):
+    plain = table.proj(..., "-j")
+    for query in (plain & "k > 0", plain & {"k": 1}, plain & {"s": "x"}):
         query.to_arrow()
-    assert wanted == [connection.dialect.name == "postgresql"] * 3
+    assert wanted == [True] * 3
