@@ -5,18 +5,14 @@ from __future__ import annotations
 import string
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dj_schema.errors import DataJointError
 from tests.conformance.structure.tables import table_class
+from tests.support.examples import examples
 
-LIMITS = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+LIMITS = examples(60)
 # Pieces of what is right, in any order, and characters that are special somewhere.
 _WORDS = """person name born facts a 1 0 -1 1.5 'x' "x" NULL AND OR NOT IN LIKE BETWEEN IS = < >= + - * / %
     ( ) , -> ->> '$.a' CASE WHEN THEN END count( sum( concat( CAST( AS INTERVAL DAY DATE ; -- /* */ ' " `
@@ -96,7 +92,7 @@ def test_a_random_definition_is_declared_whole_or_not_at_all(lab: Any, dj: Any, 
         alphabet=string.ascii_lowercase + ":-># =()\n'", max_size=40
     )
 
-    @settings(LIMITS, max_examples=30)
+    @examples(30)
     @given(text=text)
     def check(text: str) -> None:
         before = lab.schema.list_tables()

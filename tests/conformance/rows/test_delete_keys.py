@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dj_schema.errors import DataJointError
+from tests.support.examples import examples
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -131,12 +132,7 @@ def _answers_no(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_delete_takes_what_the_evaluator_takes_and_shows_it_before(
     tables: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    @settings(
-        max_examples=40,
-        deadline=None,
-        derandomize=True,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )
+    @examples(40)
     @given(
         rows=contents(),
         table=st.sampled_from(ORDER),

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.support.examples import examples
 
 N_TABLES = 6
 Row = dict[str, Any]
@@ -84,12 +86,7 @@ def survivors(rows: list[list[Row]], start: int, goes: Callable[[Row], bool]) ->
 
 @pytest.mark.rule("data-manipulation", "4.2")
 def test_delete_leaves_what_the_evaluator_leaves(tables: list[Any], connection: Any) -> None:
-    @settings(
-        max_examples=30,
-        deadline=None,
-        derandomize=True,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )
+    @examples(30)
     @given(rows=pipelines(), start=st.integers(0, N_TABLES - 1), x=st.integers(0, 2), way=st.integers(0, 6))
     def check(rows: list[list[Row]], start: int, x: int, way: int) -> None:
         for table in reversed(tables):

@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "query.md"
 
 def test_examples_give_what_the_page_says(new_schema: Any, dj: Any) -> None:
     blocks = re.findall(r"<!-- runs -->\n```python\n(.*?)```", PAGE.read_text(), re.S)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     names: dict[str, Any] = {"dj": dj, "schema": new_schema(), "__name__": "query_page"}
     n_results = 0
     for block in blocks:
@@ -22,4 +22,4 @@ def test_examples_give_what_the_page_says(new_schema: Any, dj: Any) -> None:
             code, _, expected = line.partition("  # -> ")
             assert repr(eval(code, names)) == expected, code
             n_results += 1
-    assert n_results == 11
+    assert n_results == 12
