@@ -67,6 +67,13 @@ _abandoned: list[Any] = []
 _FEW_ROWS = 64  # which the driver reads sooner by itself
 
 
+class _Connection(pymysql.Connection):
+    """The driver's, but one that verifies no certificates reads none: those of a system take it 40 ms."""
+
+    def _create_ssl_ctx(self, given: ssl.SSLContext | Mapping[str, Any]) -> ssl.SSLContext:
+        return given if isinstance(given, ssl.SSLContext) else _unverified()
+
+
 def connect(settings: ConnectionSettings) -> MysqlSession:
     """Open a session pinned to UTC, utf8mb4 and strict mode.
 
@@ -76,8 +83,8 @@ def connect(settings: ConnectionSettings) -> MysqlSession:
         Where the server does not answer, or refuses the user.
     """
 
-    def open_connection() -> pymysql.Connection[Any]:
-        return pymysql.connect(
+    def open_connection() -> _Connection:
+        return _Connection(
             host=settings.host,
             port=settings.port or 0,
             user=settings.user,
@@ -118,7 +125,7 @@ def _tls_options(tls: bool | Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _unverified() -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context

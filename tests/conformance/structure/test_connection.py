@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import secrets
+import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -295,6 +296,23 @@ def test_a_block_that_names_another_server_is_connected_to_that_one(
         assert dj.Schema(new_schema_name()).connection is other
         assert dj.conn(reset=True) is not other
     assert dj.conn() is default
+
+
+def test_certificates_are_read_by_a_connection_that_verifies_the_server_alone(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading those of the system takes longer than all else that opens a connection."""
+
+    def read(*_: Any) -> None:
+        raise OSError("certificates were read")
+
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", read)
+    with connection.clone() as other:
+        assert other.query("SELECT 1").fetchall() == [(1,)]
+        if connection.dialect.name == "mysql":
+            [(_, offered)] = other.query("SHOW VARIABLES LIKE 'have_ssl'").fetchall() or [("", "YES")]
+            [(_, cipher)] = other.query("SHOW STATUS LIKE 'Ssl_cipher'").fetchall()
+            assert bool(cipher) == (offered == "YES"), "encrypted where the server offers that"
 
 
 def test_a_connection_is_a_context_manager(dj: ModuleType, server: ServerUnderTest) -> None:
