@@ -130,7 +130,7 @@ def _branches(connection: Connection, target: str, info: TableInfo) -> Iterator[
     The counts read nothing but the index that orders claims; the rest looks at the few jobs that are held
     or have failed.
     """
-    now = connection.dialect.jobs.NOW
+    now = sql("(SELECT {})", connection.dialect.jobs.NOW)  # asked for once, and not for each row
     table = Ident(info.schema, info.name)
     status, label, time = Ident("status"), Ident("label"), Ident("scheduled_time")
     is_open = control.is_open(connection, info.full_name)
