@@ -21,6 +21,7 @@ from dj_jobs import finish
 from dj_jobs.job import Claim, Outcome
 from dj_schema.errors import DataJointError, LostConnectionError
 from dj_schema.transaction import transaction
+from dj_schema.waiting_rows import WaitingRows
 
 if TYPE_CHECKING:
     from dj_jobs.table import JobTable
@@ -68,6 +69,8 @@ class Group:
             with ExitStack() as stack:
                 stack.enter_context(transaction(self._connection, guarded=True))
                 self._context, self._started = stack.pop_all(), time.monotonic()
+            if not self._has_savepoints:
+                self._connection.transaction_state.waiting = WaitingRows()
 
     @property
     def is_open(self) -> bool:
@@ -139,5 +142,6 @@ class Group:
                 if not self._is_broken():
                     finish.complete_all(self._jobs, [claim for claim, outcome in ended if outcome.is_open])
         except DataJointError:  # also of rows that a constraint refuses now: whose they are shows one by one
+            self.has_failures = True
             return [], ended
         return ended, []

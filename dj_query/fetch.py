@@ -32,7 +32,7 @@ def _windowed(
 def run(query: QueryExpression, names: tuple[str, ...] | None = None) -> tuple[Plan, Sequence[Sequence[Any]]]:
     """Fetch all rows of a query, decoded, with the plan that tells their columns."""
     plan = plan_of(query, names)
-    result = query.connection.run(plan.text, plan.params, is_read=True)
+    result = query.connection.run(plan.text, plan.params, is_read=True, reads=plan.reads)
     return plan, plan.decoding.rows(result.rows)
 
 

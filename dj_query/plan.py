@@ -10,10 +10,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dj_query.compile import fetch_text
-from dj_query.select import Select, derived
+from dj_query.select import Equals, OneOf, Select, TableSource, derived
 from dj_query.shape import shape_of
 from dj_schema.codecs.chain import chain_of
 from dj_schema.heading import Attribute
+from dj_schema.table_info import TableName
 from dj_schema.types import CodecType
 
 if TYPE_CHECKING:
@@ -100,9 +101,18 @@ def _json(value: Any) -> Any:
 
 
 class Plan(NamedTuple):
+    """How a query is fetched.
+
+    Attributes
+    ----------
+    reads : TableName or None
+        The only table that is read, where that is known.
+    """
+
     text: str
     params: tuple[Any, ...]
     decoding: Decoding
+    reads: TableName | None
 
 
 def plan_of(expression: QueryExpression, names: tuple[str, ...] | None = None) -> Plan:
@@ -113,7 +123,7 @@ def plan_of(expression: QueryExpression, names: tuple[str, ...] | None = None) -
     select, heading = expression.select, expression.heading
     shape = shape_of(select)
     if shape is None:
-        return Plan(*_compiled(expression, names))
+        return Plan(*_compiled(expression, names), reads=None)
     memo = heading.memo("plans", dict)
     key = (names, *shape.key)
     kept = memo.get(key)
@@ -121,8 +131,15 @@ def plan_of(expression: QueryExpression, names: tuple[str, ...] | None = None) -
         text, _, decoding = _compiled(expression, names)
         if len(memo) >= _MOST_PLANS:  # conditions that a program formats are each a shape of their own
             memo.clear()
-        kept = memo[key] = (shape.columns, text, decoding)
-    return Plan(kept[1], tuple(shape.values), kept[2])
+        kept = memo[key] = (shape.columns, text, decoding, _only_table(select))
+    return Plan(kept[1], tuple(shape.values), *kept[2:])
+
+
+def _only_table(select: Select) -> TableName | None:
+    """The table that a block reads, where its conditions look at no other, nor are a user's SQL."""
+    if isinstance(select.source, TableSource) and all(isinstance(c, (Equals, OneOf)) for c in select.where):
+        return select.source.schema, select.source.table
+    return None
 
 
 def _compiled(

@@ -15,17 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dj_schema.catalog import Catalog
 from dj_schema.dialects.base import Result, Row, Session
-from dj_schema.errors import (
-    DataJointError,
-    DeadlockError,
-    LostConnectionError,
-    QueryError,
-    TransactionError,
-)
+from dj_schema.errors import DataJointError, DeadlockError, LostConnectionError, TransactionError
 from dj_schema.live_session import DOOMED, LiveSession
 from dj_schema.rows import Rows
 from dj_schema.sql import Sql, Statement, render
+from dj_schema.table_info import TableName
 from dj_schema.transaction import TransactionState, transaction
+from dj_schema.waiting_rows import LaterInsert
 
 if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
@@ -159,12 +155,30 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
         *,
         is_read: bool = False,
         reconnect: bool | None = None,
+        reads: TableName | None = None,
     ) -> Result:
-        """Send a text whose identifiers are quoted already; values are bound by the driver."""
+        """Send a text whose identifiers are quoted already; values are bound by the driver.
+
+        Parameters
+        ----------
+        reads : TableName, optional
+            All that it reads: rows that wait to be inserted elsewhere may go on waiting.
+        """
         state = self.transaction_state
         if state.saves_statements and first_words(text)[0] not in self._not_saved:
             return self._exchange(self._saved(lambda session: session.execute(text, params)), is_read)
-        return self._exchange(lambda session: session.execute(text, params), is_read, reconnect)
+        return self._exchange(lambda session: session.execute(text, params), is_read, reconnect, reads)
+
+    def insert_later(self, insert: LaterInsert, rows: Sequence[Row]) -> bool:
+        """Insert rows together with others, before anything that could see them; False where that may not be.
+
+        A row that the server refuses then ends the transaction, at a later statement of it.
+        """
+        state = self.transaction_state
+        if state.waiting is None or state.depth or not self.in_transaction or state.waiting.is_full:
+            return False
+        state.waiting.add(insert, rows)
+        return True
 
     @property
     def _not_saved(self) -> frozenset[str]:
@@ -370,15 +384,20 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
 
     def finish_transaction(self, verb: str) -> None:
         """End the transaction, also a guarded one: for `transaction.py` and the job pipeline only."""
-        state = self.transaction_state
+        state, is_commit = self.transaction_state, verb == "COMMIT"
         is_doomed, state.is_doomed = state.is_doomed, False
+        if is_doomed or verb == "ROLLBACK":
+            verb, state.waiting = "ROLLBACK", None
         try:
-            self.run("ROLLBACK" if is_doomed else verb)
-        except (QueryError, TransactionError):
+            self.run(verb)
+        except LostConnectionError:
+            raise
+        except DataJointError:
+            state.is_doomed, state.waiting = False, None
             self.run("ROLLBACK")  # whatever the server made of the commit, the session is free again
             raise
         finally:
             if self.transaction_state is state:
                 self._forget_transaction()
-        if is_doomed and verb == "COMMIT":
+        if is_doomed and is_commit:
             raise TransactionError(DOOMED)

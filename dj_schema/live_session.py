@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from dj_schema.dialects import open_dialect
 from dj_schema.dialects.base import Dialect, Session
 from dj_schema.errors import DataJointError, DeadlockError, LostConnectionError, TransactionError
+from dj_schema.table_info import TableName
 from dj_schema.transaction import TransactionState
 from dj_schema.turn import Turn
 
@@ -166,8 +167,20 @@ class LiveSession:
 
     # -- use ---------------------------------------------------------------------------------------
 
-    def _exchange(self, call: Callable[[Session], T], is_read: bool, reconnect: bool | None = None) -> T:
-        """Let a session do something, in our turn; again on a new one where that is safe."""
+    def _exchange(
+        self,
+        call: Callable[[Session], T],
+        is_read: bool,
+        reconnect: bool | None = None,
+        reads: TableName | None = None,
+    ) -> T:
+        """Let a session do something, in our turn; again on a new one where that is safe.
+
+        Parameters
+        ----------
+        reads : TableName, optional
+            All that it reads, where nothing else is read or written.
+        """
         self._see_fork()
         taken = self._turn.take()
         try:
@@ -176,6 +189,7 @@ class LiveSession:
             session = self._ready_session(is_read, reconnect)
             self.n_statements += 1
             try:
+                self._send_waiting(session, reads)
                 return call(session)
             except LostConnectionError as e:
                 was_open = self.transaction_state.is_open
@@ -196,6 +210,19 @@ class LiveSession:
         finally:
             if taken and self._turn.is_mine:
                 self._turn.end()
+
+    def _send_waiting(self, session: Session, reads: TableName | None) -> None:
+        """Send the rows that wait in the open transaction, before a statement that could see them."""
+        state = self.transaction_state
+        if not state.waiting or not state.waiting.are_seen_in(reads):
+            return
+        try:
+            for text, columns in state.waiting.taken():
+                self.n_statements += 1
+                session.copy_in(text, columns)
+        except DataJointError:
+            state.is_doomed = True  # also for who passes over an error that another's row made
+            raise
 
     def _ready_session(self, is_read: bool, reconnect: bool | None) -> Session:
         session = self._live_session(reconnect)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dj_schema.errors import LostConnectionError, TransactionError
+from dj_schema.waiting_rows import WaitingRows
 
 if TYPE_CHECKING:
     from dj_schema.connection import Connection
@@ -35,9 +36,11 @@ class TransactionState:
     is_block : bool
         A ``with`` block ends it, so that what comes in that block after a loss must not run on its own.
     is_doomed : bool
-        The server has rolled it back, and only waits to hear so.
+        It can only be rolled back, or the server has done so already.
     is_lost : bool
         It went with its connection.
+    waiting : WaitingRows or None
+        Rows that are sent with the next statement which could see them, where that is allowed.
     """
 
     is_open: bool = False
@@ -48,6 +51,7 @@ class TransactionState:
     is_block: bool = False
     is_doomed: bool = False
     is_lost: bool = False
+    waiting: WaitingRows | None = None
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from dj_query.write.encode import encode_column
 from dj_query.write.rows import RowGroup, batches, groups
 from dj_schema.errors import DataError, DataJointError, DuplicateError, IntegrityError
 from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
+from dj_schema.table_info import TableName
+from dj_schema.waiting_rows import LaterInsert
 
 if TYPE_CHECKING:
     from dj_query.expression import QueryExpression
@@ -130,8 +132,11 @@ def _refuse_other_parents(table: Table, group: RowGroup) -> None:
 def _send(table: Table, found: Sequence[RowGroup], replace: bool, skip_duplicates: bool) -> None:
     if replace:
         found = _last_of_each_key(table, found)
+    is_short = len(found) == 1 and found[0].n_rows < _BULK_ROWS and not replace
+    if is_short and not skip_duplicates and _sent_later(table, found[0]):
+        return
     try:
-        if len(found) == 1 and found[0].n_rows < _BULK_ROWS and not replace:
+        if is_short:
             _send_group(table, found[0], replace, skip_duplicates)
         else:
             # inside a transaction a savepoint, so that of several statements none is left of a failure
@@ -159,6 +164,25 @@ def _send(table: Table, found: Sequence[RowGroup], replace: bool, skip_duplicate
     except DataError as e:
         message = f"{str(e).rstrip('.')}. The server refused this value for {table.full_table_name}."
         raise DataError(message, code=e.code, statement=e.statement) from e
+
+
+def _sent_later(table: Table, group: RowGroup) -> bool:
+    """Leave rows to be sent with those of other jobs; False where they are to be sent now."""
+    connection = table.connection
+    if connection.transaction_state.waiting is None or not group.fields:
+        return False
+    insert = table.heading.memo(("later", group.fields), lambda: _later_insert(table, group.fields))
+    return connection.insert_later(insert, list(zip(*group.columns, strict=True)))
+
+
+def _later_insert(table: Table, fields: tuple[str, ...]) -> LaterInsert:
+    text = table.connection.dialect.rows.copy_text(table.database, table.table_name, fields)
+    ancestors, todo = set[TableName](), [table.info]
+    while todo:
+        for parent in {edge.parent for edge in todo.pop().foreign_keys} - ancestors:
+            ancestors.add(parent)
+            todo.append(table.connection.catalog.table(*parent))
+    return LaterInsert(table.table_id, table.connection.render(text).text, frozenset(ancestors))
 
 
 def _last_of_each_key(table: Table, found: Sequence[RowGroup]) -> list[RowGroup]:
