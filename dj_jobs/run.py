@@ -162,7 +162,6 @@ class Runner:
         self, jobs: JobTable, claim: Claim, making: Making, insert: Callable[[], bool], watch: Watch
     ) -> bool:
         """Insert what was computed, again after a fault: it may have taken hours, and is not thrown away."""
-        settings = jobs.connection.config.jobs
         give_up = time.monotonic() + _LONGEST_HOLD_S
         for n_faults in itertools.count(claim.n_faults):
             try:
@@ -175,7 +174,8 @@ class Runner:
                     raise  # the caller finds out how
                 log.warning("the result of %s is inserted again: %s", claim.key, e)
             except CONFLICTS as e:
-                if not making.can_insert_again or n_faults >= settings.max_infrastructure_retries:
+                most = jobs.connection.config.jobs.max_infrastructure_retries
+                if not making.can_insert_again or n_faults >= most:
                     raise
                 self._wait(n_faults, watch)
                 log.warning("the result of %s is inserted again: %s", claim.key, e)

@@ -55,7 +55,7 @@ class TableInfo:
     foreign_keys: tuple[ForeignKey, ...] = ()
     indexes: tuple[Index, ...] = field(default=())
 
-    @property
+    @cached_property
     def full_name(self) -> TableName:
         return self.schema, self.name
 

@@ -99,10 +99,11 @@ def _encoded(
         values = _converted(values, convert)
         if kind == "datetime" and attribute.seconds_digits < 6:
             values = _converted(values, partial(rounded_moment, digits=attribute.seconds_digits))
-    if kind == "float" and not has_nan:
-        values = _without_nan(attribute, values)
-    if str(attribute.type) == "float32":
-        values = _without_underflow(values)
+    if kind == "float":
+        if not has_nan:
+            values = _without_nan(attribute, values)
+        if str(attribute.type) == "float32":
+            values = _without_underflow(values)
     if kind in ("string", "json"):
         _check_text(values)
     if kind == "decimal" and attribute.decimal_digits and isinstance(attribute.type, CoreType):

@@ -53,6 +53,10 @@ def batches(rows: Any, heading: Heading, chunk_size: int | None) -> Iterator[Bat
     """
     if chunk_size is not None and (not isinstance(chunk_size, int) or chunk_size < 1):
         raise DataJointError(f"chunk_size must be a whole number from 1, not {chunk_size!r}.")
+    if chunk_size is None and type(rows) is list:
+        if rows:
+            yield Batch(rows, 0)
+        return
     found = iter(_iterable(rows, heading))
     start = 0
     while chunk := list(islice(found, chunk_size)):

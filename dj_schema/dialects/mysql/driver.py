@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pymysql
+from pymysql.connections import MySQLResult
 from pymysql.constants import CLIENT, FIELD_TYPE, SERVER_STATUS
 from pymysql.converters import conversions, convert_date, convert_datetime, escape_bytes
 from pymysql.cursors import SSCursor
 
 from dj_schema.dialects.base import Result, Row
-from dj_schema.dialects.mysql import bulk
+from dj_schema.dialects.mysql import bulk, short_results
 from dj_schema.dialects.mysql.columns import python_batches
 from dj_schema.dialects.mysql.errors import from_number
 from dj_schema.dialects.mysql.unread import UnreadResult, close_at_once, forget_rest
@@ -65,13 +67,8 @@ _CONVERSIONS: dict[Any, Callable[..., Any]] = {
 }
 _abandoned: list[Any] = []
 _FEW_ROWS = 64  # which the driver reads sooner by itself
-
-
-class _Connection(pymysql.Connection):
-    """The driver's, but one that verifies no certificates reads none: those of a system take it 40 ms."""
-
-    def _create_ssl_ctx(self, given: ssl.SSLContext | Mapping[str, Any]) -> ssl.SSLContext:
-        return given if isinstance(given, ssl.SSLContext) else _unverified()
+_MOST_KNOWN_COLUMNS = 256
+_UNLESS_ALL_THERE: Any = "unless it is all there"  # a result that is read in part, in the driver's words
 
 
 def connect(settings: ConnectionSettings) -> MysqlSession:
@@ -139,6 +136,71 @@ def _collation(name: str | None) -> str:
     return name
 
 
+class _Connection(pymysql.Connection):
+    """The driver's connection, which reads short results itself.
+
+    One that verifies no certificates reads none: those of a system take it 40 ms.
+    """
+
+    _rfile: io.BufferedReader
+    _result: Any
+
+    def __init__(self, **settings: Any) -> None:
+        self._known_columns: dict[bytes, tuple[Any, Any]] = {}
+        super().__init__(**settings)
+
+    def _create_ssl_ctx(self, given: ssl.SSLContext | Mapping[str, Any]) -> ssl.SSLContext:
+        return given if isinstance(given, ssl.SSLContext) else _unverified()
+
+    def _read_query_result(self, unbuffered: bool = False) -> Any:
+        data = b"" if unbuffered is True else self._arrived()
+        end = short_results.columns_end(data)
+        known = self._known_columns.get(data[:end]) if end else None
+        short = short_results.complete(data, end) if known is not None else None
+        if known is None or short is None:
+            n_rows = super()._read_query_result(bool(unbuffered))  # type: ignore[misc]
+            if end:
+                self._keep_columns(data[:end])
+            return n_rows
+        self._rfile.read(short.n_bytes)  # before its values are read, which may raise
+        result = self._result = MySQLResult(self)
+        result.connection, result.has_next, result.warning_count = None, False, short.n_warnings
+        result.description, converters = known
+        result.field_count, result.affected_rows = len(converters), len(short.starts)
+        result.rows = short_results.rows(data, short.starts, converters)
+        return result.affected_rows
+
+    def _keep_columns(self, description: bytes) -> None:
+        if len(self._known_columns) >= _MOST_KNOWN_COLUMNS:
+            self._known_columns.clear()
+        self._known_columns[description] = self._result.description, self._result.converters
+
+    def _arrived(self) -> bytes:
+        """Wait for the first bytes of an answer; the driver finds what is wrong."""
+        try:
+            return self._rfile.peek()
+        except OSError:
+            return b""
+
+
+class _SelectCursor(SSCursor):
+    """Has the rows of a result that is all there; any other is left to be read."""
+
+    _clear_result: Callable[[], None]
+    _do_get_result: Callable[[], None]
+    _rows: Sequence[Row] | None
+
+    def _query(self, q: str) -> Any:
+        self._clear_result()
+        self.connection.query(q, unbuffered=_UNLESS_ALL_THERE)
+        self._do_get_result()
+        return self.rowcount
+
+    @property
+    def rows_there(self) -> Sequence[Row] | None:
+        return self._rows
+
+
 class MysqlSession:
     """A PyMySQL connection in autocommit; transactions are begun by statement."""
 
@@ -146,7 +208,7 @@ class MysqlSession:
         self._connection = connection
         self._reopen = reopen
         self._cursor = connection.cursor()
-        self._unbuffered = connection.cursor(SSCursor)
+        self._select = connection.cursor(_SelectCursor)
         self._streaming: UnreadResult | None = None
         self._kept: list[Row] = []
         self.id: int = connection.thread_id()
@@ -163,7 +225,7 @@ class MysqlSession:
 
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         is_query = text.startswith("SELECT")  # what may have many rows, and has one result
-        cursor = self._unbuffered if is_query else self._cursor
+        cursor = self._select if is_query else self._cursor
         try:
             if self._streaming is not None:
                 self._make_room()
@@ -257,8 +319,9 @@ class MysqlSession:
             return None
         try:
             self._make_room()
-            self._unbuffered.execute(text, params)
-            with UnreadResult(self._unbuffered, text) as unread:
+            cursor = self._connection.cursor(SSCursor)
+            cursor.execute(text, params)
+            with UnreadResult(cursor, text) as unread:
                 return arrow_of(unread)
         except (pymysql.err.MySQLError, OSError) as e:
             raise _translate(e, text) from e
@@ -278,8 +341,10 @@ def _names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
     return tuple([str(column[0]) for column in description])
 
 
-def _all_rows(cursor: SSCursor, statement: str) -> list[Row]:
+def _all_rows(cursor: _SelectCursor, statement: str) -> list[Row]:
     """Read a result to its end."""
+    if cursor.rows_there is not None:
+        return list(cursor.rows_there)
     with UnreadResult(cursor, statement) as unread:
         rows: list[Row] = list(cursor.fetchmany(_FEW_ROWS))
         for more in python_batches(unread):
