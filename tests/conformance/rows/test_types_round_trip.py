@@ -168,7 +168,7 @@ SCALARS = {
     ),
     "date": (
         "date",
-        ["2024-01-02", dt.datetime(2024, 1, 2, 3), np.datetime64("2024-01-02")],
+        ["2024-01-02", dt.datetime(2024, 1, 2), np.datetime64("2024-01-02")],
         [dt.date(2024, 1, 2)] * 3,
     ),
     "datetime(6)": (
