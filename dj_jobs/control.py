@@ -6,8 +6,9 @@ One table a schema, `~job_control`, with a row for a job table that there is som
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dj_jobs import clock, wakeup
@@ -103,16 +104,23 @@ def note_removal(jobs: JobTable) -> None:
         _write(jobs.connection, schema, name, {"removal_time": clock.after(jobs.connection, 0)})
 
 
-def was_any_removed(jobs: JobTable, within_s: float) -> bool:
-    """Whether such a removal was noted within the last so many seconds."""
+def was_any_removed(jobs: JobTable, since: float) -> bool:
+    """Whether such a removal was noted since a moment, which is of the monotonic clock of this process.
+
+    That moment is told by the server's clock only after the server has said what time it is: however long
+    the question takes, the moment comes out too early rather than too late.
+    """
     schema, _ = jobs.table_id
     jobs.connection.catalog.forget(schema)  # others may have made the place since
     if not _has_column(jobs, "removal_time"):
         return False
-    since = clock.after(jobs.connection, -within_s)
-    late = sql("{} AND {} >= {}", _of(jobs), Ident("removal_time"), since)
-    statement = sql("SELECT 1 FROM {} WHERE {}", Ident(schema, CONTROL), late)
-    return bool(jobs.connection.execute(statement, is_read=True).rows)
+    now = clock.after(jobs.connection, 0)
+    statement = sql(
+        "SELECT {}, {} FROM {} WHERE {}", Ident("removal_time"), now, Ident(schema, CONTROL), _of(jobs)
+    )
+    rows = jobs.connection.execute(statement, is_read=True).rows
+    earliest = timedelta(seconds=time.monotonic() - since)
+    return any(removed is not None and removed >= now - earliest for removed, now in rows)
 
 
 # -- pauses, and the version that a worker must have -----------------------------------------------

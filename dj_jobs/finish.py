@@ -13,6 +13,7 @@ from uuid import UUID
 from dj_jobs import attempts, clock, control, wakeup
 from dj_jobs.claim import TAKEN, assignments, reserved_by_us, take, user_of
 from dj_jobs.job import Claim
+from dj_jobs.rescue import end_session, sessions_of
 from dj_jobs.states import Status, sources_of, target_of
 from dj_jobs.wakeup import News
 from dj_query.compile import where_clause
@@ -275,7 +276,11 @@ def retry(jobs: JobTable) -> int:
 
 
 def cancel(jobs: JobTable) -> int:
-    """Have jobs passed over, also those that run: their workers find no claim any more, and write nothing."""
+    """Have jobs passed over, also those that run: their workers find no claim any more, and write nothing.
+
+    What keeps their inputs locked is ended: a worker that is stopped would never do that.
+    """
+    sessions = sessions_of(jobs, with_main=False)
     why = f"JobCancelledError: cancelled by {user_of(jobs.connection)}"
     history = Ident(attempts.HISTORY)
     sets: dict[str, Sql | Param] = {
@@ -292,11 +297,18 @@ def cancel(jobs: JobTable) -> int:
         "_token": _NULL,
         "_lease_until": _NULL,
     }
-    return _move(jobs, "cancel", sets)
+    n = _move(jobs, "cancel", sets)
+    for session, since in sessions:
+        end_session(jobs, session, since)
+    return n
 
 
 def release_worker(jobs: JobTable, worker: str) -> int:
-    """Give back all that a worker holds; it finds no claim any more, and writes nothing."""
+    """Give back all that a worker holds; it finds no claim any more, and writes nothing.
+
+    Its sessions are ended, so that nothing is locked for whoever computes the keys now: it may be stopped.
+    """
+    sessions = sessions_of(jobs & {"_worker": worker[:255]}, with_main=True)
     held = sql(
         "{} = {} AND {} = {}",
         Ident("status"),
@@ -304,7 +316,10 @@ def release_worker(jobs: JobTable, worker: str) -> int:
         Ident("_worker"),
         Param(worker[:255]),
     )
-    return _release(jobs, held, jobs.connection, TAKEN)
+    n = _release(jobs, held, jobs.connection, TAKEN)
+    for session, since in sessions:
+        end_session(jobs, session, since)
+    return n
 
 
 def unignore(jobs: JobTable) -> int:

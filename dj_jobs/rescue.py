@@ -59,9 +59,9 @@ def rescue(jobs: JobTable) -> int:
         # when the job was last known to be held by these sessions; later ones may have their numbers
         since = max(reserved, lease_until - lease) if lease_until is not None else reserved
         if is_silent and session not in alive:
-            _end_session(jobs, int(session), since)
+            end_session(jobs, int(session), since)
         if lock_session:
-            _end_session(jobs, int(lock_session), since)
+            end_session(jobs, int(lock_session), since)
     n = 0
     if any(row[4] for row in found):
         n += len(take(jobs, sql("{} AND {}", dead, worn_out), _BATCH, _giving_up(jobs, most), ()))
@@ -133,18 +133,40 @@ def is_dead(jobs: JobTable) -> Sql:
     )
 
 
-def _end_session(jobs: JobTable, session: int, since: datetime) -> None:
-    """End the session of a silent worker, where it is still there and we may."""
+def sessions_of(jobs: JobTable, *, with_main: bool) -> list[tuple[int, datetime]]:
+    """Return the sessions that hold locks for the reserved ones of these jobs, and when they were there.
+
+    Parameters
+    ----------
+    with_main : bool
+        Also those in which their workers write.
+    """
+    columns = ["_lock_session", "connection_id"] if with_main else ["_lock_session"]
+    times = ("reserved_time", "_lease_until")
+    held = (jobs & {"status": Status.RESERVED.value} & "_token IS NOT NULL").proj(*columns, *times)
+    lease = timedelta(seconds=float(jobs.connection.config.jobs.lease_timeout))
+    found: dict[int, datetime] = {}
+    for row in held.to_dicts():
+        until = row["_lease_until"]
+        since = row["reserved_time"] if until is None else max(row["reserved_time"], until - lease)
+        found |= {int(row[name]): since for name in columns if row[name]}
+    return list(found.items())
+
+
+def end_session(jobs: JobTable, session: int, since: datetime) -> None:
+    """End the session of a worker whose claim is lost, where it is still there and we may."""
     connection = jobs.connection
     if session == connection.session_id:
         return  # ours: a job of this process, which has been silent for too long
     try:
         is_ended = connection.dialect.jobs.end_session(connection.execute, session, since)
     except DataJointError as e:
-        log.warning("the session %d of a silent worker cannot be ended: %s", session, e)
+        log.warning("the session %d of a worker cannot be ended: %s", session, e)
         return
     if is_ended:
-        log.warning("ended session %d of a worker whose lease on %s ran out", session, jobs.full_table_name)
+        log.warning(
+            "ended session %d of a worker whose claim on jobs of %s is over", session, jobs.full_table_name
+        )
 
 
 def _giving_up(jobs: JobTable, n_deaths: int) -> Sql:

@@ -300,7 +300,7 @@ class Runner:
         """
         rows = (jobs & claim.key).proj("status", "_token", "_is_empty").to_dicts()
         if not rows:
-            is_ours = not control.was_any_removed(jobs, time.monotonic() - claim.since)
+            is_ours = not control.was_any_removed(jobs, claim.since)
             return Result.SUCCESS if is_ours and self.table & claim.key else Result.LOST
         if rows[0]["_token"] != claim.token:
             return Result.CANCELLED if rows[0]["status"] == "ignore" else Result.LOST

@@ -235,7 +235,7 @@ class JobTable(FreeTable):
         """Give back all that a worker holds, by its name (`_worker`); return how many.
 
         For a worker that will not come back, or that is to do something else. If it is alive after all, it
-        writes nothing of these keys.
+        writes nothing of these keys. Its sessions are ended, so that what it has locked is free.
         """
         return finish.release_worker(self, worker)
 

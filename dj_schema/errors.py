@@ -14,7 +14,7 @@
     │   ├── DuplicateError
     │   ├── IntegrityError
     │   ├── DataError                a value does not fit its column
-    │   ├── DeadlockError            this transaction was chosen to be rolled back; try again
+    │   ├── DeadlockError            rolled back for another transaction; try again
     │   ├── LockTimeoutError         a lock was not granted in time; try again
     │   ├── UnknownAttributeError
     │   └── MissingAttributeError
@@ -122,7 +122,7 @@ class DataError(QueryError):
 
 
 class DeadlockError(QueryError):
-    """The server rolled this transaction back to end a deadlock; it may be repeated."""
+    """Another transaction was in the way of this one, which was rolled back; it may be repeated."""
 
 
 class LockTimeoutError(QueryError):

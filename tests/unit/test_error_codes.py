@@ -59,6 +59,7 @@ def test_codes_of_postgresql(code: str | None, kind: type[Exception]) -> None:
         (3819, errors.DataError),
         (4025, errors.DataError),
         (1213, errors.DeadlockError),
+        (3101, errors.DeadlockError),
         (1205, errors.LockTimeoutError),
         (1044, errors.AccessError),
         (1142, errors.AccessError),

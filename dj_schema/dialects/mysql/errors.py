@@ -55,6 +55,7 @@ _NUMBERS: dict[int, type[QueryError]] = {
     1205: errors.LockTimeoutError,
     3572: errors.LockTimeoutError,
     1213: errors.DeadlockError,
+    3101: errors.DeadlockError,  # rolled back at its commit: another member of a group was first
     1020: errors.DeadlockError,  # MariaDB with innodb_snapshot_isolation
     1264: errors.DataError,
     1265: errors.DataError,

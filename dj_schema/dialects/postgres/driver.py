@@ -29,6 +29,7 @@ from dj_schema.errors import (
     ConnectionRefusedByServerError,
     DataError,
     DataJointError,
+    DeadlockError,
     LostConnectionError,
     TransactionError,
 )
@@ -206,6 +207,12 @@ class PostgresSession:
             self._repeated.forget()  # a table has other columns now
             if not self.in_transaction:
                 return None
+            raise DeadlockError(
+                "a table that this transaction reads was altered since its statement was prepared; "
+                "run the whole transaction again",
+                code=error.sqlstate,
+                statement=text,
+            )
         raise error
 
     def _prepare(self, repeated: RepeatedText, types: tuple[int, ...]) -> bytes:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from dj_jobs import claim as claims
+from dj_jobs import control
 from dj_jobs.events import Event, Events
 from dj_jobs.job import Worker
 from dj_jobs.populate import Options, reserved
@@ -476,6 +478,30 @@ def test_a_lost_answer_does_not_make_the_row_of_another_worker_ours(
     assert table.fetch1("y") == 2
 
 
+def test_a_removal_is_known_however_long_the_question_takes(result: Any, connection: Connection) -> None:
+    jobs = result.jobs
+    jobs.refresh()
+    before = time.monotonic()
+    with connection.clone() as other, ThreadPoolExecutor(1) as pool:
+        control.note_removal(jobs_on(other, result))
+        place = f"`{jobs.table_id[0]}`.`~job_control`"
+        if connection.settings.backend == "mysql":
+            other.query(f"LOCK TABLES {place} WRITE")
+        else:
+            other.start_transaction()
+            other.query(f"LOCK TABLE {place.replace('`', chr(34))}")
+        asked = time.monotonic()
+        answer = pool.submit(control.was_any_removed, jobs, before)
+        while time.monotonic() - asked < 0.5 + 2 * (asked - before):
+            continue
+        if connection.settings.backend == "mysql":
+            other.query("UNLOCK TABLES")
+        else:
+            other.commit_transaction()
+        assert answer.result(30)
+    assert not control.was_any_removed(jobs, time.monotonic())
+
+
 def test_what_is_kept_of_a_job_that_was_taken_back_goes_after_a_lease(
     result: Any, connection: Connection
 ) -> None:
@@ -536,6 +562,45 @@ def test_a_stopped_worker_does_not_keep_its_inputs_locked(
     assert out.strip() == "['lost']"
     assert len(result) == 0
     assert (result.jobs & {"id": 1}).fetch1("_token") == mine.token
+
+
+@pytest.mark.parametrize(
+    ("how", "holds"), [("cancel", "its inputs"), ("release", "its inputs"), ("release", "its row")]
+)
+def test_what_a_stopped_worker_has_locked_is_free_when_its_jobs_are_taken_from_it(
+    result: Any, source: Any, start: Any, connection: Connection, how: str, holds: str
+) -> None:
+    """By an operator, before its lease is over."""
+    locked = "x = (Source & key).fetch1('x')\nyield (x,)\n"
+    row = "self.insert1({**key, 'y': -1})\n"
+    tell = "print(key['id'], flush=True); sys.stdin.readline()\n"
+    sleeper = start(
+        f"{locked}{tell}yield\n{row}" if holds == "its inputs" else f"{row}{tell}",
+        then="print(Result.populate({'id': 1}, reserve_jobs=True, refresh=True)['success'], flush=True)",
+        DJ_JOBS_VERIFY="lock",
+    )
+    assert int(sleeper.stdout.readline()) == 1
+    os.kill(sleeper.pid, signal.SIGSTOP)
+    if how == "cancel":
+        assert result.jobs.cancel({"id": 1}) == 1
+    else:
+        release(result.jobs)
+    with connection.clone() as other:
+        if connection.settings.backend == "mysql":
+            other.query("SET innodb_lock_wait_timeout = 20")
+        else:
+            other.query("SET lock_timeout = '20s'")
+        elsewhere = source()
+        elsewhere._connection = other
+        elsewhere.update1({"id": 1, "x": 5})
+        if how == "release":
+            mine = result()
+            mine._connection = other
+            assert mine.populate({"id": 1}, reserve_jobs=True)["success"] == 1
+    os.kill(sleeper.pid, signal.SIGCONT)
+    out, _ = sleeper.communicate("go on\n", timeout=60)
+    assert out.strip() == "0"
+    assert result.to_arrays("y").tolist() == ([6] if how == "release" else [])
 
 
 def test_a_stopped_worker_that_continues_writes_nothing(
