@@ -299,12 +299,16 @@ class _Compiler:
             inner = Select(DerivedSource(inner), inner.columns)
             origins = {n: n for n in origins}
         source, inner_scope = self.source(inner.source)
+        padded = {c.attribute.name for c in self._padded(inner.columns)}
         conditions = [self.condition(c, inner_scope) for c in inner.where]
         for name in condition.names:
             origin = origins[name]
             assert isinstance(origin, str)
             outer = Ident(scope[name], name) if scope[name] else self._outer(name)
-            conditions.append(sql("{} = {}", Ident(inner_scope[origin], origin), outer))
+            own = Ident(inner_scope[origin], origin)
+            conditions.append(sql("{} = {}", own, outer))
+            if name in padded:
+                conditions.append(sql("CHAR_LENGTH({}) = CHAR_LENGTH({})", own, outer))
         where = sql(" WHERE {}", join(" AND ", conditions)) if conditions else EMPTY
         return sql("EXISTS (SELECT 1 FROM {}{})", source, where)
 

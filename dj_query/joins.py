@@ -6,8 +6,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dj_query.projection import compile_value
 from dj_query.recent import Recent
-from dj_query.select import Column, JoinSource, Select, UnionSource, derived, names_in
+from dj_query.select import (
+    Column,
+    JoinSource,
+    Select,
+    UnionSource,
+    derived,
+    may_end_in_spaces,
+    names_in,
+)
 from dj_query.semantics import check_determines, joined_attributes, matching_names, united_key
 from dj_schema.errors import DataJointError
 from dj_schema.heading import Attribute, Heading
@@ -33,7 +42,31 @@ def joined(
         (semantic_check, is_left, allow_nullable_pk),
         lambda: _match(a.heading, b.heading, semantic_check, is_left, allow_nullable_pk),
     )
-    return _side_by_side(a.select, b.select, using, is_left, heading), heading
+    texts = _padded_texts(a, b, using)
+    if not texts:
+        return _side_by_side(a.select, b.select, using, is_left, heading), heading
+    using = (*using, *(_length_of(name) for name in texts))
+    return _side_by_side(_with_lengths(a, texts), _with_lengths(b, texts), using, is_left, heading), heading
+
+
+def _padded_texts(a: QueryExpression, b: QueryExpression, using: tuple[str, ...]) -> list[str]:
+    """The texts of a join that the server takes for equal where they differ in spaces at the end."""
+    if a.connection.dialect.flags.has_exact_texts:
+        return []
+    return [n for n in using if any(may_end_in_spaces(q.heading.by_name[n]) for q in (a, b))]
+
+
+def _with_lengths(query: QueryExpression, texts: list[str]) -> Select:
+    select = derived(query.select)
+    lengths = [
+        Column(Attribute(_length_of(n), None, "int"), compile_value(query, f"CHAR_LENGTH(`{n}`)"))
+        for n in texts
+    ]
+    return replace(select, columns=(*select.columns, *lengths))
+
+
+def _length_of(name: str) -> str:
+    return f"~{name}"  # no attribute has such a name
 
 
 _matches: Recent[tuple[tuple[str, ...], Heading]] = Recent()

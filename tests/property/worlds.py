@@ -18,7 +18,7 @@ TYPES = {
 # Few values of each kind, so that rows meet: letters of either case, nothing, what differs by a little.
 VALUES: Mapping[str, list[Any]] = {
     "int": [0, 1, 2, 3],
-    "string": ["a", "B", "b", ""],
+    "string": ["a", "B", "b", "", "a "],
     "bool": [False, True],
     "date": [dt.date(2024, 2, 29), dt.date(2024, 3, 1), dt.date(1999, 12, 31)],
     "decimal": [Decimal("0.50"), Decimal("1.25"), Decimal("-3.00")],
@@ -107,7 +107,9 @@ def _fill(chance: random.Random, table: TableOfWorld) -> None:
         for column in table.columns:
             if column.name not in row:
                 is_null = column.is_nullable and chance.random() < 0.25
-                row[column.name] = None if is_null else chance.choice(VALUES[column.kind])
+                # the key of a row does not end in a space
+                values = [v for v in VALUES[column.kind] if not (column.in_key and str(v).endswith(" "))]
+                row[column.name] = None if is_null else chance.choice(values)
         key = tuple(row[c.name] for c in table.key)
         if key not in seen:
             seen.add(key)

@@ -112,6 +112,25 @@ def test_groups_are_told_apart_by_spaces(tables: tuple[Any, Any], dj: Any) -> No
     assert (counts & {"text": "a "}).fetch1("last") == 9
 
 
+@pytest.mark.rule("semantic-matching", "join", "restrict")
+def test_texts_of_other_spaces_are_not_joined(tables: tuple[Any, Any], new_schema: Any, dj: Any) -> None:
+    note, _ = tables
+    definition = "m : int32\n---\ntext = null : varchar(20)"
+    word = new_schema()(type("Word", (dj.Manual,), {"definition": definition}))
+    word.insert([(1, "a"), (2, "a "), (3, "b"), (4, "b "), (5, None), (6, "")])
+    pairs = note.join(word, semantic_check=False)
+    assert sorted((r["n"], r["m"]) for r in pairs.to_dicts()) == [(1, 1), (2, 2), (4, 3), (7, 6)]
+    assert pairs.heading.names == ["n", "m", "text"]
+    again = (note & "n < 5").proj("text").join(word.proj(text="LEFT(text, 2)"), semantic_check=False)
+    assert len(again & "m = 4") == 0
+    assert len(again) == 3
+    left = note.join(word.proj("text"), semantic_check=False, left=True, allow_nullable_pk=True)
+    assert sorted(r["n"] for r in left.to_dicts() if r["m"] is None) == [3, 5, 6, 8]
+    assert sorted(note.restrict(word, semantic_check=False).to_arrays("n").tolist()) == [1, 2, 4, 7]
+    found = note.restrict(dj.U("text") & word, semantic_check=False)
+    assert sorted(found.to_arrays("n").tolist()) == [1, 2, 4, 7]
+
+
 @pytest.mark.rule("query-algebra", "8.3")
 def test_aggregates_tell_texts_apart_by_spaces(tables: tuple[Any, Any], dj: Any) -> None:
     note, _ = tables
