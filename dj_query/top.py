@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dj_query.conditions import Top
 from dj_query.json_path import read_json_path
 from dj_query.projection import compile_value
-from dj_query.select import Ordering, Select, Window, derived
+from dj_query.select import Ordering, Select, Window, derived, may_end_in_spaces
 from dj_schema.heading import unknown_attribute
 
 if TYPE_CHECKING:
@@ -43,7 +43,11 @@ def orderings_of(query: QueryExpression, order_by: str | list[str] | tuple[str, 
         for n in names:
             if n not in heading.by_name:
                 raise unknown_attribute(n, heading.names)
-            found.append(Ordering(n, direction == "DESC", heading.by_name[n].is_nullable))
+            attribute = heading.by_name[n]
+            found.append(Ordering(n, direction == "DESC", attribute.is_nullable))
+            if may_end_in_spaces(attribute) and not query.connection.dialect.flags.has_exact_texts:
+                length = compile_value(query, f"CHAR_LENGTH(`{n}`)")  # of equals, the shorter comes first
+                found.append(Ordering(n, direction == "DESC", attribute.is_nullable, length))
     return tuple(found)
 
 

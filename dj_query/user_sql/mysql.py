@@ -121,6 +121,19 @@ class MySQLRenderer(Renderer):
         )
         return "(" + " OR ".join(same) + ")"
 
+    def exact_order(self, operator: str, left: Piece, right: Piece) -> str | None:
+        if not left.kind == right.kind == "string" or (left.is_text_constant and right.is_text_constant):
+            return None
+        a, b = (
+            str(len(str(piece.constant))) if piece.is_text_constant else f"CHAR_LENGTH({piece.sql})"
+            for piece in (left, right)
+        )
+        outer, inner = operator[0] + "=", operator[0]  # the first can be looked up in an index
+        return (
+            f"{left.operand} {outer} {right.operand} AND "
+            f"({left.operand} {inner} {right.operand} OR {a} {operator} {b})"
+        )
+
     def grouped(self, piece: Piece) -> str:
         if piece.kind != "string" or piece.constant is not None:
             return piece.sql

@@ -160,6 +160,8 @@ class OperatorRenderer(ServerRules):
             text = f"({text}) AND ({alike}) IS NOT FALSE" if alike else text
             return Piece(text, "bool", is_atomic=False, is_nullable=False)
         text = f"{left.operand} {operator} {right.operand}"
+        if operator[0] in "<>" and operator != "<>":
+            text = self.exact_order(operator, left, right) or text
         if alike:
             text += f" OR NOT ({alike})" if operator == "<>" else f" AND {alike}"
         return Piece(text, "bool", is_atomic=False)
@@ -223,6 +225,9 @@ class OperatorRenderer(ServerRules):
         )
         above, low = self.aligned(value, low)
         below, high = self.aligned(value, high)
+        if self.exact_order(">=", above, low):
+            first, last = self.compare(">=", above, low), self.compare("<=", below, high)
+            return Piece(f"{first.operand} AND {last.operand}", "bool", is_atomic=False)
         if above.sql == below.sql:
             return Piece(f"{above.operand} BETWEEN {low.operand} AND {high.operand}", "bool", is_atomic=False)
         sql = f"({above.operand} >= {low.operand}) AND ({below.operand} <= {high.operand})"

@@ -90,6 +90,10 @@ class ServerRules(ABC):
         """Return what tells that a value found equal to another is so to the last space, if `=` does not."""
         return None
 
+    def exact_order(self, operator: str, left: Piece, right: Piece) -> str | None:
+        """Return `<`, `>`, `<=` or `>=` of texts to the last space, if the server's own is not."""
+        return None
+
     def grouped(self, piece: Piece) -> str:
         """Return what tells groups of equal values apart, if the value alone does not."""
         return piece.sql

@@ -33,6 +33,12 @@ CASES: dict[str, tuple[Any, list[int]]] = {
     "SQL": ("text = 'a'", [1]),
     "SQL with a space": ("'a ' = text", [2]),
     "SQL unequal": ("text <> 'a'", [2, 3, 4, 5, 7, 8]),
+    "SQL above": ("text > 'a'", [2, 3, 4]),
+    "SQL from": ("text >= 'a '", [2, 3, 4]),
+    "SQL below": ("'a ' > text", [1, 5, 7, 8]),
+    "SQL to": ("text <= 'a'", [1, 5, 7, 8]),
+    "SQL between": ("text BETWEEN 'a ' AND 'a  '", [2, 3]),
+    "SQL texts": ("CONCAT(text, ' ') > text", [1, 2, 3, 4, 5, 7, 8]),
     "SQL list": ("text IN ('a', 'b')", [1, 4]),
     "SQL list with NULL": ("text NOT IN ('a', NULL)", []),
 }
@@ -88,6 +94,18 @@ def test_a_row_refers_to_a_parent_of_the_same_spaces(new_schema: Any, dj: Any, c
     connection.query(f"INSERT INTO {parent.full_table_name} ({column}) VALUES ('others ')")
     child.insert1({"name": "others ", "k": 1})
     assert sorted(child().to_arrays("name").tolist()) == ["a", "others "]
+
+
+@pytest.mark.rule("fetch-api", "order_by")
+def test_a_text_comes_before_the_same_with_spaces(tables: tuple[Any, Any], dj: Any) -> None:
+    note, _ = tables
+    in_order = [6, 7, 8, 5, 1, 2, 3, 4]
+    assert note.to_arrays("n", order_by="text").tolist() == in_order
+    assert note.to_arrays("n", order_by="text DESC").tolist() == in_order[::-1]
+    assert (note & dj.Top(3, "text DESC, KEY")).proj().to_arrays("n").tolist() == [4, 3, 2]
+    assert (dj.U("text") & note).to_arrays("text", order_by="text").tolist()[1:] == [
+        "", " ", " a", "a", "a ", "a  ", "b",
+    ]  # fmt: skip
 
 
 @pytest.mark.rule("query-algebra", "8.2")
