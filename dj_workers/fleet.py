@@ -4,52 +4,38 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import pickle
 import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome
-from dj_jobs.job import Worker as Identity
 from dj_jobs.presence import Activity, Presence
 from dj_schema.connection import Connection
-from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
+from dj_workers.fleet_child import Task, work_in_child, work_in_fork
 from dj_workers.lookout import Lookout, is_idle_enough
-from dj_workers.plan import Plan, TableClass, name_of, plan_of
+from dj_workers.plan import Plan, name_of
 from dj_workers.pools import handle
 from dj_workers.pools.budget import Allotment, Budget
-from dj_workers.pools.child import Post, Start
+from dj_workers.pools.child import Start
 from dj_workers.pools.handle import Child
 from dj_workers.pools.memory import resident_mb
 from dj_workers.pools.messages import Broken, CallStep, Doing, Pass, Report, StepCalled
-from dj_workers.pools.origin import Bound, ChildSetup, Origin, bound_classes, find, origin_of, take_over
-from dj_workers.pools.rescue import after_death
+from dj_workers.pools.origin import ChildSetup, bound_classes, origin_of
 from dj_workers.pools.supervise import Supervisor
-from dj_workers.shutdown import StopRequests, tell_on_request
+from dj_workers.shutdown import StopRequests
 from dj_workers.steps import Steps
 from dj_workers.vitals import LOOP_S, Vitals
-from dj_workers.work import DONE, FIRST_PAUSE_S, Work, one_pass
-from dj_workers.workings import activity_text
+from dj_workers.work import DONE, FIRST_PAUSE_S, Work
 
 log = logging.getLogger("datajoint.workers")
 
 _LONGEST_PAUSE_BEFORE_KNOWN_WORK_S = 1.0
 _MEMORY_LOOK_S = 0.5
-
-
-@dataclass(frozen=True)
-class _Task:
-    origins: list[Origin]
-    bound: Bound
-    work: Work
-    name: str
-    replaces: int | None
 
 
 @dataclass
@@ -112,11 +98,11 @@ class Fleet(Supervisor):
         if self._has_to_fork:
             name = self._presence.worker.name
             argument = (self.plan, self.work, name, dead)
-            child = handle.fork(_work_in_fork, argument, self.children, self.requests.shutdown_timeout_s)
+            child = handle.fork(work_in_fork, argument, self.children, self.requests.shutdown_timeout_s)
         else:
-            task = _Task(self._origins, bound_classes(), self.work, self._presence.worker.name, dead)
+            task = Task(self._origins, bound_classes(), self.work, self._presence.worker.name, dead)
             main_path = next((o.main_path for o in self._origins if o.main_path), None)
-            payload = pickle.dumps((_work, (self._setup, self._connection, pickle.dumps(task))))
+            payload = pickle.dumps((work_in_child, (self._setup, self._connection, pickle.dumps(task))))
             limit_s = self.requests.shutdown_timeout_s
             child = handle.spawn(Start(list(sys.argv), main_path, payload, limit_s), "dj-worker")
         child.grant = _Watch(set(self.plan.names))
@@ -291,70 +277,3 @@ class Fleet(Supervisor):
     def stop(self) -> None:
         super().stop()
         self._lookout.close()
-
-
-# -- in a child ------------------------------------------------------------------------------------
-
-
-class _ChildPresence(Presence):
-    """What a child does, for its parent, which is in the registry for all of its children."""
-
-    def __init__(self, connection: Connection, name: str, post: Post) -> None:
-        super().__init__(connection, Identity.of_this_process(f"{name}/{os.getpid()}"), ())
-        self._post = post
-
-    def beat(self, connection: Connection) -> None:
-        for activity in list(self.running.values()):
-            with suppress(OSError):  # the parent was killed; the leases are renewed nevertheless
-                # by the monotonic clock, which the processes of a host share
-                self._post.send(Doing(activity.table, activity.key, activity.since))
-
-
-def _work(post: Post, argument: tuple[ChildSetup | None, Connection, bytes]) -> None:
-    setup, connection, data = argument
-    if setup is not None:
-        setup(connection)
-    task: _Task = pickle.loads(data)
-    classes = [find(origin) for origin in task.origins]
-    for cls in classes:
-        connection = take_over(cls, task.bound, connection)
-    _go_over(post, plan_of(cast("list[TableClass]", classes)), task.work, task.name, task.replaces)
-    connection.close()
-
-
-def _work_in_fork(post: Post, argument: tuple[Plan, Work, str, int | None]) -> None:
-    _go_over(post, *argument)
-
-
-def _go_over(post: Post, plan: Plan, work: Work, name: str, replaces: int | None) -> None:
-    connection = plan.tables[0]._schema.connection
-    presence = _ChildPresence(connection, name, post)
-    post.end_with_parent(work.grace_s(connection.config))
-    tell_on_request(lambda: activity_text(presence))
-    steps = Steps(work.steps, connection, plan.tables[0]._class_info.schema)
-    if replaces is not None:
-        for cls in plan.tables:
-            for outcome in after_death(cls(), replaces, post.events):
-                post.report(name_of(cls), outcome)
-    for order in post.orders:
-        if isinstance(order, CallStep):
-            if (called := steps.call(order.number)) is not None:
-                post.send(StepCalled(*called))
-            continue
-        options = work.options(order.n_calls)
-        outcomes = one_pass(
-            plan,
-            order.due,
-            options,
-            post.events,
-            post.orders.should_stop,
-            lambda table, reason: post.send(Broken(table, reason)),
-            presence,
-        )
-        try:
-            for table, outcome in outcomes:
-                post.report(table, outcome)
-        except (LostConnectionError, ConnectionRefusedByServerError) as e:
-            if work.is_once:
-                raise
-            log.warning("the server is away, it is asked again soon: %s", e)
