@@ -1,11 +1,16 @@
-"""A DataFrame of pandas and its index, as what `insert` takes."""
+"""Data frames and arrays with fields, as what `insert` takes: their columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from dj_schema.errors import DataJointError
+
+Columns = tuple[tuple[str, ...], tuple[list[Any], ...]]
+"""Names, and the values of each: as many for one as for another."""
 
 
 def frame_of_rows(frame: Any, primary_key: Sequence[str], index_as_pk: bool | None) -> Any:
@@ -28,3 +33,50 @@ def frame_of_rows(frame: Any, primary_key: Sequence[str], index_as_pk: bool | No
             "Pass index_as_pk=False to leave it out, or make it columns with df.reset_index()."
         )
     return frame.reset_index(drop=not keep)
+
+
+def columns_of(rows: Any) -> Columns | None:
+    """Return the columns of a frame of pandas or polars, a table of pyarrow, or an array with fields.
+
+    None for all else, whose rows are mappings or sequences.
+    """
+    if isinstance(rows, np.ndarray):
+        return _of_array(rows) if rows.dtype.names else None
+    if hasattr(rows, "reset_index") and hasattr(rows, "to_dict"):  # pandas
+        return _of_pandas(rows)
+    if hasattr(rows, "iter_rows") and hasattr(rows, "get_columns"):  # polars
+        return tuple(rows.columns), tuple([column.to_list() for column in rows.get_columns()])
+    if hasattr(rows, "to_pylist") and hasattr(rows, "column_names"):  # pyarrow
+        refuse_twice(rows.column_names, "the table")
+        return tuple(rows.column_names), tuple([column.to_pylist() for column in rows.columns])
+    return None
+
+
+def _of_array(rows: np.ndarray[Any, Any]) -> Columns:
+    # A time of nanoseconds would become a number, and an array in a field a list.
+    columns = [
+        rows[n].tolist() if rows[n].ndim == 1 and rows[n].dtype.kind in "biufUO" else list(rows[n])
+        for n in rows.dtype.names
+    ]
+    return tuple(rows.dtype.names), tuple(columns)
+
+
+def _of_pandas(frame: Any) -> Columns:
+    frame = frame.reset_index() if frame.index.names != [None] else frame
+    names = [str(c) for c in frame.columns]
+    refuse_twice(names, "the data frame")
+    return tuple(names), tuple([_values(frame[c]) for c in frame.columns])
+
+
+def _values(series: Any) -> list[Any]:
+    missing = series.isna()
+    values: list[Any] = series.tolist()
+    if not missing.any():
+        return values
+    return [None if gone else v for v, gone in zip(values, missing.tolist(), strict=True)]
+
+
+def refuse_twice(names: Sequence[str], where: str) -> None:
+    """Raise where a name stands for two columns."""
+    if twice := [n for i, n in enumerate(names) if n in names[:i]]:
+        raise DataJointError(f"{where} names {twice[0]!r} twice; leave one of them out.")

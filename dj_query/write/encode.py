@@ -219,10 +219,11 @@ def _time(value: Any) -> dt.time | str:
 
 def _are_canonical(values: Sequence[Any]) -> bool:
     """Whether all texts are moments written as YYYY-MM-DD HH:MM:SS, which every server reads as it is."""
-    if None in values or set(map(len, values)) != {19} or not set(map(_DASHES, values)) <= _DASHED:
+    distinct = set(values)  # few, where rows were added together
+    if None in distinct or set(map(len, distinct)) != {19} or not set(map(_DASHES, distinct)) <= _DASHED:
         return False
     try:
-        return {moment.tzinfo for moment in map(dt.datetime.fromisoformat, values)} == {None}
+        return {moment.tzinfo for moment in map(dt.datetime.fromisoformat, distinct)} == {None}
     except ValueError:
         return False
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dj_query.write.dataframe import Columns, columns_of, refuse_twice
 from dj_schema.errors import DataJointError, MissingAttributeError, UnknownAttributeError
 from dj_schema.heading import Heading, unknown_attribute
 
@@ -37,10 +38,18 @@ class RowGroup:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows that are inserted together; `start` is the place of the first."""
+    """Rows that are inserted together, by row or by column; `start` is the place of the first."""
 
-    rows: list[Any]
     start: int
+    by_row: list[Any]
+    by_column: Columns | None = None
+
+    @property
+    def rows(self) -> list[Any]:
+        if self.by_column is None:
+            return self.by_row
+        fields, columns = self.by_column
+        return [dict(zip(fields, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def batches(rows: Any, heading: Heading, chunk_size: int | None) -> Iterator[Batch]:
@@ -55,12 +64,19 @@ def batches(rows: Any, heading: Heading, chunk_size: int | None) -> Iterator[Bat
         raise DataJointError(f"chunk_size must be a whole number from 1, not {chunk_size!r}.")
     if chunk_size is None and type(rows) is list:
         if rows:
-            yield Batch(rows, 0)
+            yield Batch(0, rows)
         return
-    found = iter(_iterable(rows, heading))
-    start = 0
+    if (whole := columns_of(rows)) is not None:
+        fields, columns = whole
+        n_rows = len(columns[0]) if columns else 0
+        size = chunk_size or max(n_rows, 1)
+        for start in range(0, n_rows, size):
+            part = slice(start, start + size)
+            yield Batch(start, [], (fields, tuple([c[part] for c in columns])))
+        return
+    found, start = iter(_iterable(rows, heading)), 0
     while chunk := list(islice(found, chunk_size)):
-        yield Batch(chunk, start)
+        yield Batch(start, chunk)
         start += len(chunk)
 
 
@@ -69,16 +85,6 @@ def _iterable(rows: Any, heading: Heading) -> Iterable[Any]:
         return _csv_rows(Path(rows), heading)
     if isinstance(rows, (Mapping, np.void)):
         raise DataJointError("insert takes several rows; use insert1 for one, or put it in a list.")
-    if isinstance(rows, np.ndarray):
-        return _array_rows(rows)
-    if hasattr(rows, "reset_index") and hasattr(rows, "to_dict"):  # pandas
-        return _pandas_rows(rows)
-    if hasattr(rows, "iter_rows") and hasattr(rows, "to_dicts"):  # polars
-        found: Iterable[Any] = rows.to_dicts()
-        return found
-    if hasattr(rows, "to_pylist"):  # pyarrow
-        found = rows.to_pylist()
-        return found
     if not isinstance(rows, Iterable) or isinstance(rows, bytes):
         raise DataJointError(f"insert takes an iterable of rows, not {type(rows).__name__}.")
     return rows
@@ -98,7 +104,7 @@ def _csv_rows(path: Path, heading: Heading) -> Iterator[dict[str, Any]]:
 def _read_csv(path: Path, heading: Heading) -> Iterator[dict[str, Any]]:
     with path.open(newline="", encoding="utf-8-sig") as f:
         reader = csv.DictReader(f, strict=True)
-        _refuse_twice(reader.fieldnames or (), f"the first line of {str(path)!r}")
+        refuse_twice(reader.fieldnames or (), f"the first line of {str(path)!r}")
         for row in reader:
             if None in row:
                 raise DataJointError(
@@ -110,43 +116,10 @@ def _read_csv(path: Path, heading: Heading) -> Iterator[dict[str, Any]]:
             }
 
 
-def _refuse_twice(names: Sequence[str], where: str) -> None:
-    if twice := [n for i, n in enumerate(names) if n in names[:i]]:
-        raise DataJointError(f"{where} names {twice[0]!r} twice; leave one of them out.")
-
-
 def _is_missing(heading: Heading, name: str) -> bool:
     """Whether an empty field leaves an attribute out; a text that must be given is the empty text."""
     attribute = heading.by_name.get(name)
     return attribute is None or attribute.kind != "string" or not attribute.is_required
-
-
-def _array_rows(rows: np.ndarray[Any, Any]) -> Iterable[Any]:
-    names = rows.dtype.names
-    if names is None:
-        return list(rows)
-    # A time of nanoseconds would become a number, and an array in a field a list.
-    columns = [
-        rows[n].tolist() if rows[n].ndim == 1 and rows[n].dtype.kind in "biufUO" else list(rows[n])
-        for n in names
-    ]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def _pandas_rows(rows: Any) -> list[dict[str, Any]]:
-    frame = rows.reset_index() if rows.index.names != [None] else rows
-    names = [str(c) for c in frame.columns]
-    _refuse_twice(names, "the data frame")
-    columns = [_pandas_column(frame[c]) for c in frame.columns]
-    return [dict(zip(names, r, strict=True)) for r in zip(*columns, strict=True)]
-
-
-def _pandas_column(series: Any) -> list[Any]:
-    missing = series.isna()
-    values = series.tolist()
-    if not missing.any():
-        return list(values)
-    return [None if gone else v for v, gone in zip(values, missing.tolist(), strict=True)]
 
 
 def groups(batch: Batch, heading: Heading, ignore_extra_fields: bool, table: str) -> list[RowGroup]:
@@ -161,11 +134,11 @@ def groups(batch: Batch, heading: Heading, ignore_extra_fields: bool, table: str
     UnknownAttributeError
         Where a row has a field that the table has not, unless these are to be ignored.
     """
-    rows = batch.rows
-    uniform = _uniform(rows)
+    rows = batch.by_row
+    uniform = batch.by_column or _uniform(rows)
     if uniform is not None:
         fields, columns = uniform
-        places = range(batch.start, batch.start + len(rows))
+        places = range(batch.start, batch.start + len(columns[0]))
         return _checked(RowGroup(fields, columns, places), heading, ignore_extra_fields, table)
     by_fields: dict[tuple[str, ...], tuple[list[tuple[Any, ...]], list[int]]] = {}
     for place, row in enumerate(rows, batch.start):
@@ -182,7 +155,7 @@ def groups(batch: Batch, heading: Heading, ignore_extra_fields: bool, table: str
     ]
 
 
-def _uniform(rows: list[Any]) -> tuple[tuple[str, ...], tuple[Sequence[Any], ...]] | None:
+def _uniform(rows: list[Any]) -> Columns | None:
     """Dicts that all have the fields of the first: the common case, without a loop in Python."""
     if set(map(type, rows)) != {dict}:
         return None

@@ -21,7 +21,7 @@ from dj_schema.dialects.base import Result, Row
 from dj_schema.dialects.mysql import bulk, short_results
 from dj_schema.dialects.mysql.columns import python_batches
 from dj_schema.dialects.mysql.errors import from_number
-from dj_schema.dialects.mysql.unread import UnreadResult, close_at_once, forget_rest
+from dj_schema.dialects.mysql.unread import UnreadResult, close_at_once, forget_rest, run_all
 from dj_schema.errors import (
     ConnectionRefusedByServerError,
     DataJointError,
@@ -303,14 +303,11 @@ class MysqlSession:
 
     def copy_in(self, text: str, columns: Sequence[Sequence[Any]]) -> int:
         """Insert by statements of many rows; the driver's own `executemany` takes three times as long."""
-        n_rows = 0
         try:
             self._make_room()
-            for statement in bulk.statements(text, columns, self._connection.escape):
-                n_rows += self._connection.query(statement)
+            return run_all(self._connection, bulk.statements(text, columns, self._connection.escape))
         except (pymysql.err.MySQLError, OSError) as e:
             raise _translate(e, text) from e
-        return n_rows
 
     def fetch_arrow(self, text: str, params: Sequence[Any], in_transaction: bool) -> Any:
         try:

@@ -18,6 +18,7 @@ _HEADER = Struct("<I").unpack_from  # three bytes of a packet's length, and one 
 _HEADER_BYTES = 4
 _LONGEST = 0xFFFFFF  # a packet of so many bytes goes on in the next one
 _END, _ERROR = 0xFE, 0xFF  # no row begins like that, unless its first field makes it longer than a packet
+_QUERY = 3  # the command that carries a statement
 _PIECE_BYTES = 1 << 16
 _BATCH_BYTES = 1 << 17  # what a processor keeps at hand
 
@@ -177,3 +178,22 @@ def forget_rest(cursor: Any) -> None:
 def close_at_once(connection: Any) -> None:
     """Close the socket; a polite close would first read the rows that nobody wants."""
     connection._force_close()
+
+
+def run_all(connection: Any, statements: Iterator[str]) -> int:
+    """Run statements that give no rows, each made while the server works on the one before it.
+
+    Returns
+    -------
+    int
+        How many rows they changed.
+    """
+    n_rows = 0
+    statement = next(statements, None)
+    while statement is not None:
+        connection._execute_command(_QUERY, statement)
+        try:
+            statement = next(statements, None)
+        finally:
+            n_rows += connection._read_query_result()
+    return n_rows

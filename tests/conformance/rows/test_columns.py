@@ -194,3 +194,5 @@ def test_what_the_reader_needs_of_pymysql_is_there(connection: Any) -> None:
     assert [(f.type_code in (3, 8), f.flags & 32) for f in result.fields] == [(True, 0)]
     assert [(encoding, convert("7")) for encoding, convert in result.converters] == [("ascii", 7)]
     cursor.close()
+    opened._execute_command(3, "DO 1")
+    assert opened._read_query_result() == 0
