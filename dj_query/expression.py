@@ -232,18 +232,16 @@ def as_expression(other: Any, verb: str) -> Any:
     DataJointError
         For anything else.
     """
-    from dj_query.universal import REMOVED_JOIN, U
-
     if isinstance(other, type) and hasattr(other, "definition"):
         other = other()
+    if isinstance(other, QueryExpression):
+        return other
+    from dj_query.universal import REMOVED_JOIN, U
+
     if isinstance(other, U):
         if verb == "join":
             raise DataJointError(REMOVED_JOIN)
         raise DataJointError(
             f"cannot {verb} {other!r}: it is no query. Use `dj.U(...) & query` to make it one."
         )
-    if not isinstance(other, QueryExpression):
-        raise DataJointError(
-            f"cannot {verb} {type(other).__name__} {other!r:.60}: a table or a query is needed."
-        )
-    return other
+    raise DataJointError(f"cannot {verb} {type(other).__name__} {other!r:.60}: a table or a query is needed.")

@@ -118,8 +118,8 @@ def _side_by_side_columns(a: Select, b: Select, heading: Heading) -> tuple[Colum
 
 def _joinable(select: Select, using: tuple[str, ...]) -> Select:
     """Wrap a block that groups, orders or computes, or that renames what is matched."""
-    is_computed = any(not isinstance(c.origin, str) for c in select.columns)
-    if select.is_plain and not select.is_distinct and not is_computed and select.identities.issuperset(using):
+    is_simple = select.is_plain and not select.is_distinct and not select.is_computed
+    if is_simple and select.identities.issuperset(using):
         return select
     return derived(select, visible_only=True)
 

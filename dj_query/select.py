@@ -246,10 +246,15 @@ class Select:
         """Whether its conditions may still be added to, without a subquery."""
         return self.group is None and self.window is None
 
-    @cached_property
+    @property
     def identities(self) -> frozenset[str]:
         """The attributes that have the name that they have in the source."""
-        return frozenset(c.attribute.name for c in self.columns if c.is_identity)
+        return _identities.get((self.columns,), None, lambda: _names_that_stay(self.columns))
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether any attribute is more than a name of the source."""
+        return _computed.get((self.columns,), None, lambda: _has_expression(self.columns))
 
     def and_where(self, condition: Condition) -> Select:
         """Return the block with one more condition on names of its source."""
@@ -270,6 +275,18 @@ class Select:
         if self.group is not None:
             return bool(self.group) and names <= self.identities & frozenset(self.group)
         return names <= self.identities
+
+
+_identities: Recent[frozenset[str]] = Recent()
+_computed: Recent[bool] = Recent()
+
+
+def _names_that_stay(columns: tuple[Column, ...]) -> frozenset[str]:
+    return frozenset(c.attribute.name for c in columns if c.is_identity)
+
+
+def _has_expression(columns: tuple[Column, ...]) -> bool:
+    return any(not isinstance(c.origin, str) for c in columns)
 
 
 def derived(select: Select, *, visible_only: bool = False) -> Select:

@@ -72,13 +72,13 @@ class UserTable(Table, metaclass=TableMeta):
     definition: Any = None
 
     def __init__(self) -> None:
-        cls = type(self)
-        if not type.__getattribute__(cls, "_is_bound"):
+        cls, of_class = type(self), type.__getattribute__  # not the one above, which asks an instance
+        if not of_class(cls, "_is_bound"):
             raise DataJointError(
                 f"{cls.__name__} belongs to no schema. Decorate it with a schema: `@schema` before `class`."
             )
-        info = cls._class_info
-        self._connection = cls._schema.connection
+        info: TableInfo = of_class(cls, "_class_info")
+        self._connection = of_class(cls, "_schema").connection
         self._info = info
         self._heading = info.heading
         self._select = base_select(info)

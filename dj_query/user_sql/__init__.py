@@ -8,7 +8,7 @@ what the parser does not know.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Generic, TypeVar
@@ -18,7 +18,6 @@ from dj_query.user_sql.mysql import MariaDBRenderer, MySQLRenderer
 from dj_query.user_sql.operators import NotKnownError
 from dj_query.user_sql.parse import parse
 from dj_query.user_sql.passthrough import pass_through
-from dj_query.user_sql.postgres import PostgresRenderer
 from dj_query.user_sql.render import Renderer
 from dj_query.user_sql.scan import Sort, Token, scan, scan_list
 from dj_schema.errors import QuerySyntaxError
@@ -34,11 +33,15 @@ __all__ = [
 ]
 
 Entry = TypeVar("Entry")
-_RENDERERS: dict[str, Callable[[Mapping[str, AttributeKind], list[str]], Renderer]] = {
-    "postgresql": PostgresRenderer,
-    "mysql": MySQLRenderer,
-    "mariadb": MariaDBRenderer,
-}
+
+
+def _renderer(dialect: Dialect, attributes: Mapping[str, AttributeKind], strings: list[str]) -> Renderer:
+    if dialect == "postgresql":
+        # many modules, which a program on another server need not load
+        from dj_query.user_sql.postgres import PostgresRenderer
+
+        return PostgresRenderer(attributes, strings)
+    return (MySQLRenderer if dialect == "mysql" else MariaDBRenderer)(attributes, strings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ def _order_term(
     is_descending = direction == "DESC"
     expression = _compile(tokens, attributes, dialect, is_condition=False)
     operand = expression.sql if attribute is not None else f"({expression.sql})"
-    nulls = _RENDERERS[dialect](attributes, []).order_nulls(is_descending)
+    nulls = _renderer(dialect, attributes, []).order_nulls(is_descending)
     sql = f"{operand}{' DESC' if is_descending else ''}{nulls}"
     return OrderTerm(sql, expression, is_descending, attribute)
 
@@ -173,7 +176,7 @@ def _compile(
     tokens: list[Token], attributes: Mapping[str, AttributeKind], dialect: Dialect, *, is_condition: bool
 ) -> UserExpression:
     strings = [token.value for token in tokens if token.sort is Sort.STRING]
-    renderer = _RENDERERS[dialect](attributes, strings)
+    renderer = _renderer(dialect, attributes, strings)
     try:
         piece = _rendered(tokens, renderer)
     except RecursionError:

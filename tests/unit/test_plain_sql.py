@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dj_query.user_sql import _RENDERERS, Dialect
+from dj_query.user_sql import Dialect, _renderer
 from dj_query.user_sql.kinds import Piece
 from dj_query.user_sql.parse import PLACEHOLDER, PREFIX, parse_whole
 from dj_query.user_sql.plain import parse_plain
@@ -63,7 +63,7 @@ def rendered(
     tree = parse_plain(tokens, PREFIX, PLACEHOLDER) if is_plain else parse_whole(tokens)
     if tree is None:
         return None
-    renderer = _RENDERERS[dialect](KINDS, [t.value for t in tokens if t.sort is Sort.STRING])
+    renderer = _renderer(dialect, KINDS, [t.value for t in tokens if t.sort is Sort.STRING])
     try:
         piece = renderer.truth(renderer.render(tree))  # type: ignore[arg-type]
     except DataJointError as error:
