@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 import pymysql
 
 from benchmarks.figures import Figure, selected
-from benchmarks.implementations import Implementation, WorkloadFailed, implementations, run_group
+from benchmarks.implementations import ROOT, Implementation, WorkloadFailed, implementations, run_group
 from benchmarks.report import Measurements, as_markdown, as_text, errors, machine, table, write_into
 from tests.support.launch import Unavailable
 from tests.support.servers import SERVER_NAMES, VARIABLES, RunFolder, Servers, ServerUnderTest
@@ -69,6 +70,12 @@ def _make_durable(server: ServerUnderTest) -> None:
         connection.cursor().execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
 
 
+def _compile() -> None:
+    """Compile our modules, as installing them would: else the first run pays for a change of the code."""
+    for package in ("dj_schema", "dj_query", "dj_jobs", "dj_workers", "datajoint"):
+        compileall.compile_dir(ROOT / package, quiet=2)
+
+
 def _measure(
     figures: tuple[Figure, ...], compared: tuple[Implementation, ...], rounds: int, scale: float
 ) -> Measurements:
@@ -115,6 +122,7 @@ def main() -> int:
         server = servers.get(arguments.server)
         _make_durable(server)
         environment = environment_of(server)
+        _compile()
         if any(figure.group == "celery" for figure in figures):
             environment["DJ_CELERY_BROKER_URL"] = servers.redis_url()
         with tempfile.TemporaryDirectory(prefix="dj-bench-") as folder:
