@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from dj_schema.dialects.mysql.arrow import arrow_of
 from dj_schema.dialects.mysql.columns import python_batches
-from dj_schema.dialects.mysql.unread import UnreadResult
+from dj_schema.dialects.mysql.unread import UnreadResult, run_all
 from dj_schema.errors import DataError, LostConnectionError
 
 Field = bytes | None
@@ -175,3 +176,43 @@ def test_rows_of_another_number_of_fields_are_refused(n_columns: int) -> None:
 def test_texts_that_are_not_utf_8_are_refused_by_arrow() -> None:
     with pytest.raises(pa.ArrowInvalid):
         arrow_of(_unread(_Connection(_Socket(_sent([(b"\xff\xfe",)]), 99)), 1, "utf8"))
+
+
+class _Server:
+    """Notes in which order it is sent statements and asked what came of them."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def _execute_command(self, command: int, text: str) -> None:
+        assert command == 3
+        self.seen.append(f"sent {text}")
+
+    def _read_query_result(self) -> int:
+        self.seen.append("answered")
+        return 10
+
+
+def _making(seen: list[str], n: int) -> Iterator[str]:
+    for i in range(n):
+        seen.append(f"made {i}")
+        yield str(i)
+
+
+def test_a_statement_is_made_while_the_server_works_on_the_one_before_it() -> None:
+    server = _Server()
+    assert run_all(server, _making(server.seen, 2)) == 20
+    assert server.seen == ["made 0", "sent 0", "made 1", "answered", "sent 1", "answered"]
+    assert run_all(server, iter(())) == 0
+
+
+def test_each_statement_is_answered_also_where_the_next_cannot_be_made() -> None:
+    server = _Server()
+
+    def failing() -> Iterator[str]:
+        yield "0"
+        raise ValueError("cannot be made")
+
+    with pytest.raises(ValueError, match="cannot be made"):
+        run_all(server, failing())
+    assert server.seen == ["sent 0", "answered"]
