@@ -74,17 +74,27 @@ def test_failed_jobs_of_some_kinds_are_tried_again(lab: Lab, log_name: str) -> N
     assert lab.calls() == [0, 1, 1, 2, 3]
 
 
-def test_jobs_that_another_program_has_left_are_computed(lab: Lab, log_name: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ({}, {1}),
+        ({"stale_timeout_hours": 40}, {0, 1}),
+        ({"remove_stale_reserved_jobs": False}, {0, 1}),
+    ],
+)
+def test_jobs_that_another_program_has_left_are_computed_after_a_while(
+    lab: Lab, log_name: str, options: dict[str, Any], left: set[int]
+) -> None:
     lab.add(3)
     lab.Square.jobs.refresh()
     jobs = lab.Square.jobs
     long_ago = _now() - timedelta(hours=30)
     for number, since in ((0, long_ago), (1, _now())):
         jobs.update1({"number": number, "status": "reserved", "reserved_time": since, "host": "elsewhere"})
-    worker = DataJointWorker("one", log_name, sleep_duration=0, max_idled_cycle=1)
+    worker = DataJointWorker("one", log_name, sleep_duration=0, max_idled_cycle=1, **options)
     worker(lab.Square)
     worker.run()
-    assert lab.squares() == expected(3, without={1})
+    assert lab.squares() == expected(3, without=left)
 
 
 def test_progress_is_told_without_the_code_of_the_pipeline(
