@@ -209,7 +209,7 @@ class MysqlSession:
         self._reopen = reopen
         self._cursor = connection.cursor()
         self._select = connection.cursor(_SelectCursor)
-        self._streaming: UnreadResult | None = None
+        self._streaming: Iterator[list[Row]] | None = None
         self._kept: list[Row] = []
         self.id: int = connection.thread_id()
         self._pid = os.getpid()
@@ -275,11 +275,12 @@ class MysqlSession:
         cursor = self._connection.cursor(SSCursor)
         cursor.execute(text, params)
         unread = UnreadResult(cursor, text)
-        self._streaming, self._kept = unread, []
-        kept, batches = self._kept, python_batches(unread, batch_rows)
+        batches = python_batches(unread, batch_rows)
+        self._streaming, self._kept = batches, []
+        kept = self._kept
         try:
             while True:
-                if not kept and self._streaming is unread:
+                if not kept and self._streaming is batches:
                     kept += next(batches, [])
                 if not kept:
                     return
@@ -287,7 +288,7 @@ class MysqlSession:
                 del kept[:batch_rows]
                 yield batch
         finally:
-            if self._streaming is unread:
+            if self._streaming is batches:
                 self._streaming = None
                 # a forked child must not read for its parent
                 if self.is_open() and self._pid == os.getpid():
@@ -296,10 +297,9 @@ class MysqlSession:
 
     def _make_room(self) -> None:
         """Read the rest of what is being streamed, so that the session can take another statement."""
-        unread, self._streaming = self._streaming, None
-        if unread is not None:
-            for rows in python_batches(unread):
-                self._kept += rows
+        batches, self._streaming = self._streaming, None
+        for rows in batches or ():
+            self._kept += rows
 
     def copy_in(self, text: str, columns: Sequence[Sequence[Any]]) -> int:
         """Insert by statements of many rows; the driver's own `executemany` takes three times as long."""

@@ -1,7 +1,7 @@
 """What is left to read of a result, as the server sends it: bytes, and where each row begins.
 
 PyMySQL makes an object of each field of one row after the other; what is read here is decoded by column
-(`columns.py`, `arrow.py`). No other file knows what is private to PyMySQL: a test says what must be there.
+(`columns.py`, `arrow.py`). What is private to PyMySQL is known here and to the driver; a test names it.
 """
 
 from __future__ import annotations

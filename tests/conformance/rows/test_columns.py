@@ -153,6 +153,22 @@ def test_a_transaction_reads_its_own_rows_and_those_of_a_stream_that_is_under_wa
         assert len(table) == 20_000
 
 
+@pytest.mark.parametrize("batch_rows", [1, 7, 100_000])
+def test_no_row_of_a_stream_is_lost_to_a_statement_in_between(
+    table: Any, connection: Any, batch_rows: int
+) -> None:
+    with connection.transaction:
+        table.insert([{"k": k} for k in range(1000)])
+        text = f"SELECT k FROM {table.full_table_name} ORDER BY k"
+        seen = []
+        for i, batch in enumerate(connection.stream_text(text, (), batch_rows)):
+            assert len(batch) <= batch_rows
+            seen += batch
+            if i == 2:
+                assert len(table) == 1000
+    assert seen == [(k,) for k in range(1000)]
+
+
 def test_an_error_after_many_rows_is_ours_and_the_session_goes_on(table: Any, connection: Any) -> None:
     table.insert([{"k": k, "int64": 2**63 - 1} for k in range(5000)])
     session = connection.connection_id
