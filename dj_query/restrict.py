@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
@@ -132,13 +133,22 @@ def _mapping(expression: QueryExpression, mapping: Mapping[str, Any]) -> Conditi
             values.append(wanted)
         elif isinstance(name, str) and (path := read_json_path(name, known)):
             paths.append(_at_path(expression, path, value))
-    texts = tuple(n for n in names if may_end_in_spaces(known[n]))
+    texts = tuple(n for n, v in zip(names, values, strict=True) if _needs_spaces(known[n], v))
     if expression.connection.dialect.flags.has_exact_texts:
         texts = ()
     equals = Equals(tuple(names), tuple(values), texts) if names else None
     if not paths:
         return equals or Constant(True)
     return AllOf((*([equals] if equals else []), *paths))
+
+
+def _needs_spaces(attribute: Attribute, value: Any) -> bool:
+    """Whether the spaces at the end of an attribute are looked at: of a key, only if they are asked for."""
+    if may_end_in_spaces(attribute):
+        return True
+    return (
+        isinstance(value, str) and value.endswith(" ") and may_end_in_spaces(replace(attribute, lineage=None))
+    )
 
 
 def _at_path(expression: QueryExpression, path: JsonPath, value: Any) -> Condition:
@@ -195,7 +205,8 @@ def _any_of(expression: QueryExpression, items: Sequence[Any], semantic_check: b
     ):
         attributes = tuple(expression.heading.by_name[n] for n in first.names)
         rows = tuple(c.values for c in conditions if isinstance(c, Equals))
-        return OneOf(attributes, rows, first.texts)
+        texts = {name for c in conditions if isinstance(c, Equals) for name in c.texts}
+        return OneOf(attributes, rows, tuple(n for n in first.names if n in texts))
     return conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
 
 

@@ -92,6 +92,12 @@ def test_a_row_refers_to_a_parent_of_the_same_spaces(new_schema: Any, dj: Any, c
     child.insert1({"name": "a", "k": 1})
     column = f"{connection.dialect.quote}name{connection.dialect.quote}"
     connection.query(f"INSERT INTO {parent.full_table_name} ({column}) VALUES ('others ')")
+    for table in (parent, child):  # a key is not found by one with other spaces either
+        assert len(table & {"name": "a "}) == len(table & [{"name": "a "}, {"name": "b"}]) == 0
+        assert len(table - {"name": "a "}) == len(table())
+    assert len(parent & [{"name": "a"}, {"name": "others "}, {"name": "b "}]) == 2
+    assert (parent & {"name": "others "}).fetch1("name") == "others "
+    (parent & {"name": "a  "}).delete(prompt=False)
     child.insert1({"name": "others ", "k": 1})
     assert sorted(child().to_arrays("name").tolist()) == ["a", "others "]
 
