@@ -109,7 +109,11 @@ def run_keys(
     for key in keys:
         if should_stop():
             return
-        outcome = runner.run_key(key)
+        try:
+            outcome = runner.run_key(key)
+        except BaseException:
+            table.connection.forsake_transaction()
+            raise
         yield outcome
         if outcome.result is Result.ERROR and not options.suppress_errors:
             return
@@ -217,6 +221,7 @@ class _Loop:
                     yield from self._run_claimed(keeper, claimed, asked)
                     continue
             except BaseException:
+                self.jobs.connection.forsake_transaction()
                 self._give_back(keeper, token)  # also what was claimed and is in nobody's hands yet
                 raise
             if self.gate.has_changed() or self._rescue() or self._waited():

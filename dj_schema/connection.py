@@ -357,12 +357,24 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
             if isolation is not None:
                 self.run(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
             self.run("START TRANSACTION", is_read=isolation is None)
-        except BaseException:
-            self._turn.end()
+            self.transaction_state = TransactionState(
+                is_open=True, thread_id=threading.get_ident(), saves_statements=True
+            )
+        except BaseException as e:
+            if not isinstance(e, Exception):
+                self._lose_session()  # interrupted: the server may have begun it
+            if self._turn.is_mine:
+                self._turn.end()
             raise
-        self.transaction_state = TransactionState(
-            is_open=True, thread_id=threading.get_ident(), saves_statements=True
-        )
+
+    def forsake_transaction(self) -> None:
+        """Have the server roll back what an interruption has left open, between its start and its block.
+
+        For who does something else on the connection next; the block itself ends when it is forgotten.
+        """
+        if self.in_transaction:
+            self._lose_session()
+            self.leave_block()
 
     def commit_transaction(self) -> None:
         """Commit the transaction that `start_transaction` opened."""

@@ -204,8 +204,10 @@ class LiveSession:
                 raise
             except Exception:
                 raise
-            except BaseException:
-                self._lose_session()  # interrupted in the middle of an exchange: nobody knows where it is
+            except BaseException:  # interrupted in the middle of an exchange: nobody knows where it is
+                if self._session is not None:
+                    self._session.abort()
+                self._lose_session()
                 raise
         finally:
             if taken and self._turn.is_mine:

@@ -87,15 +87,16 @@ def transaction(
 def _whole(
     connection: Connection, guarded: bool, saves_statements: bool, isolation: str | None
 ) -> Iterator[Connection]:
-    connection.start_transaction(isolation)
-    state = connection.transaction_state
-    state.is_guarded = guarded
-    state.saves_statements = saves_statements
-    state.is_block = True
+    state: TransactionState | None = None
     try:
+        connection.start_transaction(isolation)
+        state = connection.transaction_state
+        state.is_guarded = guarded
+        state.saves_statements = saves_statements
+        state.is_block = True
         yield connection
     except BaseException:
-        if connection.owns(state):
+        if connection.owns(state or connection.transaction_state):  # begun just now, where it is not known
             _roll_back(connection)
         raise
     else:

@@ -67,6 +67,9 @@ class Session(Protocol):
 
     def close(self) -> None: ...
 
+    def abort(self) -> None:
+        """Close, and have the server end what it is doing for this session, rather than when it is done."""
+
     def abandon(self) -> None:
         """Forget the socket without a word to the server: it belongs to a parent process."""
 

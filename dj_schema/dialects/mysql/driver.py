@@ -6,6 +6,7 @@ import io
 import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -329,6 +330,18 @@ class MysqlSession:
     def close(self) -> None:
         if self._connection.open:
             self._connection.close()
+
+    def abort(self) -> None:
+        """Close without a word, which the server would read too late, and have another session end it."""
+        if not self._connection.open:
+            return
+        self._connection._force_close()
+        with suppress(pymysql.err.MySQLError, OSError):  # it ends with the statement else
+            other = self._reopen()
+            try:
+                other.cursor().execute("KILL %s", [self.id])
+            finally:
+                other.close()
 
     def abandon(self) -> None:
         _abandoned.append(self._connection)  # closing it would speak on the parent's socket

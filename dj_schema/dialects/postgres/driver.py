@@ -6,6 +6,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ _BINARY = pq.Format.BINARY
 _BROKEN = pq.ConnStatus.BAD
 _ENDS_CURSORS = ("COMMIT", "ROLLBACK")
 _CHANGES_TABLES = ("ALTER", "DROP", "DEALLOCATE", "DISCARD")
+_LONGEST_CANCEL_S = 2.0
 _abandoned: list[psycopg.Connection[Any]] = []
 _cursor_numbers = itertools.count(1)
 
@@ -250,6 +252,7 @@ class PostgresSession:
             results = self._connection.wait(_results(libpq, len(deferred) + 1))
             libpq.exit_pipeline_mode()
         except BaseException:
+            self._cancel()
             self._connection.close()  # an interruption leaves answers behind, and no way out of the pipeline
             raise
         failed = (result for result in results if result.status not in (_COMMAND_OK, _TUPLES_OK))
@@ -355,6 +358,16 @@ class PostgresSession:
         on_close, self._on_close = self._on_close, None
         if on_close is not None:
             on_close()
+
+    def abort(self) -> None:
+        self._cancel()
+        self.close()
+
+    def _cancel(self) -> None:
+        """Have the server end the statement that runs; psycopg does so by itself for Ctrl-C alone."""
+        if self.is_open() and self._libpq.transaction_status == pq.TransactionStatus.ACTIVE:
+            with suppress(psycopg.Error):  # it ends with the statement else
+                self._connection.cancel_safe(timeout=_LONGEST_CANCEL_S)
 
     def abandon(self) -> None:
         if self._arrow is not None:

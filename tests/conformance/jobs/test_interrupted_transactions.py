@@ -1,0 +1,107 @@
+"""An interruption at any step of Python around the start of a transaction, or amid a statement."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from dj_jobs.events import Events
+from dj_jobs.populate import Options, reserved, run_keys
+from dj_schema.connection import Connection
+from tests.conformance.jobs.test_hardening import StopNowError
+from tests.conformance.jobs.test_workers import states
+
+_FILES = ("contextlib.py", "transaction.py", "connection.py", "group.py", "populate.py", "make.py", "run.py")
+
+
+class Interrupting:
+    """Raises at a step between the start of a transaction and the `make` in it; a tracer of this thread."""
+
+    def __init__(self, step: int) -> None:
+        self.left = step
+        self.is_on = False
+        self.is_done = False
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
+        name, file = frame.f_code.co_name, frame.f_code.co_filename
+        if event == "call" and name == "start_transaction":
+            self.is_on = not self.is_done
+        elif event == "call" and name == "make":
+            self.is_on, self.is_done = False, True
+        elif self.is_on and event in ("line", "return") and file.endswith(_FILES):
+            self.left -= 1
+            if self.left < 0:
+                self.is_on, self.is_done = False, True
+                raise StopNowError
+        return self
+
+
+@pytest.mark.parametrize("reserve_jobs", [True, False], ids=["reserved", "direct"])
+def test_an_interruption_between_the_start_of_a_transaction_and_its_make_leaves_nothing_open(
+    result: Any, connection: Connection, reserve_jobs: bool
+) -> None:
+    result.jobs.refresh({"id": 1})
+    errors: list[BaseException] = []  # kept, with their frames, as a notebook keeps the last one
+    while len(result) == 0:
+        tracer = Interrupting(3 * len(errors))
+        options = Options(refresh=False)
+        if reserve_jobs:
+            outcomes = reserved(result(), options, Events())
+        else:
+            outcomes = run_keys(result(), [{"id": 1}], options, Events())
+        before = sys.gettrace()
+        sys.settrace(tracer)
+        try:
+            list(outcomes)
+        except StopNowError as e:
+            errors.append(e)
+        finally:
+            sys.settrace(before)
+        assert not connection.in_transaction
+        if len(result) == 0:
+            with connection.clone() as other:
+                status = f"SELECT status FROM {result.jobs.full_table_name}"
+                assert other.query(status).fetchall() == [("pending",)], errors[-1]
+    assert len(errors) > 10
+    assert states(result) == ({} if reserve_jobs else {"pending": 1})
+
+
+def test_an_interruption_in_a_statement_ends_it_on_the_server(connection: Connection) -> None:
+    is_mysql = connection.settings.backend == "mysql"
+    live = connection.dialect.jobs.LIVE_SESSIONS
+
+    def interrupt(*_: Any) -> None:
+        raise StopNowError
+
+    with connection.clone() as victim, connection.clone() as other:
+        session = victim.connection_id
+        running = "information_schema.processlist WHERE id" if is_mysql else "pg_stat_activity WHERE pid"
+        text = "info" if is_mysql else "query"
+        look = f"SELECT 1 FROM {running} = {session} AND {text} LIKE %s"
+
+        def interrupt_when_it_runs() -> None:
+            while not other.query(look, ["%300%"]).fetchall():
+                continue
+            os.kill(os.getpid(), signal.SIGALRM)
+
+        before = signal.signal(signal.SIGALRM, interrupt)
+        thread = threading.Thread(target=interrupt_when_it_runs)
+        thread.start()
+        try:
+            with pytest.raises(StopNowError), victim.transaction:
+                victim.query("SELECT SLEEP(300)" if is_mysql else "SELECT pg_sleep(300)")
+        finally:
+            thread.join()
+            signal.signal(signal.SIGALRM, before)
+        assert not victim.in_transaction
+        give_up = time.monotonic() + 60
+        while session in {int(row[0]) for row in other.execute(live, is_read=True).rows}:
+            assert time.monotonic() < give_up
+        assert victim.query("SELECT 1").fetchall() == [(1,)]
