@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dj_jobs import claim as claims
 from dj_jobs import control, finish, metadata
+from dj_jobs.doubt import Doubt
 from dj_jobs.events import Event, Events
 from dj_jobs.group import Group
 from dj_jobs.job import Claim, Outcome, Result, Worker, error_message, error_stack
@@ -320,10 +321,15 @@ class Runner:
             watch = Watch(_timeout_of(self))
             self.teller.started(key, 1 + n_faults, None, watch.timeout_s)
 
-            def end(has_rows: bool, started: float = started, watch: Watch = watch) -> None:
+            doubt = Doubt(self.table, key)
+
+            def end(
+                has_rows: bool, started: float = started, watch: Watch = watch, doubt: Doubt = doubt
+            ) -> None:
                 watch.finish()
                 if has_rows:
                     metadata.record(self.table, key, time.perf_counter() - started)
+                    doubt.reaches_end()
 
             try:
                 with making, watch:
@@ -333,7 +339,7 @@ class Runner:
                 outcome = Outcome(dict(key), result, time.perf_counter() - started)
             except (Exception, InterruptedMakeError) as e:  # noqa: BLE001 - of the user's make
                 error = _cause(e, watch)
-                ended = self._known_end(key, error, started)
+                ended = self._known_end(key, error, started, doubt)
                 if ended is None and isinstance(error, INFRASTRUCTURE) and n_faults < most:
                     n_faults += 1
                     continue
@@ -342,11 +348,18 @@ class Runner:
             self.teller.ended(outcome, 1 + n_faults)
             return outcome
 
-    def _known_end(self, key: Mapping[str, Any], error: Exception, started: float) -> Outcome | None:
+    def _known_end(
+        self, key: Mapping[str, Any], error: Exception, started: float, doubt: Doubt
+    ) -> Outcome | None:
         """Return what became of a key that an error need not mean a failure of; None where it does."""
         seconds = time.perf_counter() - started
-        if isinstance(error, LostConnectionError):  # maybe only the answer to COMMIT was lost
-            return Outcome(dict(key), Result.SUCCESS, seconds) if self.table & dict(key) else None
+        if isinstance(error, LostConnectionError):
+            if not doubt.is_at_end:
+                return None  # nothing was committed
+            try:
+                return Outcome(dict(key), Result.SUCCESS, seconds) if doubt.was_committed() else None
+            except AWAY as e:
+                return self._failed(key, e, started)
         if isinstance(error, DuplicateError):
             return Outcome(dict(key), Result.SKIP, seconds) if self.table & dict(key) else None
         if isinstance(error, InputChangedError) or not isinstance(error, INFRASTRUCTURE):

@@ -33,6 +33,14 @@ SERVER_START = sql(
 )
 
 
+TRANSACTION_ID: Sql | None = None
+"""These servers do not tell what became of a transaction."""
+
+
+def transaction_end(execute: Execute, number: str) -> bool | None:
+    raise AssertionError("there are no numbers of transactions to ask by")
+
+
 def end_session(execute: Execute, session: int, since: datetime) -> bool:
     """End a session that was there at a time; a later one with its number is left alone.
 

@@ -22,6 +22,21 @@ SERVER_START = sql("pg_postmaster_start_time()::timestamp")
 """The numbers of the sessions that the server knows."""
 
 
+TRANSACTION_ID: Sql | None = sql("SELECT pg_current_xact_id_if_assigned()::text")
+"""What returns the number of the open transaction, where it has written anything."""
+
+
+def transaction_end(execute: Execute, number: str) -> bool | None:
+    """Whether a transaction was committed, by its number; None where it has not ended, and is made to."""
+    whole = sql("{}::text::xid8", Param(number))
+    status = execute(sql("SELECT pg_xact_status({})", whole)).rows[0][0]
+    if status == "in progress":
+        end = sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = {}::xid", whole)
+        execute(end)
+        return None
+    return bool(status == "committed")
+
+
 def end_session(execute: Execute, session: int, since: datetime) -> bool:
     """End a session that was there at a time; a later one with its number is left alone."""
     statement = sql(

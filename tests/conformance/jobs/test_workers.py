@@ -398,6 +398,58 @@ def test_an_answer_to_commit_that_is_lost_is_looked_up(
     assert len(table) == 1
 
 
+@pytest.mark.parametrize("answer", ["after the commit", "before the commit", "before another's commit"])
+def test_a_lost_answer_to_the_commit_of_a_populate_without_jobs_is_no_guess(
+    declare: Any, connection: Connection, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """Only PostgreSQL tells what became of a transaction; elsewhere a row that is there may be of anybody."""
+    calls: list[int] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        is_first = self.connection is connection
+        self.insert1({**key, "y": 1 if is_first else 2})
+        if is_first:
+            calls.append(key["id"])
+            cut.append(len(calls) == 1)
+
+    table = declare(make=make)
+    cut: list[bool] = []
+    session = connection.session()
+    kind = type(session)
+    execute = kind.execute
+
+    def meanwhile() -> None:
+        with connection.clone() as own:
+            other = table()
+            other._connection = own
+            assert other.populate({"id": 1})["success"] == 1
+
+    def execute_and_cut(self: Any, text: str, params: Any) -> Any:
+        if text == "COMMIT" and self is session and any(cut):
+            cut.clear()
+            if answer == "after the commit":
+                execute(self, text, params)
+            self.close()
+            if answer == "before another's commit":
+                with ThreadPoolExecutor(1) as pool:
+                    pool.submit(meanwhile).result()
+            raise LostConnectionError("cut")
+        return execute(self, text, params)
+
+    monkeypatch.setattr(kind, "execute", execute_and_cut)
+    done = table.populate({"id": 1}, suppress_errors=True)
+    counts = (done["success"], done["skip"], done["error"])
+    assert table.fetch1("y") == (2 if answer == "before another's commit" else 1)
+    if answer == "before the commit":
+        assert counts == (1, 0, 0)
+        assert calls == [1, 1]
+    elif connection.settings.backend == "mysql":
+        assert counts == (0, 0, 1)
+        assert "does not tell whose rows" in done["error_list"][0][1]
+    else:
+        assert counts == ((1, 0, 0) if answer == "after the commit" else (0, 1, 0))
+
+
 def release(jobs: Any) -> None:
     assert jobs.release(jobs.reserved.proj("_worker").fetch1("_worker")) == 1
 
