@@ -120,8 +120,7 @@ class Post:
     def _note(self, event: Event) -> None:
         """Keep an event for the next report; but send at once what this process holds, and what takes long.
 
-        So the parent knows of it also when this process dies before its next report. The end of a job
-        waits for its report, which brings the error.
+        So the parent knows of it also when this process dies before its next report.
         """
         self._notes.append(Note.of(event))
         is_first, self._has_claimed = self._has_claimed, event.kind is Kind.CLAIMED

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dj_jobs.events import Event
-from dj_jobs.job import Key, Outcome, Result
+from dj_jobs.job import Key, Outcome, Result, error_stack
 from dj_schema import errors
 from dj_schema.errors import MakeError
 
@@ -100,17 +100,24 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """An event of the engine, without its error, which travels with the outcome."""
+    """An event of the engine, with its error beside it: many are told before one report."""
 
     event: Event
+    error: PortableError | None = None
+    traceback: str = ""
 
     @classmethod
     def of(cls, event: Event) -> Note:
-        return cls(event if event.error is None else replace(event, error=None))
+        error = event.error
+        if error is None:
+            return cls(event)
+        return cls(replace(event, error=None), PortableError.of(error), error_stack(error))
 
-    def restored(self, error: BaseException | None = None) -> Event:
-        """Return the event, with the error that came with the outcome of its key."""
-        return self.event if error is None else replace(self.event, error=error)
+    def restored(self) -> Event:
+        """Return the event with its error."""
+        if self.error is None:
+            return self.event
+        return replace(self.event, error=self.error.restored(self.traceback))
 
 
 @dataclass(frozen=True, slots=True)

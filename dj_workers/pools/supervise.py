@@ -215,13 +215,12 @@ class Supervisor(ABC):
             child.n_done += 1
             outcome = message.outcome()
             for note in message.notes:
-                is_of_outcome = note.event.key == outcome.key and note.event.kind is not Kind.STARTED
-                self._noted(child, note, outcome.error if is_of_outcome else None)
+                self._noted(child, note)
             self.reported(child, message, outcome)
             outcomes.append((message.table, outcome))
         elif isinstance(message, Notes):
             for note in message.notes:
-                self._noted(child, note, None)
+                self._noted(child, note)
                 if note.event.kind is Kind.STARTED:
                     child.runs(note.event)
         elif isinstance(message, Idle):
@@ -240,8 +239,8 @@ class Supervisor(ABC):
         else:
             self.told(child, message)
 
-    def _noted(self, child: Child, note: Note, error: BaseException | None) -> None:
-        event = note.restored(error)
+    def _noted(self, child: Child, note: Note) -> None:
+        event = note.restored()
         self.noted(child, event)
         self.events.emit(event)
 
