@@ -12,7 +12,7 @@ from dj_jobs.job_log import log_event
 from dj_jobs.keys import key_source_of, missing_keys
 from dj_jobs.limits import Limits
 from dj_jobs.make import check_make
-from dj_jobs.populate import Options, Summary
+from dj_jobs.options import Options, PoolRunner, Summary
 from dj_jobs.retry import Retry
 from dj_jobs.table import JobTable
 from dj_query.schema import register_tier
@@ -28,10 +28,10 @@ INLINE = "inline"
 PROCESS = "process"
 CELERY = "celery"
 # Written while `datajoint` is imported, and by tests; read after that. A fork has a copy of its own.
-_pools: dict[str, populating.PoolRunner] = {}
+_pools: dict[str, PoolRunner] = {}
 
 
-def set_pool(name: str, runner: populating.PoolRunner) -> None:
+def set_pool(name: str, runner: PoolRunner) -> None:
     """Say how ``populate(dispatch=name)`` computes elsewhere; the packages above this one know."""
     _pools[name] = runner
 

@@ -22,7 +22,7 @@ from dj_jobs.autopopulate import CELERY, INLINE, PROCESS
 from dj_jobs.claim import seconds_until_due
 from dj_jobs.events import Events
 from dj_jobs.job import Outcome, Result
-from dj_jobs.populate import Options
+from dj_jobs.options import Options
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError
 from dj_workers.plan import Plan, check_makes, name_of, plan_of

@@ -10,7 +10,7 @@ from typing import Any
 from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.job import Outcome, Result
-from dj_jobs.populate import Options
+from dj_jobs.options import Options
 from dj_jobs.presence import Presence
 from dj_schema.errors import AccessError, ConnectionRefusedByServerError, DataJointError, LostConnectionError
 from dj_schema.names import job_table_name

@@ -11,7 +11,7 @@ from dj_jobs.autopopulate import AutoPopulate
 from dj_jobs.events import Events
 from dj_jobs.job import Outcome
 from dj_jobs.make import check_make
-from dj_jobs.populate import Options
+from dj_jobs.options import Options
 from dj_schema.errors import DataJointError
 from dj_workers.plan import TableClass, name_of
 

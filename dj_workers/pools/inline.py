@@ -9,7 +9,7 @@ from typing import Any
 from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.job import Outcome
-from dj_jobs.populate import Options
+from dj_jobs.options import Options
 from dj_workers.shutdown import StoppedAtOnceError, StopRequests
 
 

@@ -14,7 +14,7 @@ from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.job import Key, Outcome, Result, Worker
 from dj_jobs.keys import missing_keys
-from dj_jobs.populate import Options
+from dj_jobs.options import Options
 from dj_jobs.refresh import refresh_once
 from dj_jobs.rescue import rescue
 from dj_jobs.telling import Teller

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dj_jobs.job import Key
-from dj_jobs.populate import Options
+from dj_jobs.options import Options
 from dj_jobs.version import code_version
 from dj_schema.settings import Config
 from dj_workers.pools.celery.fates import KeyValues, values_of

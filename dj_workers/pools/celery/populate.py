@@ -16,7 +16,7 @@ from uuid import uuid4
 from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.job import Key, Outcome
-from dj_jobs.populate import Options
+from dj_jobs.options import Options
 from dj_workers.plan import name_of
 from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.dispatch import bring_in_line

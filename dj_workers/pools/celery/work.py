@@ -11,7 +11,7 @@ from typing import Any
 
 from dj_jobs import populate as populating
 from dj_jobs.events import Events
-from dj_jobs.populate import Options
+from dj_jobs.options import Options
 from dj_jobs.version import code_version
 from dj_workers.plan import TableClass, name_of
 from dj_workers.pools.celery.message import WakeUp

@@ -11,7 +11,8 @@ from dj_jobs import claim as claims
 from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Worker
 from dj_jobs.lease import LeaseKeeper
-from dj_jobs.populate import Options, reserved
+from dj_jobs.options import Options
+from dj_jobs.populate import reserved
 from dj_schema.connection import Connection
 from dj_schema.errors import JobCancelledError
 from tests.conformance.jobs.test_hardening import StopNowError

@@ -12,7 +12,8 @@ from dj_jobs import claim as claims
 from dj_jobs import finish
 from dj_jobs.events import Event, Events
 from dj_jobs.job import Worker
-from dj_jobs.populate import Options, reserved
+from dj_jobs.options import Options
+from dj_jobs.populate import reserved
 from dj_jobs.rescue import rescue
 from dj_jobs.server_lock import turn
 from dj_schema.connection import Connection

@@ -13,12 +13,22 @@ from typing import Any
 import pytest
 
 from dj_jobs.events import Events
-from dj_jobs.populate import Options, reserved, run_keys
+from dj_jobs.options import Options
+from dj_jobs.populate import reserved, run_keys
 from dj_schema.connection import Connection
 from tests.conformance.jobs.test_hardening import StopNowError
 from tests.conformance.jobs.test_workers import states
 
-_FILES = ("contextlib.py", "transaction.py", "connection.py", "group.py", "populate.py", "make.py", "run.py")
+_FILES = (
+    "contextlib.py",
+    "transaction.py",
+    "connection.py",
+    "group.py",
+    "loop.py",
+    "populate.py",
+    "make.py",
+    "run.py",
+)
 
 
 class Interrupting:

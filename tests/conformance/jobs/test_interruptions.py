@@ -17,7 +17,8 @@ from dj_jobs import claim as claims
 from dj_jobs.control import was_refreshed_since
 from dj_jobs.events import Event, Events
 from dj_jobs.job import Worker
-from dj_jobs.populate import Options, reserved
+from dj_jobs.options import Options
+from dj_jobs.populate import reserved
 from dj_jobs.refresh import refresh_once
 from dj_jobs.rescue import rescue
 from dj_query.table import FreeTable

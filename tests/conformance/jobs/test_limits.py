@@ -11,7 +11,8 @@ import pytest
 from dj_jobs.events import Events
 from dj_jobs.job import Worker
 from dj_jobs.limits import Gate, Limits, is_wanted_version
-from dj_jobs.populate import Options, reserved
+from dj_jobs.options import Options
+from dj_jobs.populate import reserved
 from dj_jobs.presence import Presence
 from dj_jobs.retry import Retry
 from dj_jobs.table import JobTable

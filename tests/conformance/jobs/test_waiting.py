@@ -10,7 +10,8 @@ import pytest
 from dj_jobs import claim as claims
 from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Worker
-from dj_jobs.populate import Options, reserved
+from dj_jobs.options import Options
+from dj_jobs.populate import reserved
 from dj_schema.connection import Connection
 from tests.conformance.jobs.test_workers import jobs_on, states
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dj_jobs.events import Events
-from dj_jobs.populate import Options, reserved
+from dj_jobs.options import Options
+from dj_jobs.populate import reserved
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError
 from tests.conformance.jobs.test_workers import states

@@ -21,7 +21,8 @@ from dj_jobs import claim as claims
 from dj_jobs import control
 from dj_jobs.events import Event, Events
 from dj_jobs.job import Worker
-from dj_jobs.populate import Options, reserved
+from dj_jobs.options import Options
+from dj_jobs.populate import reserved
 from dj_jobs.rescue import rescue
 from dj_query.table import FreeTable
 from dj_schema.connection import Connection
@@ -588,7 +589,8 @@ def test_a_stopped_worker_does_not_keep_its_inputs_locked(
     sleeper = start(
         "x = (Source & key).fetch1('x')\nyield (x,)\nprint(key['id'], flush=True); sys.stdin.readline()\n"
         "yield\nself.insert1({**key, 'y': -1})",
-        then="from dj_jobs.populate import Options, reserved; from dj_jobs.events import Events\n"
+        then="from dj_jobs.options import Options; from dj_jobs.populate import reserved\n"
+        "from dj_jobs.events import Events\n"
         "only = Options(restrictions=({'id': 1},))\n"
         "print([str(o.result) for o in reserved(Result(), only, Events())], flush=True)",
         DJ_JOBS_VERIFY="lock",
@@ -660,7 +662,8 @@ def test_a_stopped_worker_that_continues_writes_nothing(
 ) -> None:
     sleeper = start(
         "self.insert1({**key, 'y': -1}); print(key['id'], flush=True); sys.stdin.readline()",
-        then="from dj_jobs.populate import Options, reserved; from dj_jobs.events import Events\n"
+        then="from dj_jobs.options import Options; from dj_jobs.populate import reserved\n"
+        "from dj_jobs.events import Events\n"
         "only = Options(restrictions=({'id': 1},))\n"
         "print([str(o.result) for o in reserved(Result(), only, Events())], flush=True)",
     )

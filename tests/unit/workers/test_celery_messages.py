@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dj_jobs.populate import Options
+from dj_jobs.options import Options
 from dj_schema.errors import DataJointError
 from dj_schema.settings import Config
 from dj_workers.pools.celery.address import broker_address
