@@ -56,7 +56,7 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
     Attributes
     ----------
     companions : dict
-        What the packages above this one keep for as long as it lasts, by name. A fork has a copy, whose
+        What the packages above this one keep until it is closed, by name. A fork has a copy, whose
         owners see to it that what belongs to the parent process is left alone.
     """
 
@@ -66,6 +66,11 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
         self.catalog = Catalog(self)
         self.companions: dict[str, Any] = {}
         self.clock_offset_s = 0.0  # of the clock of jobs, for tests that move it
+
+    def close(self) -> None:
+        """Close the session; an open transaction is rolled back by the server."""
+        super().close()
+        self.companions.clear()
 
     def __exit__(self, *exc: object) -> None:
         self.close()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from dj_jobs import claim as claims
 from dj_jobs.events import Event, Events, Kind
+from dj_jobs.heartbeat import Heartbeat
 from dj_jobs.job import Worker
 from dj_jobs.lease import LeaseKeeper
 from dj_jobs.options import Options
@@ -126,3 +128,15 @@ def test_what_a_group_has_recorded_is_told_though_a_job_that_it_lost_fails_then(
     assert failed == sorted(table.jobs.errors.to_arrays("id").tolist())
     assert 3 in failed
     assert n_of(events, Kind.CLAIMED) == n_of(events, *ENDS)
+
+
+def test_the_process_beside_this_one_ends_when_its_connection_is_closed(
+    result: Any, connection: Connection
+) -> None:
+    jobs = result.jobs
+    with connection.clone() as other:
+        Heartbeat.of(other, 60.0).tell(other, [(jobs.table_id, uuid4())])
+        process = Heartbeat.of(other, 60.0)._process
+        assert process is not None
+        assert process.poll() is None
+    assert process.poll() is not None
