@@ -6,6 +6,7 @@ The command line wins over the environment (`DJ_WORKER_PROCESSES`), that over th
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -87,7 +88,16 @@ def _fitting(path: Path, key: str, value: Any, parameter: click.Parameter) -> An
         return value if isinstance(value, list) else [value]
     if isinstance(value, list):
         raise UsageMistakeError(f"{path}: {key} takes one value, not a list.")
+    is_flag = isinstance(parameter.type, click.types.BoolParamType)
+    is_whole = isinstance(parameter.type, click.types.IntParamType)
+    if (isinstance(value, bool) and not is_flag) or (isinstance(value, float) and is_whole):
+        wanted = "a whole number" if is_whole else "a number" if _is_number(parameter) else "a text"
+        raise UsageMistakeError(f"{path}: {key} is {wanted}, not {json.dumps(value)}.")
     return value
+
+
+def _is_number(parameter: click.Parameter) -> bool:
+    return isinstance(parameter.type, click.types.FloatParamType)
 
 
 config = click.option(

@@ -110,6 +110,10 @@ def test_the_file_is_that_of_the_folder_unless_another_is_named(
         ("processes =", "not valid TOML"),
         ("[run]\nprocesses = 2", "no option 'run'"),
         ("processes = 'many'", "Invalid value for '--processes'"),
+        ("processes = 2.5", "processes is a whole number, not 2.5"),
+        ("max-calls = true", "max-calls is a whole number, not true"),
+        ("run-duration = false", "run-duration is a number, not false"),
+        ("name = true", "name is a text, not true"),
         (None, "cannot be read: No such file or directory"),
     ],
 )
