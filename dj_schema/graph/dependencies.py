@@ -89,7 +89,8 @@ class Dependencies:
                         heappush(ready, _rank(child, position))
         if len(ordered) < len(wanted):
             raise DataJointError(
-                f"tables depend on each other in a circle: {_circle(above, wanted - set(ordered))}"
+                f"tables depend on each other in a circle: {_circle(above, wanted - set(ordered))}. "
+                "Drop one of these foreign keys (ALTER TABLE ... DROP CONSTRAINT), or one of the tables."
             )
         return ordered
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -403,6 +404,52 @@ def test_bad_input_is_a_message_that_says_what_to_do(
     assert message in ended.out + ended.err
     assert ended.code == code
     assert "Traceback" not in ended.err
+
+
+_CIRCLE = """
+import datajoint as dj
+
+schema = dj.Schema({schema!r})
+
+
+@schema
+class First(dj.Manual):
+    definition = "id : int32"
+
+
+@schema
+class Second(dj.Computed):
+    definition = "-> First"
+
+    def make(self, key):
+        self.insert1(key)
+
+
+@schema
+class Third(dj.Computed):
+    definition = "-> Second"
+
+    def make(self, key):
+        self.insert1(key)
+
+
+name = '"{schema}"."{{}}"' if schema.connection.settings.backend == "postgresql" else "`{schema}`.`{{}}`"
+above, below = name.format("__second"), name.format("__third")
+key = f"FOREIGN KEY (id) REFERENCES {{below}} (id)"
+schema.connection.query(f"ALTER TABLE {{above}} ADD CONSTRAINT around {{key}}")
+"""
+
+
+def test_tables_in_a_circle_are_named_with_what_to_do(lab: Lab, new_schema_name: Callable[[], str]) -> None:
+    name, schema = f"circle_{lab.name}", new_schema_name()
+    (lab.folder / f"{name}.py").write_text(_CIRCLE.format(schema=schema))
+    ended = dj_worker("run", name, "--once")
+    circle = "|".join(
+        f"{schema}.__{a} -> {schema}.__{b} -> {schema}.__{a}"
+        for a, b in (("second", "third"), ("third", "second"))
+    )
+    assert re.search(f"in a circle: ({circle})\\. Drop one of these foreign keys", ended.err), ended.err
+    assert (ended.code, "Traceback" in ended.err) == (ExitCode.REFUSED, False)
 
 
 @on_one_server
