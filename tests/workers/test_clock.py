@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dj_workers.cli.exit_codes import ExitCode
+from tests.workers.celery_lab import CeleryLab
 from tests.workers.conftest import Lab, end_of, expected, start_dj_worker
 
 
@@ -41,3 +42,13 @@ def test_a_clock_that_is_ten_minutes_off_repeats_no_job_and_is_told_once(
     assert (590 < int(seconds) < 610, way) == (True, said)
     assert "Have NTP set the clocks of both hosts" in ended.err
     assert "the clock of this host" not in beside.err
+
+
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+def test_workers_of_celery_and_dispatchers_tell_it_too(celery: CeleryLab, clock_library: Path) -> None:
+    off = {"LD_PRELOAD": str(clock_library), "FAKETIME": "+600", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    dispatcher = celery.start("dispatch", celery.lab.name, "--tables", "Square", **off)
+    worker = celery.start_worker(**off)
+    for process in (dispatcher, worker):
+        process.wait_for("s ahead of that of the database server")
+        assert process.log.count("the clock of this host is") == 1, process.log

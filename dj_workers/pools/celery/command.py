@@ -21,6 +21,7 @@ from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.dispatch import Dispatcher, Filled
 from dj_workers.pools.celery.errors import BrokerError
 from dj_workers.pools.celery.tables import load_tables
+from dj_workers.progress_log import warn_of_clock
 from dj_workers.shutdown import StoppedAtOnceError, StopRequests
 
 log = logging.getLogger("datajoint.workers")
@@ -111,6 +112,7 @@ def run_dispatcher(
             probes = {"/healthz": figures.alive, "/readyz": figures.ready}
             around.enter_context(Serving(*metrics, figures.registry, probes))
         broker.check()
+        warn_of_clock(found[0]._schema.connection)
         requests = around.enter_context(StopRequests(interrupts=True))
         around.enter_context(told)
         log.info("keeping %d queues filled, for %d tables", len(dispatcher.queues), len(found))

@@ -24,6 +24,7 @@ from dj_workers.pools.celery.message import MOST_REFUSALS, WakeUp
 from dj_workers.pools.celery.stopping import StopFlag, pids_of_running_tasks, stop_at_once_after
 from dj_workers.pools.celery.tables import load_tables
 from dj_workers.pools.celery.work import Ending, Pipeline
+from dj_workers.progress_log import warn_of_clock
 from dj_workers.routes import queues_of
 
 log = logging.getLogger("datajoint.workers")
@@ -102,6 +103,7 @@ class CeleryWorker:
     def started(self, instance: Any, options: Mapping[str, Any]) -> None:
         """Import the pipeline, and take from its queues where the command line names none."""
         queues = self.queues()
+        warn_of_clock(next(iter(self.pipeline.tables.values()))._schema.connection)
         if not options.get("queues"):
             self.app.amqp.queues.select(queues)
 
