@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
+from dj_schema.errors import (
+    ConnectionRefusedByServerError,
+    DataJointError,
+    LostConnectionError,
+    MakeError,
+)
 from dj_workers.pools.celery.errors import BrokerError
 
 
@@ -47,7 +52,7 @@ class UsageMistakeError(DataJointError):
 
 def code_of(error: Exception) -> ExitCode:
     """Return the exit code of an error that ended a command."""
-    if isinstance(error, UsageMistakeError):
+    if isinstance(error, (UsageMistakeError, MakeError)):
         return ExitCode.USAGE
     if isinstance(error, (ConnectionRefusedByServerError, LostConnectionError)):
         return ExitCode.NO_DATABASE

@@ -6,7 +6,7 @@ import click
 
 from dj_workers.cli import options
 from dj_workers.cli.exit_codes import UsageMistakeError
-from dj_workers.cli.source import load
+from dj_workers.cli.source import NOTHING_BUT_STEPS, load
 
 
 @click.command(no_args_is_help=True)
@@ -77,6 +77,8 @@ def exporter(
             "Name the module."
         )
     tables = [cls() for source in sources for cls in source.tables]
+    if not tables:
+        raise UsageMistakeError(f"{', '.join(modules)}: {NOTHING_BUT_STEPS}")
     if len({t.connection.settings for t in tables}) > 1:
         raise UsageMistakeError("these modules are on several servers; run an exporter for each.")
     tables = list({t.table_id: t for t in tables}.values())

@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from dj_jobs.job import Result
-from dj_schema.errors import MakeError
 from dj_workers import logs
 from dj_workers.cli import options, run_options
 from dj_workers.cli.exit_codes import ExitCode, UsageMistakeError
@@ -108,10 +107,7 @@ def _with_make(source: Source, tables: list[str], exclude: list[str], queues: li
                 f"no table of {source.name} is of the queue {' or '.join(queues)}: name it in the class "
                 "(queue = ...) or in the setting celery.queues."
             )
-    try:
-        check_makes(chosen)
-    except MakeError as e:
-        raise UsageMistakeError(str(e)) from e
+    check_makes(chosen)
     return chosen
 
 

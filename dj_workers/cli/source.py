@@ -22,6 +22,7 @@ from dj_workers.plan import TableClass, chosen, find_table, name_of, plan_of, ta
 from dj_workers.steps import Step, steps_of
 
 SCHEMA_PREFIX = "schema:"
+NOTHING_BUT_STEPS = "there are steps, which dj-worker run calls, but no computed or imported table."
 
 
 @dataclass(frozen=True)

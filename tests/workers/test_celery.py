@@ -143,6 +143,16 @@ def test_a_table_says_its_queue_and_workers_take_from_chosen_ones(celery: Celery
         del lab.Square.queue
 
 
+STEPS = """
+import dj_workers
+
+
+@dj_workers.step()
+def ingest():
+    pass
+"""
+
+
 # -- bad input -------------------------------------------------------------------------------------
 
 
@@ -187,7 +197,14 @@ def test_a_wrong_password_is_told_and_not_shown(celery: CeleryLab) -> None:
     ("arguments", "code", "message"),
     [
         (["celery", "worker"], ExitCode.USAGE, "no pipeline is named"),
-        (["celery", "-m", "LAB", "worker"], ExitCode.REFUSED, "Unmade has no make"),
+        (["celery", "-m", "LAB", "worker"], ExitCode.USAGE, "Unmade has no make"),
+        (
+            ["celery", "-m", "STEPS", "--metrics-port", "0", "worker"],
+            ExitCode.USAGE,
+            "STEPS: there are steps",
+        ),
+        (["celery", "-m", "LAB", "--exclude", "ALL", "worker"], ExitCode.USAGE, "--exclude leaves no table"),
+        (["dispatch", "STEPS", "--once"], ExitCode.USAGE, "no computed or imported table"),
         (["celery", "-m", "no_such_module", "worker"], ExitCode.NO_MODULE, "there is no module"),
         (["celery", "-m", "LAB", "--tables", "Sqare", "worker"], ExitCode.USAGE, "there are: Square, "),
         (["celery", "wroker"], ExitCode.USAGE, "No such command 'wroker'"),
@@ -198,7 +215,9 @@ def test_bad_arguments_are_a_message(
     celery: CeleryLab, arguments: list[str], code: ExitCode, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DJ_CELERY_BROKER_URL", celery.broker_url)
-    ended = dj_worker(*(a.replace("LAB", celery.lab.name) for a in arguments))
+    (celery.lab.folder / "STEPS.py").write_text(STEPS)
+    of_lab = {"LAB": celery.lab.name, "ALL": "Square,Next,Unmade"}
+    ended = dj_worker(*(of_lab.get(a, a) for a in arguments))
     assert message in ended.out + ended.err
     assert ended.code == code
     assert "Traceback" not in ended.err

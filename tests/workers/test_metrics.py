@@ -144,6 +144,16 @@ def test_a_port_in_use_is_said_before_anything_is_claimed(lab: Lab) -> None:
     assert lab.calls() == []
 
 
+@on_one_server
+def test_an_exporter_of_steps_alone_says_that_there_is_nothing_to_serve(lab: Lab) -> None:
+    (lab.folder / "nothing_but_steps.py").write_text(
+        "import dj_workers\n\n\n@dj_workers.step()\ndef go(): ...\n"
+    )
+    ended = dj_worker("exporter", "nothing_but_steps", "--once")
+    assert (ended.code, "Traceback" in ended.err) == (ExitCode.USAGE, False)
+    assert "no computed or imported table" in ended.err
+
+
 # -- the exporter ----------------------------------------------------------------------------------
 
 

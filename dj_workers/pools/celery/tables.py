@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dj_schema.errors import DataJointError
 from dj_workers.cli.exit_codes import UsageMistakeError
-from dj_workers.cli.source import load
+from dj_workers.cli.source import NOTHING_BUT_STEPS, load
 from dj_workers.plan import TableClass, check_makes, chosen
 
 
@@ -37,5 +37,9 @@ def load_tables(
         picked = chosen(found, tables, exclude)
     except DataJointError as e:
         raise UsageMistakeError(str(e)) from e
+    if not picked:
+        raise UsageMistakeError(
+            "--exclude leaves no table." if found else f"{', '.join(modules)}: {NOTHING_BUT_STEPS}"
+        )
     check_makes(picked)
     return picked
