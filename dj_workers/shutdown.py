@@ -68,19 +68,23 @@ def told_on_request(text: Callable[[], str]) -> Iterator[None]:
 
 
 class AroundWork(AbstractContextManager["AroundWork"]):
-    """SIGINT and SIGTERM of a command while there is no work yet, and when it is over.
+    """SIGINT, SIGTERM and SIGUSR1 of a command while there is no work yet, and when it is over.
 
-    Before the work they raise `StoppedAtOnceError`, for instance in the import of a pipeline. After it they
-    change nothing any more, to the last step of the interpreter: the exit code is what became of the work.
+    Before the work the first two raise `StoppedAtOnceError`, for instance in the import of a pipeline. After
+    it they change nothing any more, to the last step of the interpreter: the exit code is what became of the
+    work.
 
     Parameters
     ----------
     has_begun : callable
         Whether there was work; it has handlers of its own, at whose end these are put back.
+    text : callable
+        What SIGUSR1 prints.
     """
 
-    def __init__(self, has_begun: Callable[[], bool]) -> None:
+    def __init__(self, has_begun: Callable[[], bool], text: Callable[[], str]) -> None:
         self._has_begun = has_begun
+        self._text = text
         self._pid = os.getpid()
         self._was_asked = False
         self._before: dict[signal.Signals, Any] = {}
@@ -89,6 +93,7 @@ class AroundWork(AbstractContextManager["AroundWork"]):
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 self._before[number] = signal.signal(number, self._handle)
+        self._before[signal.SIGUSR1] = tell_on_request(self._text)
         return self
 
     def __exit__(

@@ -17,7 +17,7 @@ from dj_workers.daemon import Worker
 from dj_workers.notify import notifications_of
 from dj_workers.plan import TableClass, check_makes, name_of
 from dj_workers.routes import queue_of
-from dj_workers.shutdown import AroundWork, StoppedAtOnceError, told_on_request
+from dj_workers.shutdown import AroundWork, StoppedAtOnceError
 from dj_workers.telemetry import exported
 from dj_workers.vitals import Vitals
 from dj_workers.watched import watched
@@ -52,16 +52,22 @@ def run(modules: tuple[str, ...], **given: Any) -> None:
         raise click.UsageError("Name a MODULE: here, as modules in dj-worker.toml, or in DJ_WORKER_MODULES.")
     worker: Worker | None = None
     try:
-        with AroundWork(lambda: worker is not None and worker.has_begun) as around_work:
-            with told_on_request(lambda: "dj-worker: imports the pipeline\n"):  # else SIGUSR1 would end it
-                source = load_all(modules)
-            around_work.check()
+        with AroundWork(lambda: worker is not None and worker.has_begun, lambda: _doing(worker)) as around:
+            source = load_all(modules)
+            around.check()
             chosen = _with_make(source, given["tables"], given["exclude"], given["queues"])
             worker = _worker(chosen, source, given)
             sys.exit(_run(worker, chosen, given))
     except StoppedAtOnceError:
         options.say("dj-worker: stopped before it began")
         sys.exit(ExitCode.DONE)
+
+
+def _doing(worker: Worker | None) -> str:
+    """What SIGUSR1 prints while the worker does not work, and tells itself."""
+    if worker is None:
+        return "dj-worker: imports the pipeline\n"
+    return f"dj-worker {worker.identity.name}: {'ends' if worker.has_begun else 'begins'}\n"
 
 
 def _worker(chosen: list[TableClass], source: Source, given: dict[str, Any]) -> Worker:

@@ -233,6 +233,36 @@ def test_a_signal_after_the_work_leaves_the_exit_code_as_it_is(lab: Lab) -> None
     assert dj_worker("run", name, "--tables", "Square", "--once").code == ExitCode.FAILED_JOBS
 
 
+_CURIOUS = """
+import atexit, logging, os, signal
+from {module} import *
+
+
+def ask(*_):
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+
+class Asks(logging.Handler):
+    emit = ask
+
+
+ask()
+logging.getLogger("datajoint.workers").addHandler(Asks())  # before the work, and after it
+atexit.register(ask)
+"""
+
+
+@on_one_server
+def test_sigusr1_ends_no_worker_at_any_moment(lab: Lab) -> None:
+    lab.add(2)
+    name = f"curious_{lab.name}"
+    (lab.folder / f"{name}.py").write_text(_CURIOUS.format(module=lab.name))
+    ended = dj_worker("run", name, "--tables", "Square", "--once", "--name", "w")
+    assert ended.code == ExitCode.DONE, ended.err
+    told = [line for line in ended.err.splitlines() if line.startswith("dj-worker") and "up for" not in line]
+    assert told == ["dj-worker: imports the pipeline", "dj-worker w: begins", "dj-worker w: ends"]
+
+
 @processes
 def test_a_second_signal_gives_the_running_job_back(lab: Lab, processes: str) -> None:
     lab.add(1, wait=[0])
