@@ -84,6 +84,9 @@ def rows(data: bytes, starts: Sequence[int], converters: Sequence[Converter]) ->
             if size == 0xFC:
                 size = data[at] | data[at + 1] << 8
                 at += 2
+            elif size == 0xFD:
+                size = data[at] | data[at + 1] << 8 | data[at + 2] << 16
+                at += 3
             value: Any = data[at : at + size]
             at += size
             if encoding is not None:

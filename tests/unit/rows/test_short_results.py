@@ -24,7 +24,14 @@ def text(value: str | None) -> bytes:
     if value is None:
         return b"\xfb"
     data = value.encode()
-    return (bytes([len(data)]) if len(data) < 251 else b"\xfc" + struct.pack("<H", len(data))) + data
+    n = len(data)
+    return (
+        bytes([n])
+        if n < 251
+        else b"\xfc" + struct.pack("<H", n)
+        if n < 1 << 16
+        else b"\xfd" + struct.pack("<I", n)[:3]
+    ) + data
 
 
 def result(rows: list[tuple[int | None, str | None]], end: bytes = EOF) -> bytes:
@@ -47,6 +54,15 @@ def test_the_rows_of_a_whole_result(rows: list[tuple[int | None, str | None]]) -
     assert found is not None
     assert (found.n_bytes, found.n_warnings) == (len(data), 3)
     assert short_results.rows(data, found.starts, CONVERTERS) == tuple(rows)
+
+
+@pytest.mark.parametrize("n", [250, 251, 65_535, 65_536, 100_000])
+def test_a_long_value(n: int) -> None:
+    """From Python 3.14 on, 128 KiB may have arrived."""
+    data = result([(1, "x" * n), (2, "y")])
+    found = short_results.complete(data, short_results.columns_end(data))
+    assert found is not None
+    assert short_results.rows(data, found.starts, CONVERTERS) == ((1, "x" * n), (2, "y"))
 
 
 @given(ROWS)
