@@ -9,8 +9,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Self, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from dj_schema.dialects import open_dialect
 from dj_schema.dialects.base import Dialect, Session
@@ -32,6 +33,14 @@ DOOMED = (
     "let the error leave the block, and run the whole block again"
 )
 _STALE_AFTER_S = 30.0  # an idle session is asked whether it lives before a statement that cannot be repeated
+
+
+def _ask(session: Session) -> None:
+    session.execute("SELECT 1", None)
+
+
+def _copy_in(text: str, columns: Sequence[Sequence[Any]], session: Session) -> None:
+    session.copy_in(text, columns)
 
 
 class LiveSession:
@@ -157,7 +166,7 @@ class LiveSession:
             return False
         taken = self._turn.take()
         try:
-            self._session.execute("SELECT 1", None)
+            self._called(_ask, self._session)
             return True
         except DataJointError:
             return False
@@ -189,29 +198,39 @@ class LiveSession:
             session = self._ready_session(is_read, reconnect)
             self.n_statements += 1
             try:
-                self._send_waiting(session, reads)
-                return call(session)
+                if self.transaction_state.waiting:
+                    self._send_waiting(session, reads)
+                return self._called(call, session)
             except LostConnectionError as e:
                 was_open = self.transaction_state.is_open
                 self._lose_session()
                 may_repeat = self.settings.reconnect if reconnect is None else reconnect
                 if was_open or not is_read or not may_repeat:
                     raise LostConnectionError(f"{e}. {_IN_TRANSACTION if was_open else _OUTSIDE}") from e
-                return call(self.session(reconnect))
+                return self._called(call, self.session(reconnect))
             except DeadlockError:
                 state = self.transaction_state
                 state.is_doomed = state.is_open and self.dialect.flags.deadlock_ends_transaction
                 raise
-            except Exception:
-                raise
-            except BaseException:  # interrupted in the middle of an exchange: nobody knows where it is
-                if self._session is not None:
-                    self._session.abort()
-                self._lose_session()
-                raise
         finally:
             if taken and self._turn.is_mine:
                 self._turn.end()
+
+    def _called(self, call: Callable[[Session], T], session: Session) -> T:
+        """Let a session do something; end it where an interruption leaves an answer behind.
+
+        The next statement would be given that one's rows. An interruption need not be Ctrl-C: the handler of
+        a signal may raise whatever it likes, as those of timeouts do.
+        """
+        try:
+            return call(session)
+        except DataJointError:
+            raise
+        except BaseException as e:
+            if not isinstance(e, Exception) or not session.is_in_step:
+                session.abort()
+                self._lose_session()
+            raise
 
     def _send_waiting(self, session: Session, reads: TableName | None) -> None:
         """Send the rows that wait in the open transaction, before a statement that could see them."""
@@ -221,8 +240,8 @@ class LiveSession:
         try:
             for text, columns in state.waiting.taken():
                 self.n_statements += 1
-                session.copy_in(text, columns)
-        except DataJointError:
+                self._called(partial(_copy_in, text, columns), session)
+        except BaseException:
             state.is_doomed = True  # also for who passes over an error that another's row made
             raise
 
@@ -234,7 +253,7 @@ class LiveSession:
         now = time.monotonic()
         if not is_read and now - self._last_use > _STALE_AFTER_S and not state.is_open:
             try:
-                session.execute("SELECT 1", None)
+                self._called(_ask, session)
             except LostConnectionError:
                 self._lose_session()
                 session = self.session(reconnect)

@@ -44,6 +44,10 @@ class Session(Protocol):
     def is_failed(self) -> bool:
         """Whether a statement failed in the open transaction, and the server does nothing more in it."""
 
+    @property
+    def is_in_step(self) -> bool:
+        """Whether it is open, and the next answer will be to the next statement: none is on its way."""
+
     def execute(self, text: str, params: Sequence[Any] | None) -> Result: ...
 
     def defer(self, text: str) -> None:

@@ -141,6 +141,11 @@ class _Connection(pymysql.Connection):
     """The driver's connection, which reads short results itself.
 
     One that verifies no certificates reads none: those of a system take it 40 ms.
+
+    Attributes
+    ----------
+    is_answered : bool
+        Nothing that was sent is still to be answered, but for the rows of a result that is read in part.
     """
 
     _rfile: io.BufferedReader
@@ -148,12 +153,26 @@ class _Connection(pymysql.Connection):
 
     def __init__(self, **settings: Any) -> None:
         self._known_columns: dict[bytes, tuple[Any, Any]] = {}
+        self.is_answered = True
         super().__init__(**settings)
 
     def _create_ssl_ctx(self, given: ssl.SSLContext | Mapping[str, Any]) -> ssl.SSLContext:
         return given if isinstance(given, ssl.SSLContext) else _unverified()
 
+    def _execute_command(self, command: int, sql: str | bytes) -> None:
+        self.is_answered = False
+        super()._execute_command(command, sql)  # type: ignore[misc]
+
     def _read_query_result(self, unbuffered: bool = False) -> Any:
+        try:
+            n_rows = self._read_answer(unbuffered)
+        except pymysql.err.MySQLError:  # said by the server, or the connection was closed
+            self.is_answered = True
+            raise
+        self.is_answered = True
+        return n_rows
+
+    def _read_answer(self, unbuffered: bool) -> Any:
         data = b"" if unbuffered is True else self._arrived()
         end = short_results.columns_end(data)
         known = self._known_columns.get(data[:end]) if end else None
@@ -163,7 +182,7 @@ class _Connection(pymysql.Connection):
             if end:
                 self._keep_columns(data[:end])
             return n_rows
-        self._rfile.read(short.n_bytes)  # before its values are read, which may raise
+        self._rfile.read(short.n_bytes)
         result = self._result = MySQLResult(self)
         result.connection, result.has_next, result.warning_count = None, False, short.n_warnings
         result.description, converters = known
@@ -180,7 +199,9 @@ class _Connection(pymysql.Connection):
         """Wait for the first bytes of an answer; the driver finds what is wrong."""
         try:
             return self._rfile.peek()
-        except OSError:
+        except OSError as e:
+            if _is_made_here(e):
+                raise
             return b""
 
 
@@ -223,6 +244,10 @@ class MysqlSession:
     @property
     def is_failed(self) -> bool:
         return False  # what fails is undone by itself, and the transaction goes on
+
+    @property
+    def is_in_step(self) -> bool:
+        return self.is_open() and self._connection.is_answered
 
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         is_query = text.startswith("SELECT")  # what may have many rows, and has one result
@@ -362,7 +387,14 @@ def _all_rows(cursor: _SelectCursor, statement: str) -> list[Row]:
     return rows
 
 
+def _is_made_here(error: Exception) -> bool:
+    """Whether an error is not the system's: the handler of a signal raised a TimeoutError, perhaps."""
+    return isinstance(error, OSError) and error.errno is None
+
+
 def _translate(error: Exception, statement: str) -> DataJointError:
+    if _is_made_here(error):
+        raise error
     if isinstance(error, OSError):
         return LostConnectionError(f"the connection to the server was lost: {error}")
     number = error.args[0] if error.args and isinstance(error.args[0], int) else -1

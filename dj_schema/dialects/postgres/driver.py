@@ -155,6 +155,10 @@ class PostgresSession:
     def is_failed(self) -> bool:
         return self._libpq.transaction_status == pq.TransactionStatus.INERROR
 
+    @property
+    def is_in_step(self) -> bool:
+        return self.is_open() and self._libpq.transaction_status != pq.TransactionStatus.ACTIVE
+
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         cursor = self._cursor
         try:
@@ -274,7 +278,7 @@ class PostgresSession:
             # an interruption leaves answers behind: psycopg cannot end its pipeline, and tells of that alone
             cause = e.__context__
             while cause is not None and cause is not handled:
-                if not isinstance(cause, Exception):
+                if not isinstance(cause, psycopg.Error):
                     raise cause from None
                 cause = cause.__context__
             raise
