@@ -180,7 +180,12 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
         A row that the server refuses then ends the transaction, at a later statement of it.
         """
         state = self.transaction_state
-        if state.waiting is None or state.depth or not self.in_transaction or state.waiting.is_full:
+        if (
+            state.waiting is None
+            or state.depth
+            or not self.in_transaction
+            or not state.waiting.have_room(insert)
+        ):
             return False
         state.waiting.add(insert, rows)
         return True

@@ -43,9 +43,9 @@ class WaitingRows:
     def __bool__(self) -> bool:
         return bool(self._rows)
 
-    @property
-    def is_full(self) -> bool:
-        return self._n_bytes > _MOST_BYTES
+    def have_room(self, insert: LaterInsert) -> bool:
+        """Whether rows may be added: not too many, and none of a parent after those of its children."""
+        return self._n_bytes <= _MOST_BYTES and (insert in self._rows or insert.table not in self._unseen_in)
 
     def add(self, insert: LaterInsert, rows: Sequence[Sequence[Any]]) -> None:
         """Keep rows for later: those of a parent first, as one job inserts them."""

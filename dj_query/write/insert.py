@@ -171,6 +171,8 @@ def _sent_later(table: Table, group: RowGroup) -> bool:
     connection = table.connection
     if connection.transaction_state.waiting is None or not group.fields:
         return False
+    if table.heading.memo("is_numbered", lambda: any(a.is_auto_increment for a in table.heading.all)):
+        return False  # LAST_INSERT_ID() of many rows is that of the first
     insert = table.heading.memo(("later", group.fields), lambda: _later_insert(table, group.fields))
     return connection.insert_later(insert, list(zip(*group.columns, strict=True)))
 

@@ -180,3 +180,47 @@ def test_jobs_insert_in_one_statement_where_each_would_be_a_wait(
     assert table.populate(reserve_jobs=True)["success"] == 400
     per_job = (connection.n_statements - before) / 400
     assert per_job < (5 if connection.dialect.flags.has_cheap_savepoints else 1.5)
+
+
+def test_a_master_with_other_fields_goes_before_its_parts_too(declare: Any, dj: Any) -> None:
+    class Item(dj.Part):  # type: ignore[name-defined,misc]
+        definition = """
+        -> master
+        item : int16
+        """
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key["id"])
+        self.insert1({**key, "y": 1} if key["id"] % 2 else key)
+        self.Item.insert1({**key, "item": 1})
+
+    calls: list[int] = []
+    table = declare(make=make, Item=Item)
+    assert table.populate(reserve_jobs=True)["success"] == 6
+    assert sorted(calls) == list(range(6))  # none was run again for a parent that was not there yet
+    assert table.to_arrays("y", order_by="id").tolist() == [0, 1, 0, 1, 0, 1]
+
+
+def test_a_number_that_the_server_gave_is_that_of_the_last_row(
+    declare: Any, source: Any, connection: Connection, dj: Any
+) -> None:
+    if connection.dialect.name == "postgresql":
+        pytest.skip("has no LAST_INSERT_ID()")
+
+    @source._schema
+    class Note(dj.Manual):  # type: ignore[name-defined,misc]
+        definition = """
+        note : bigint auto_increment
+        ---
+        about : int32
+        """
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        Note.insert1({"about": key["id"]})
+        number = connection.query("SELECT LAST_INSERT_ID()")[0][0] if key["id"] % 3 == 2 else 0
+        self.insert1({**key, "y": number})
+
+    table = declare(make=make)
+    assert table.populate(reserve_jobs=True)["success"] == 6
+    asked = table & "y > 0"
+    assert {row["id"]: (Note & {"note": row["y"]}).fetch1("about") for row in asked} == {2: 2, 5: 5}
