@@ -37,6 +37,9 @@ def orderings_of(query: QueryExpression, order_by: str | list[str] | tuple[str, 
         if name not in heading.by_name and (path := read_json_path(name, heading.json_names)):
             inside = compile_value(query, path.as_sql())
             found.append(Ordering(path.name, direction == "DESC", is_nullable=True, inside=inside))
+            if inside.kind == "string" and not query.connection.dialect.flags.has_exact_texts:
+                length = compile_value(query, f"CHAR_LENGTH({path.as_sql()})")
+                found.append(Ordering(path.name, direction == "DESC", is_nullable=True, inside=length))
             continue
         name = name.replace("`", "").strip()
         names = heading.primary_key if name == "KEY" else [name]

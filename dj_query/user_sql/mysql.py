@@ -28,6 +28,9 @@ _JSON_BUILDERS = frozenset(
 )
 _SPREADS = frozenset({"STD", "STDDEV", "STDDEV_POP", "STDDEV_SAMP", "VARIANCE", "VAR_POP", "VAR_SAMP"})
 
+_EXTREMES = frozenset({"MIN", "MAX", "LEAST", "GREATEST"})
+_END = r"'\0'"  # no text holds it, and it is smaller than a space
+
 
 class MySQLRenderer(Renderer):
     """MySQL 8.0 and later."""
@@ -139,6 +142,10 @@ class MySQLRenderer(Renderer):
             return piece.sql
         return f"{piece.sql}, CHAR_LENGTH({piece.sql})"
 
+    def order_term(self, piece: Piece, is_descending: bool) -> str:
+        is_text = piece.kind == "string" and piece.constant is None
+        return super().order_term(_ended(piece) if is_text else piece, is_descending)
+
     def is_null(self, piece: Piece) -> str:
         if piece.kind in MOMENTS:  # `IS NULL` would ask a date that is NOT NULL for 0000-00-00
             return f"{piece.operand} <=> NULL"
@@ -248,6 +255,9 @@ class MySQLRenderer(Renderer):
             arguments = [Piece(f"{self.number(arguments[0]).operand} + 0e0", "float")]
         if call.name in COMPARING:
             return COMPARING[call.name](self, arguments, kind)
+        if call.name in _EXTREMES and all(part.kind == "string" for part in arguments):
+            ended = ", ".join(_ended(part).sql for part in arguments)
+            return Piece(f"TRIM(TRAILING {_END} FROM {call.name}({ended}){call.over})", kind)
         name = "MIN" if call.name == "ANY_VALUE" else call.name
         distinct = "DISTINCT " if call.is_distinct else ""
         using = " USING utf8mb4" if name == "CHAR" else ""  # without it the value is binary
@@ -295,6 +305,11 @@ class MariaDBRenderer(MySQLRenderer):
         # MySQL computes on with the rounded quotient, MariaDB with more places than it shows.
         result = super().operation(operator, _rounded(left), _rounded(right))
         return replace(result, scale="4") if operator == "/" and left.kind in ("int", "bool") else result
+
+
+def _ended(piece: Piece) -> Piece:
+    """Return a text that is sorted to its last space: collations fill the shorter of two texts with spaces."""
+    return Piece(f"CONCAT({piece.sql}, {_END})", "string")
 
 
 def _rounded(piece: Piece) -> Piece:

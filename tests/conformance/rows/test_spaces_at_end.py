@@ -179,3 +179,43 @@ def test_a_label_does_not_end_in_a_space(new_schema: Any, dj: Any) -> None:
     definition = "n : int32\n---\nside : enum('left', 'right ')"
     with pytest.raises(dj.errors.DefinitionError, match="'side' ends in a space"):
         new_schema()(type("Side", (dj.Manual,), {"definition": definition}))
+
+
+@pytest.mark.rule("query-algebra", "8.3")
+def test_the_least_and_the_greatest_of_texts_count_their_spaces(tables: tuple[Any, Any], dj: Any) -> None:
+    note, _ = tables
+    some = note & [{"n": n} for n in (3, 1, 2)]
+    row = dj.U().aggr(some, low="MIN(text)", high="MAX(text)").fetch1()
+    assert row == {"low": "a", "high": "a  "}
+    assert dj.U().aggr(note & "n < 0", low="MIN(text)").fetch1("low") is None
+    listed = dj.U().aggr(note, texts="GROUP_CONCAT(text ORDER BY text DESC SEPARATOR '|')").fetch1("texts")
+    assert listed == "b|a  |a |a| a| |"
+    query = note.proj(
+        low="LEAST(text, 'a ')",
+        high="GREATEST('a ', text, ' ')",
+        place="RANK() OVER (ORDER BY text)",
+        last="FIRST_VALUE(text) OVER (PARTITION BY n > 3 ORDER BY text DESC)",
+        lowest="MIN(text) OVER (PARTITION BY text LIKE 'a%')",
+    )
+    rows = {r.pop("n"): tuple(r.values()) for r in query.to_dicts()}
+    assert rows == {
+        1: ("a", "a ", 5, "a  ", "a"),
+        2: ("a ", "a ", 6, "a  ", "a"),
+        3: ("a ", "a  ", 7, "a  ", "a"),
+        4: ("a ", "b", 8, "b", ""),
+        5: (" a", "a ", 4, "b", ""),
+        6: (None, None, 1, "b", None),
+        7: ("", "a ", 2, "b", ""),
+        8: (" ", "a ", 3, "b", ""),
+    }
+
+
+@pytest.mark.rule("fetch-api", "order_by")
+def test_texts_in_json_are_ordered_by_their_spaces(new_schema: Any, dj: Any) -> None:
+    definition = "n : int32\n---\ndoc : json"
+    table = new_schema()(type("Doc", (dj.Manual,), {"definition": definition}))
+    table.insert([(n, {"x": text}) for n, text in enumerate(["b", "a  ", "a", "a "])])
+    for path in ("doc.x", "doc.x:varchar(5)"):
+        assert table.to_arrays("n", order_by=path).tolist() == [2, 3, 1, 0]
+        assert table.to_arrays("n", order_by=f"{path} DESC").tolist() == [0, 1, 3, 2]
+        assert (table & dj.Top(2, path)).proj().to_arrays("n").tolist() in ([2, 3], [3, 2])
