@@ -308,7 +308,7 @@ class MariaDBRenderer(MySQLRenderer):
 
 
 def _ended(piece: Piece) -> Piece:
-    """Return a text that is sorted to its last space: collations fill the shorter of two texts with spaces."""
+    """Return a text that is sorted to its last space, though collations fill the shorter of two."""
     return Piece(f"CONCAT({piece.sql}, {_END})", "string")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import pymysql
@@ -26,7 +26,9 @@ from dj_schema.dialects.mysql.unread import UnreadResult, close_at_once, forget_
 from dj_schema.errors import (
     ConnectionRefusedByServerError,
     DataJointError,
+    DeadlockError,
     LostConnectionError,
+    QueryError,
     TransactionError,
 )
 
@@ -223,6 +225,13 @@ class _SelectCursor(SSCursor):
         return self._rows
 
 
+class _Kept(NamedTuple):
+    """What a statement in between found of a stream: rows, and the error that it ended in."""
+
+    rows: list[Row]
+    failed: list[QueryError]
+
+
 class MysqlSession:
     """A PyMySQL connection in autocommit; transactions are begun by statement."""
 
@@ -232,7 +241,7 @@ class MysqlSession:
         self._cursor = connection.cursor()
         self._select = connection.cursor(_SelectCursor)
         self._streaming: Iterator[list[Row]] | None = None
-        self._kept: list[Row] = []
+        self._kept = _Kept([], [])
         self.id: int = connection.thread_id()
         self._pid = os.getpid()
         self.is_mariadb = "mariadb" in str(connection.get_server_info()).lower()
@@ -302,13 +311,15 @@ class MysqlSession:
         cursor.execute(text, params)
         unread = UnreadResult(cursor, text)
         batches = python_batches(unread, batch_rows)
-        self._streaming, self._kept = batches, []
-        kept = self._kept
+        self._streaming, self._kept = batches, _Kept([], [])
+        kept, failed = self._kept.rows, self._kept.failed
         try:
             while True:
                 if not kept and self._streaming is batches:
                     kept += next(batches, [])
                 if not kept:
+                    if failed:
+                        raise failed[0]
                     return
                 batch = kept[:batch_rows]
                 del kept[:batch_rows]
@@ -322,10 +333,18 @@ class MysqlSession:
             forget_rest(cursor)
 
     def _make_room(self) -> None:
-        """Read the rest of what is being streamed, so that the session can take another statement."""
+        """Read the rest of what is being streamed, so that the session can take another statement.
+
+        An error in it is not that statement's.
+        """
         batches, self._streaming = self._streaming, None
-        for rows in batches or ():
-            self._kept += rows
+        try:
+            for rows in batches or ():
+                self._kept.rows.extend(rows)
+        except DeadlockError:  # the transaction has ended
+            raise
+        except QueryError as e:
+            self._kept.failed.append(e)
 
     def copy_in(self, text: str, columns: Sequence[Sequence[Any]]) -> int:
         """Insert by statements of many rows; the driver's own `executemany` takes three times as long."""

@@ -184,6 +184,17 @@ def test_an_error_after_many_rows_is_ours_and_the_session_goes_on(table: Any, co
         assert table.to_arrow().num_rows == 5000
 
 
+def test_an_error_of_a_stream_is_told_where_it_is_read_on(table: Any, connection: Any) -> None:
+    table.insert([{"k": k, "int64": 2**63 - 1} for k in range(30_000)])
+    failing = table.proj(n="IF(k < 29900, 1, int64 + 1)")
+    with connection.transaction:
+        stream = iter(failing)
+        next(stream)
+        assert len(table) == 30_000
+        with pytest.raises(DataError):
+            list(stream)
+
+
 def test_computed_values_are_the_same_in_arrow_as_in_dicts(table: Any, dj: Any) -> None:
     table.insert(
         [{"k": k, "dec": Decimal(k) / 8, "s": f"é{k}", "t6": dt.datetime(2026, 1, 1)} for k in range(99)]
