@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _NOISE = re.compile(r"(?:[\s(;]+|--[^\n]*(?:\n|$)|\#[^\n]*(?:\n|$)|/\*M?!\d*|/\*(?!M?!).*?\*/|\*/)*", re.S)
-
+_OPEN_ALREADY = (
+    "a transaction is open already (a make runs in one of its own); "
+    "use `with connection.transaction:` for a part that may be undone by itself"
+)
 _DDL = {"CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "GRANT", "REVOKE", "LOCK", "OPTIMIZE", "REPAIR"}
 
 
@@ -269,14 +272,18 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
                 f"{verb} is not for a make: its transaction ends when it returns or raises. For a part that "
                 "may be undone by itself, use `with connection.transaction:`."
             )
+        if self.in_transaction and (verb == "BEGIN" or (verb, kind) == ("START", "TRANSACTION")):
+            raise TransactionError(_OPEN_ALREADY)  # MySQL would commit the open one first
         if verb in _DDL and kind != "TEMPORARY" and self.in_transaction:
             self._refuse_ddl()
         result = self.run(query, args, is_read=verb in ("SELECT", "SHOW"), reconnect=reconnect)
-        if is_guarded and not self.session().in_transaction:
-            self._lose_session()  # nothing more may run in what is left of this block
-            raise TransactionError(
-                f"{verb} ended the transaction of the make that it ran in; remove it from make"
-            )
+        if self.in_transaction and not self.session().in_transaction:
+            if is_guarded:
+                self._lose_session()  # nothing more may run in what is left of this block
+                raise TransactionError(
+                    f"{verb} ended the transaction of the make that it ran in; remove it from make"
+                )
+            self._forget_transaction()
         if as_dict:
             return Rows(dict(zip(result.columns, row, strict=True)) for row in result.rows)
         return Rows(result.rows)
@@ -358,10 +365,7 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
             Where one is open.
         """
         if self.in_transaction:
-            raise TransactionError(
-                "a transaction is open already (a make runs in one of its own); "
-                "use `with connection.transaction:` for a part that may be undone by itself"
-            )
+            raise TransactionError(_OPEN_ALREADY)
         self._turn.take()
         try:
             if isolation is not None:

@@ -452,6 +452,36 @@ def test_a_block_whose_transaction_was_ended_inside_says_so(connection: Connecti
     assert len(table()) == 1
 
 
+@pytest.mark.parametrize("end", ["COMMIT", "/* all */ rollback"])
+def test_sql_that_ends_a_transaction_ends_it_for_us_too(connection: Connection, table: Any, end: str) -> None:
+    def end_inside() -> None:
+        with connection.transaction:
+            table.insert1({"k": 1})
+            connection.query(end)
+            assert not connection.in_transaction
+            table.insert1({"k": 2})
+
+    with pytest.raises(TransactionError, match="inside of it"):
+        end_inside()
+    assert sorted(r["k"] for r in table.to_dicts()) == ([1, 2] if end == "COMMIT" else [2])
+    connection.start_transaction()
+    table.insert1({"k": 3})
+    connection.query(end)
+    with connection.transaction:
+        table.insert1({"k": 4})
+    assert len(table()) == (4 if end == "COMMIT" else 2)
+
+
+@pytest.mark.parametrize("begin", ["BEGIN", "start transaction read only"])
+def test_sql_that_would_begin_another_transaction_is_refused(
+    connection: Connection, table: Any, begin: str
+) -> None:
+    with pytest.raises(TransactionError, match="open already"), connection.transaction:
+        table.insert1({"k": 1})
+        connection.query(begin)
+    assert not len(table())
+
+
 def test_the_loser_of_a_deadlock_is_rolled_back_as_a_whole(connection: Connection, table: Any) -> None:
     table.insert([{"k": 1, "x": 0}, {"k": 2, "x": 0}])
     both_have_one = threading.Barrier(2)
