@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dj_query.compile import select_text
@@ -10,7 +11,13 @@ from dj_query.plan import narrowed_to
 from dj_query.write.compatible import check_copy
 from dj_query.write.encode import encode_column
 from dj_query.write.rows import RowGroup, batches, groups
-from dj_schema.errors import DataError, DataJointError, DuplicateError, IntegrityError
+from dj_schema.errors import (
+    DataError,
+    DataJointError,
+    DuplicateError,
+    IntegrityError,
+    MissingTableError,
+)
 from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
 from dj_schema.table_info import TableName
 from dj_schema.waiting_rows import LaterInsert
@@ -183,7 +190,8 @@ def _later_insert(table: Table, fields: tuple[str, ...]) -> LaterInsert:
     while todo:
         for parent in {edge.parent for edge in todo.pop().foreign_keys} - ancestors:
             ancestors.add(parent)
-            todo.append(table.connection.catalog.table(*parent))
+            with suppress(MissingTableError):  # who may insert here need not see what lies further up
+                todo.append(table.connection.catalog.table(*parent))
     return LaterInsert(table.table_id, table.connection.render(text).text, frozenset(ancestors))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections import Counter
 from typing import Any
 
@@ -12,7 +14,10 @@ from dj_jobs.options import Options
 from dj_jobs.populate import reserved
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError
+from dj_schema.settings import Config
 from tests.conformance.jobs.test_workers import states
+from tests.conftest import make_connection
+from tests.support.servers import ServerUnderTest
 
 TOGETHER = {"group_commit_s": 60}
 
@@ -224,3 +229,46 @@ def test_a_number_that_the_server_gave_is_that_of_the_last_row(
     assert table.populate(reserve_jobs=True)["success"] == 6
     asked = table & "y > 0"
     assert {row["id"]: (Note & {"note": row["y"]}).fetch1("about") for row in asked} == {2: 2, 5: 5}
+
+
+def test_a_worker_need_not_see_the_parents_of_its_parents(
+    dj: Any, new_schema: Any, connection: Connection, server: ServerUnderTest, config: Config
+) -> None:
+    class Top(dj.Manual):  # type: ignore[name-defined,misc]
+        definition = "top : int32"
+
+    class Middle(dj.Manual):  # type: ignore[name-defined,misc]
+        definition = "-> Top"
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1(key)
+
+    members = {"definition": "-> Middle", "make": make, "__module__": __name__}
+    above, between, below = new_schema(), new_schema(), new_schema()
+    top = above(Top)
+    middle = between(Middle, context={"Top": top})
+    top.insert([i] for i in range(6))
+    middle.insert([i] for i in range(6))
+    below(type(dj.Computed)("Low", (dj.Computed,), members), context={"Middle": middle}).jobs.refresh()
+    name = f"djt_{os.getpid()}_{secrets.token_hex(3)}"
+    if connection.dialect.name == "postgresql":
+        connection.query(f"CREATE ROLE {name} LOGIN PASSWORD 'abc'")
+        for schema in (between, below):
+            connection.query(f"GRANT USAGE ON SCHEMA {schema.database} TO {name}")
+            connection.query(f"GRANT ALL ON ALL TABLES IN SCHEMA {schema.database} TO {name}")
+    else:
+        connection.query(f"CREATE USER {name} IDENTIFIED BY 'abc'")
+        connection.query(f"GRANT SELECT ON {between.database}.* TO {name}")
+        connection.query(f"GRANT ALL ON {below.database}.* TO {name}")
+    try:
+        with make_connection(server, config, user=name, password="abc") as opened:
+            seen = dj.Schema(between.database, connection=opened).get_table("middle")
+            low = dj.Schema(below.database, connection=opened)(
+                type(dj.Computed)("Low", (dj.Computed,), members), context={"Middle": seen}
+            )
+            assert low.populate(reserve_jobs=True)["error_list"] == []
+            assert len(low) == 6
+    finally:
+        if connection.dialect.name == "postgresql":
+            connection.query(f"DROP OWNED BY {name}")
+        connection.query(f"DROP {'ROLE' if connection.dialect.name == 'postgresql' else 'USER'} {name}")
