@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
-from dj_workers.cli import options
+from dj_workers.cli import options, run_options
 from dj_workers.cli.exit_codes import UsageMistakeError
+from dj_workers.cli.run import run as run_command
 
 _SPARE_S = 30  # between the end of the running jobs and the time limit
 _TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<clock>\d+(?::\d{1,2}){0,2})")
@@ -118,7 +120,11 @@ def slurm(
         raise UsageMistakeError(
             f"--drain-before {drain_before} leaves no time to work of --time {time_limit}; give more time."
         )
-    run = ["dj-worker", "run", module, "--processes", str(cpus), "--idle-exit", str(idle_exit), *arguments]
+    shutdown_s = drain_before - _SPARE_S
+    given = [module, "--processes", str(cpus)]
+    if not _options_of_run([*given, *arguments], shutdown_s)["once"]:
+        given += ["--idle-exit", str(idle_exit)]
+    run = ["dj-worker", "run", *given, *arguments]
     found = {
         "job-name": f"dj-{Path(module).stem}",
         "array": f"1-{workers}",
@@ -141,7 +147,7 @@ def slurm(
         name=output.name if output else "SCRIPT",
         directives="\n".join([*directives, "#SBATCH --requeue"]),
         folder=shlex.quote(str(Path.cwd())),
-        shutdown_s=drain_before - _SPARE_S,
+        shutdown_s=shutdown_s,
         command=shlex.join(run),
         lead_s=drain_before,
     )
@@ -150,6 +156,24 @@ def slurm(
     else:
         output.write_text(script)
         click.echo(f"written; submit it with: sbatch {shlex.quote(str(output))}", err=True)
+
+
+def _options_of_run(arguments: list[str], shutdown_s: int) -> dict[str, Any]:
+    """Return what `dj-worker run` would make of its arguments, which must not fail in each task only.
+
+    Raises
+    ------
+    click.UsageError, UsageMistakeError
+        Where it would refuse them, or they would keep a task beyond its time limit.
+    """
+    given = run_command.make_context("run", arguments).params
+    timeout_s = run_options.work_of(given).shutdown_timeout_s
+    if timeout_s is not None and timeout_s > shutdown_s:
+        raise UsageMistakeError(
+            f"--shutdown-timeout {timeout_s:g} is too long: --drain-before {shutdown_s + _SPARE_S} leaves "
+            f"{shutdown_s} s for the running jobs. Give more with --drain-before."
+        )
+    return given
 
 
 def seconds_of(limit: str) -> int:

@@ -112,8 +112,16 @@ def test_what_cannot_be_is_refused() -> None:
         (["m", "--time", "00:01:00"], "leaves no time to work"),
         (["m", "--time", "tomorrow"], "is no time limit"),
         (["m", "--partition", "a b; rm -rf"], "is no value for --partition"),
+        (["m", "--", "--proceses", "3"], "No such option"),
+        (["m", "--", "--once", "--max-idle-cycles", "2"], "Give one of them"),
+        (["m", "--", "--shutdown-timeout", "91"], "--drain-before 120 leaves 90 s"),
     ):
         result = CliRunner().invoke(main, ["slurm", *arguments])
         assert (result.exit_code, message in result.output) == (2, True), result.output
     with pytest.raises(UsageMistakeError):
         seconds_of("soon")
+
+
+def test_a_task_that_ends_when_nothing_is_left_waits_for_nothing_more(tmp_path: Path) -> None:
+    command = "dj-worker run m --processes 2 --once --shutdown-timeout 90 &"
+    assert command in script_of("m", "--cpus", "2", "--", "--once", "--shutdown-timeout", "90")
