@@ -1,5 +1,5 @@
 {{- define "dj.name" -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 35 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "dj.labels" -}}
@@ -44,6 +44,15 @@ datajoint.io/group: {{ index . 2 }}
 {{- end }}
 - {name: DJ_JOBS_SHUTDOWN_TIMEOUT, value: {{ $root.Values.shutdownTimeout | quote }}}
 {{- range $name, $value := $root.Values.settings }}
+{{- if regexMatch "PASS|SECRET|TOKEN|BROKER_URL|WEBHOOK" $name }}
+{{- fail (printf "settings.%s is secret: put it into a Secret, and name that in environmentSecrets, database.secret or celery.broker.secret" $name) }}
+{{- end }}
+{{- if eq $name "DJ_WORKER_METRICS_PORT" }}
+{{- fail (printf "settings.%s would differ from the port of the probes: set metricsPort, which all follow" $name) }}
+{{- end }}
+{{- if has $name (list "DJ_BACKEND" "DJ_HOST" "DJ_PORT" "DJ_USER" "DJ_DATABASE_NAME") }}
+{{- fail (printf "settings.%s would be there twice: set database" $name) }}
+{{- end }}
 {{- if contains "SHUTDOWN_TIMEOUT" $name }}
 {{- fail (printf "settings.%s would differ from the grace period of the pods: set shutdownTimeout, which both follow" $name) }}
 {{- end }}
@@ -79,6 +88,11 @@ datajoint.io/group: {{ index . 2 }}
 {{- range .arguments }}
 {{- if hasPrefix "--shutdown-timeout" (toString .) }}
 {{- fail (printf "the arguments of %s %s have --shutdown-timeout, which the grace period of the pods would not follow: set shutdownTimeout" $.component $.group) }}
+{{- end }}
+{{- end -}}
+{{- range .settings.arguments }}
+{{- if hasPrefix "--metrics-port" (toString .) }}
+{{- fail (printf "the arguments of %s %s have --metrics-port, which its probes would not follow: set metricsPort" $.component $.group) }}
 {{- end }}
 {{- end -}}
 apiVersion: apps/v1

@@ -170,6 +170,16 @@ def test_an_autoscaled_group_leaves_its_replicas_to_keda(render: Render) -> None
     assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (0, 9)
 
 
+def test_names_are_short_enough_for_labels_of_keda(helm: str, tmp_path: Path) -> None:
+    group = {"g" * 20: {"autoscaling": {"enabled": True}}}
+    (tmp_path / "values.yaml").write_text(json.dumps({"workerGroups": group}))
+    command = [helm, "template", "r" * 53, str(CHART), "--kube-version", "1.31.0"]
+    command += ["--values", str(tmp_path / "values.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    [scaled] = [d for d in yaml.safe_load_all(done.stdout) if d and d["kind"] == "ScaledObject"]
+    assert len(scaled["metadata"]["name"]) <= 63
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -192,6 +202,28 @@ def test_an_autoscaled_group_leaves_its_replicas_to_keda(render: Render) -> None
         ({"settings": {"DJ_WORKER_SHUTDOWN_TIMEOUT": "600"}}, "set shutdownTimeout"),
         ({"settings": {"DJ_JOBS_SHUTDOWN_TIMEOUT": "600"}}, "set shutdownTimeout"),
         ({"sheduler": {}}, "sheduler"),
+        # what a part cannot be without, where null takes its default away
+        ({"database": None}, "database is required"),
+        ({"database": {"host": None}}, "host is required"),
+        ({"workerDefaults": None}, "workerDefaults is required"),
+        ({"workerDefaults": {"processes": None}}, "processes is required"),
+        ({"celery": {"defaults": None}}, "defaults is required"),
+        ({"exporter": {"interval": None}}, "interval is required"),
+        # the probes and the monitors go by that value
+        ({"workerGroups": {"a": {"arguments": ["--metrics-port", "1"]}}}, "worker a have .* set metricsPort"),
+        ({"settings": {"DJ_WORKER_METRICS_PORT": "1"}}, "set metricsPort"),
+        # what is secret, and what other values say
+        (
+            {"settings": {"DJ_CELERY_BROKER_URL": "redis://:pw@redis/0"}},
+            "DJ_CELERY_BROKER_URL is secret: .* environmentSecrets",
+        ),
+        ({"settings": {"DJ_NOTIFY_SLACK_WEBHOOK": "https://hooks"}}, "DJ_NOTIFY_SLACK_WEBHOOK is secret"),
+        ({"settings": {"DJ_STORES_MAIN_SECRET_KEY": "x"}}, "MAIN_SECRET_KEY is secret"),
+        ({"settings": {"DJ_HOST": "elsewhere"}}, "set database"),
+        (
+            {"workerGroups": {"a": {"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 2}}}},
+            "minReplicas of workerGroups.a .* maxReplicas",
+        ),
     ],
 )
 def test_wrong_values_are_refused(render: Render, values: dict[str, Any], message: str) -> None:
