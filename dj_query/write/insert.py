@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from dj_query.compile import select_text
@@ -11,6 +11,12 @@ from dj_query.plan import narrowed_to
 from dj_query.write.compatible import check_copy
 from dj_query.write.encode import encode_column
 from dj_query.write.rows import RowGroup, batches, groups
+from dj_query.write.spaces_at_end import (
+    padded_keys,
+    refuse_other_parents,
+    refuse_other_parents_of,
+    refuse_space_at_end,
+)
 from dj_schema.errors import (
     DataError,
     DataJointError,
@@ -81,59 +87,13 @@ def _encoded(table: Table, group: RowGroup) -> RowGroup:
             for field, column in zip(group.fields, group.columns, strict=True)
         ]
     )
-    padded = _padded_keys(table)
+    padded = padded_keys(table)
     for field, column in zip(group.fields, columns, strict=True):
         if field in padded:
-            _refuse_space_at_end(field, column, group.places)
+            refuse_space_at_end(field, column, group.places)
     if not table.connection.dialect.flags.has_exact_texts:
-        _refuse_other_parents(table, RowGroup(group.fields, columns, group.places))
+        refuse_other_parents(table, RowGroup(group.fields, columns, group.places))
     return RowGroup(group.fields, columns, group.places)
-
-
-def _padded_keys(table: Table) -> frozenset[str]:
-    """The texts of its own in a table's key whose spaces at the end the server passes over."""
-    if table.connection.dialect.flags.has_exact_texts:
-        return frozenset()
-    own = (a for a in table.heading.all if a.in_key and a.kind == "string" and not a.is_inherited)
-    return frozenset(a.name for a in own if not a.is_enum)
-
-
-def _refuse_space_at_end(field: str, column: Sequence[Any], places: Sequence[int]) -> None:
-    """Keys that differ in such spaces are one to MySQL: a delete of one takes the other."""
-    for value, place in zip(column, places, strict=True):
-        if value.endswith(" "):
-            raise DataError(
-                f"row {place}: {value!r:.80} ends in a space, and {field!r} is in the primary key, where the "
-                "server takes no notice of spaces at the end. Insert it without (str.rstrip)."
-            )
-
-
-def _refuse_other_parents(table: Table, group: RowGroup) -> None:
-    """Raise where a row refers to a key that ends in a space and the parent's does not.
-
-    To the server the two are one key; those of parents that other programs made may end so.
-    """
-    for edge in table.info.foreign_keys:
-        parent = table.connection.catalog.table(*edge.parent).heading.by_name
-        for child, name in edge.pairs:
-            if parent[name].kind != "string" or child not in group.fields:
-                continue
-            column = group.columns[group.fields.index(child)]
-            for value in {v for v in column if v is not None and v.endswith(" ")}:
-                exact = sql(
-                    "{} = {} AND CHAR_LENGTH({}) = {}",
-                    Ident(name),
-                    Param(value),
-                    Ident(name),
-                    Param(len(value)),
-                )
-                found = sql("SELECT EXISTS (SELECT 1 FROM {} WHERE {})", Ident(*edge.parent), exact)
-                if not table.connection.execute(found, is_read=True).rows[0][0]:
-                    raise IntegrityError(
-                        f"row {group.places[column.index(value)]}: {table.full_table_name} refers to "
-                        f"{'.'.join(edge.parent)}, which has no row with {name} = {value!r:.80}: spaces "
-                        "at the end count. Insert the parent first, or take the spaces off (str.rstrip)."
-                    )
 
 
 def _send(table: Table, found: Sequence[RowGroup], replace: bool, skip_duplicates: bool) -> None:
@@ -142,14 +102,21 @@ def _send(table: Table, found: Sequence[RowGroup], replace: bool, skip_duplicate
     is_short = len(found) == 1 and found[0].n_rows < _BULK_ROWS and not replace
     if is_short and not skip_duplicates and _sent_later(table, found[0]):
         return
-    try:
+    with _advice(table, replace):
         if is_short:
             _send_group(table, found[0], replace, skip_duplicates)
-        else:
-            # inside a transaction a savepoint, so that of several statements none is left of a failure
-            with table.connection.transaction:
-                for group in found:
-                    _send_group(table, group, replace, skip_duplicates)
+            return
+        # inside a transaction a savepoint, so that of several statements none is left of a failure
+        with table.connection.transaction:
+            for group in found:
+                _send_group(table, group, replace, skip_duplicates)
+
+
+@contextmanager
+def _advice(table: Table, replace: bool) -> Iterator[None]:
+    """Add to what the server refuses what to do about it."""
+    try:
+        yield
     except DuplicateError as e:
         advice = (
             "another row has these values in a unique index; change or delete it first."
@@ -314,15 +281,18 @@ def _insert_query(
 
         raise MissingAttributeError(f"the query lacks {missing}, which {table.full_table_name} needs.")
     check_copy(query.heading, table.heading, fields, table.full_table_name)
-    padded = sorted(_padded_keys(table).intersection(fields))
+    padded = sorted(padded_keys(table).intersection(fields))
     if padded and query & [f"{name} LIKE '% '" for name in padded]:
         raise DataError(
             f"the query has a {' or '.join(padded)} that ends in a space, and it is in the primary key of "
             f"{table.full_table_name}, where the server takes no notice of spaces at the end. Insert it "
             f'without, as in proj({padded[0]}="rtrim({padded[0]})"), or without those rows.'
         )
+    if not table.connection.dialect.flags.has_exact_texts:
+        refuse_other_parents_of(table, query, fields)
     select = select_text(narrowed_to(query.select, fields), table.connection.dialect)
     statement = sql("INSERT INTO {} ({}) {}", Ident(table.database, table.table_name), idents(fields), select)
     if replace or skip_duplicates:
         statement += _on_duplicate(table, fields, replace)
-    return table.connection.execute(statement).n_rows
+    with _advice(table, replace):
+        return table.connection.execute(statement).n_rows

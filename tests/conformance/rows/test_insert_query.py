@@ -58,6 +58,22 @@ def test_types_that_do_not_fit_are_refused_with_what_to_do(lab: Any, dj: Any) ->
         assert not len(target()), (given, type_)
 
 
+def test_a_query_that_is_refused_says_what_to_do(lab: Any, dj: Any, new_schema: Any) -> None:
+    target = lab.table("int32")
+    query = lab.Source.proj(v="n")
+    target.insert(query)
+    with pytest.raises(dj.errors.DuplicateError, match="skip_duplicates=True"):
+        target.insert(query)
+    target.insert(query, skip_duplicates=True)
+    child = new_schema()(
+        type("Child", (dj.Manual,), {"definition": "-> Parent\n---\nn : int32"}),
+        context={"Parent": lab.table("float64")},
+    )
+    with pytest.raises(dj.errors.IntegrityError, match="insert the parent first"):
+        child.insert(lab.Source.proj("n"))
+    assert len(target()) == 1
+
+
 def test_types_that_fit_are_copied(lab: Any) -> None:
     for given, type_, expected in (
         ("x", "float32", 1.5),

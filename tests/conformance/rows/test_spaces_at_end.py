@@ -102,6 +102,25 @@ def test_a_row_refers_to_a_parent_of_the_same_spaces(new_schema: Any, dj: Any, c
     assert sorted(child().to_arrays("name").tolist()) == ["a", "others "]
 
 
+def test_a_query_brings_no_row_that_refers_to_a_parent_of_other_spaces(
+    tables: tuple[Any, Any], new_schema: Any, dj: Any
+) -> None:
+    note, _ = tables
+    schema = new_schema()
+    parent = schema(type("Parent", (dj.Manual,), {"definition": "name : varchar(9)"}))
+    child = schema(
+        type("Child", (dj.Manual,), {"definition": "n : int32\n---\n-> [nullable] Parent"}),
+        context={"Parent": parent},
+    )
+    parent.insert([{"name": "a"}, {"name": "b"}, {"name": ""}])
+    with pytest.raises(dj.errors.IntegrityError, match="insert the parent first|Insert the parent first"):
+        child.insert(note.proj(name="text"))
+    assert not len(child())
+    child.insert((note & ["text = 'a'", "text IN ('b', '')"]).proj(name="text"))
+    child.insert((note & "text IS NULL").proj(name="text"))
+    assert sorted(child().to_arrays("n").tolist()) == [1, 4, 6, 7]
+
+
 @pytest.mark.rule("fetch-api", "order_by")
 def test_a_text_comes_before_the_same_with_spaces(tables: tuple[Any, Any], dj: Any) -> None:
     note, _ = tables
