@@ -102,7 +102,7 @@ def _send(table: Table, found: Sequence[RowGroup], replace: bool, skip_duplicate
     is_short = len(found) == 1 and found[0].n_rows < _BULK_ROWS and not replace
     if is_short and not skip_duplicates and _sent_later(table, found[0]):
         return
-    with _advice(table, replace):
+    with advice(table, replace):
         if is_short:
             _send_group(table, found[0], replace, skip_duplicates)
             return
@@ -113,7 +113,7 @@ def _send(table: Table, found: Sequence[RowGroup], replace: bool, skip_duplicate
 
 
 @contextmanager
-def _advice(table: Table, replace: bool) -> Iterator[None]:
+def advice(table: Table, replace: bool) -> Iterator[None]:
     """Add to what the server refuses what to do about it."""
     try:
         yield
@@ -294,5 +294,5 @@ def _insert_query(
     statement = sql("INSERT INTO {} ({}) {}", Ident(table.database, table.table_name), idents(fields), select)
     if replace or skip_duplicates:
         statement += _on_duplicate(table, fields, replace)
-    with _advice(table, replace):
+    with advice(table, replace):
         return table.connection.execute(statement).n_rows

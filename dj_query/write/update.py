@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from dj_query.compile import where_clause
 from dj_query.values import comparable
 from dj_query.write.encode import encode_column
+from dj_query.write.insert import advice
+from dj_query.write.rows import RowGroup
+from dj_query.write.spaces_at_end import refuse_other_parents
 from dj_schema.errors import DataJointError, MissingAttributeError
 from dj_schema.heading import unknown_attribute
 from dj_schema.sql import Ident, Param, Sql, join, sql
@@ -43,7 +46,8 @@ def update_row(table: Table, row: Mapping[str, Any]) -> None:
                 f"update1 changes one row, and {table.full_table_name} has none with key {key}."
             )
         if sets:
-            table.connection.execute(sql("UPDATE {} SET {}{}", Ident(*table.table_id), sets, where))
+            with advice(table, replace=True):
+                table.connection.execute(sql("UPDATE {} SET {}{}", Ident(*table.table_id), sets, where))
 
 
 def _is_there(target: Table, key: dict[str, Any]) -> bool:
@@ -68,4 +72,6 @@ def _set(table: Table, name: str, value: Any, key: dict[str, Any]) -> Sql:
         return sql("{} = DEFAULT", Ident(name))
     has_nan = table.connection.dialect.flags.has_nan
     (stored,) = encode_column(attribute, [value], lambda: [key], has_nan)
+    if not table.connection.dialect.flags.has_exact_texts:
+        refuse_other_parents(table, RowGroup((name,), ([stored],), (0,)))
     return sql("{} = {}", Ident(name), Param(stored))

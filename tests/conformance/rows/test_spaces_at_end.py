@@ -102,7 +102,7 @@ def test_a_row_refers_to_a_parent_of_the_same_spaces(new_schema: Any, dj: Any, c
     assert sorted(child().to_arrays("name").tolist()) == ["a", "others "]
 
 
-def test_a_query_brings_no_row_that_refers_to_a_parent_of_other_spaces(
+def test_no_query_and_no_update_refers_to_a_parent_of_other_spaces(
     tables: tuple[Any, Any], new_schema: Any, dj: Any
 ) -> None:
     note, _ = tables
@@ -113,12 +113,19 @@ def test_a_query_brings_no_row_that_refers_to_a_parent_of_other_spaces(
         context={"Parent": parent},
     )
     parent.insert([{"name": "a"}, {"name": "b"}, {"name": ""}])
-    with pytest.raises(dj.errors.IntegrityError, match="insert the parent first|Insert the parent first"):
+    with pytest.raises(dj.errors.IntegrityError, match="nsert the parent first"):
         child.insert(note.proj(name="text"))
     assert not len(child())
     child.insert((note & ["text = 'a'", "text IN ('b', '')"]).proj(name="text"))
     child.insert((note & "text IS NULL").proj(name="text"))
     assert sorted(child().to_arrays("n").tolist()) == [1, 4, 6, 7]
+    with pytest.raises(dj.errors.IntegrityError, match="nsert the parent first"):
+        child.update1({"n": 1, "name": "a "})
+    with pytest.raises(dj.errors.IntegrityError, match="nsert the parent first"):
+        child.update1({"n": 1, "name": "c"})
+    child.update1({"n": 1, "name": "b"})
+    child.update1({"n": 4, "name": None})
+    assert child.to_arrays("name", order_by="n").tolist() == ["b", None, None, ""]
 
 
 @pytest.mark.rule("fetch-api", "order_by")
