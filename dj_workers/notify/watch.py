@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dj_jobs import progress
+from dj_jobs import control, progress
 from dj_query.table import FreeTable
 from dj_schema.connection import Connection
 from dj_schema.names import job_table_name
@@ -29,11 +29,14 @@ class Work:
         Jobs of workers that keep their leases.
     error : int
         Jobs that have failed.
+    is_paused : bool
+        Nobody may begin one, because an operator wants it so.
     """
 
     due: int
     held: int
     error: int
+    is_paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Judge:
 
     def _is_stuck(self, table: str, work: Work, before: Work, n_events: int, now: float) -> bool:
         since, n_events_then = self._standing_since.get(table, (now, n_events))
-        if not work.due or work.held or work != before or n_events != n_events_then:
+        if not work.due or work.held or work.is_paused or work != before or n_events != n_events_then:
             self._standing_since[table] = (now, n_events)
             self._told_stuck.discard(table)
             return False
@@ -139,5 +142,6 @@ def works_of(tables: Sequence[TableClass], connection: Connection) -> dict[str, 
         counts = progress.counts(jobs)
         due = len(jobs & {"status": "pending"} & _IS_DUE) if counts["pending"] else 0
         held = len(jobs & {"status": "reserved"} & _IS_HELD) if counts["reserved"] else 0
-        found[name_of(cls)] = Work(due, held, counts["error"])
+        is_paused = bool(due) and control.rules_of(jobs).paused_by is not None
+        found[name_of(cls)] = Work(due, held, counts["error"], is_paused)
     return found

@@ -15,6 +15,8 @@ from dj_jobs.control import CONTROL
 from dj_query.table import FreeTable
 from dj_workers.cli.exit_codes import ExitCode
 from dj_workers.notify import Notice, Notifications
+from dj_workers.notify.watch import Work, works_of
+from dj_workers.plan import name_of
 from tests.workers.celery_lab import CeleryLab, until
 from tests.workers.conftest import Lab, dj_worker, end_of, start_dj_worker
 
@@ -88,6 +90,16 @@ def test_the_dispatcher_tells_for_workers_and_of_work_that_nobody_takes(
     celery.start_worker()
     until(lambda: any("1 job of" in text for text in told), "word of a failure")
     until(lambda: any("All work is done" in text for text in told), "word of the end")
+
+
+def test_a_look_sees_that_a_table_is_paused(lab: Lab) -> None:
+    lab.add(2)
+    lab.Square.jobs.refresh()
+    name = name_of(lab.Square)
+    with lab.schema.connection.clone() as connection:
+        for change, is_paused in ((lab.Square.jobs.pause, True), (lab.Square.jobs.resume, False)):
+            change()
+            assert works_of([lab.Square], connection) == {name: Work(2, 0, 0, is_paused)}
 
 
 def test_of_several_workers_one_tells_that_work_stands_still_or_is_done(lab: Lab) -> None:

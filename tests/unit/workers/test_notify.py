@@ -101,6 +101,15 @@ def test_stuck_is_where_nobody_works_on_what_is_due() -> None:
     assert kinds(judge, 602, a=(4, 0, 0), n_events=0) == [STUCK]
 
 
+def test_what_an_operator_has_paused_is_not_stuck() -> None:
+    judge = Judge(100)
+    for now in (0, 101, 202):
+        changes = judge.look({"a": Work(5, 0, 0, is_paused=True)}, {}, now)
+        assert [change.kind for change in changes if change.notice] == []
+    assert kinds(judge, 203, a=(5, 0, 0)) == []
+    assert kinds(judge, 304, a=(5, 0, 0)) == [STUCK]
+
+
 def test_what_was_told_is_over_when_there_is_work_again_and_when_it_goes_on() -> None:
     judge = Judge(100)
     over = []
