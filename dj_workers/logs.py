@@ -44,6 +44,14 @@ def formatter(format_: str) -> logging.Formatter:
     return JsonLines() if format_ == JSON else logging.Formatter(_TEXT_LINE, "%Y-%m-%d %H:%M:%S")
 
 
+def line_of(text: str, level: int = logging.INFO) -> str:
+    """Return what is said to people, as a line of the log where this is JSON; also in handlers of signals."""
+    if os.environ.get(FORMAT_VARIABLE) != JSON:
+        return text
+    record = logging.LogRecord("datajoint.workers", level, "", 0, text.rstrip(), None, None)
+    return JsonLines().format(record) + "\n"
+
+
 class LogHandler(logging.StreamHandler[TextIO]):
     """Goes on where the log cannot be written, for want of space say, and tells so once, on stdout."""
 

@@ -13,13 +13,14 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from dj_workers.knock import Knocker, wait_for
+from dj_workers.logs import line_of
 
 AT_ONCE = signal.SIGUSR2
 """What has a process of a pool give its job back at once, whatever came before."""
 
 _FAREWELL_S = 10.0  # in which an interrupted job is released, and is not interrupted again
 _NOTICE = "stopping after the running jobs, which have {:g} s; once more releases them and stops at once\n"
-_TIME_IS_OVER = b"time is over for the running jobs; they are released\n"
+_TIME_IS_OVER = "time is over for the running jobs; they are released\n"
 
 
 class StoppedAtOnceError(BaseException):
@@ -35,10 +36,10 @@ def end_by_default(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-def _say(text: bytes) -> None:
+def _say(text: str) -> None:
     """Write to stderr from a handler: not by logging, in the middle of which we may be."""
     with suppress(OSError):  # Ctrl-C may have ended what stderr went to; no job is to fail for that
-        os.write(2, text)
+        os.write(2, line_of(text).encode(errors="replace"))
 
 
 def tell_on_request(text: Callable[[], str]) -> Any:
@@ -49,7 +50,7 @@ def tell_on_request(text: Callable[[], str]) -> Any:
         if os.getpid() != pid:
             end_by_default(number)  # a process that a make has forked
             return
-        _say(text().encode(errors="replace"))
+        _say(text())
 
     return signal.signal(signal.SIGUSR1, tell)
 
@@ -149,8 +150,7 @@ class StopRequests(AbstractContextManager["StopRequests"]):
         self._over_at = math.inf
         self._knocker: Knocker | None = None
         self.shutdown_timeout_s = shutdown_timeout_s
-        notice = "stopping\n" if shutdown_timeout_s is None else _NOTICE.format(shutdown_timeout_s)
-        self._notice = notice.encode()
+        self._notice = "stopping\n" if shutdown_timeout_s is None else _NOTICE.format(shutdown_timeout_s)
         self._before: dict[signal.Signals, Any] = {}
         self._read_fd = self._write_fd = -1
         self._wakeup_fd_before: int | None = None

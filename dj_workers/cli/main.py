@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -12,6 +13,7 @@ import click
 
 from dj_schema.errors import DataJointError
 from dj_workers import logs
+from dj_workers.cli import options
 from dj_workers.cli.exit_codes import ExitCode, ModuleError, code_of
 
 # Imported when called, so that each starts fast: module, name, and the line that --help shows.
@@ -60,7 +62,7 @@ class _Commands(click.Group):
             if ctx.params["debug"]:
                 traceback.print_exc()
             else:
-                click.echo(f"dj-worker: {e}", err=True)
+                options.say(f"dj-worker: {e}", logging.ERROR)
             sys.exit(code_of(e))
 
 

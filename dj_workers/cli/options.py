@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
 import click
+
+from dj_workers.logs import line_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,10 +46,10 @@ metrics_host = click.option(
 )
 
 
-def say(text: str) -> None:
-    """Say it on stderr; where that cannot be written the log has told."""
+def say(text: str, level: int = logging.INFO) -> None:
+    """Say it on stderr, in the format of the log; where that cannot be written the log has told."""
     with suppress(OSError):
-        click.echo(text, err=True)
+        click.echo(line_of(text, level).rstrip("\n"), err=True)
 
 
 def print_json(value: Any) -> None:

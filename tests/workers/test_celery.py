@@ -153,6 +153,20 @@ def ingest():
 """
 
 
+def test_with_json_celery_logs_objects_too(celery: CeleryLab) -> None:
+    celery.lab.add(1)
+    worker = celery.start(
+        *("--log-format", "json", "celery", "-m", celery.lab.name, "--tables", "Square", "worker"),
+        *("--loglevel", "INFO", "--concurrency", "1", "--without-mingle", "--without-gossip"),
+    )
+    worker.wait_for("ready.")
+    assert celery.populate().summary()["success_count"] == 1
+    worker.wait_for("succeeded in")
+    for text, logger in (("ready.", "celery.apps.worker"), ("succeeded in", "celery.app.trace")):
+        [line] = [line for line in worker.lines if text in line]
+        assert (json.loads(line)["logger"], json.loads(line)["level"]) == (logger, "info")
+
+
 # -- bad input -------------------------------------------------------------------------------------
 
 

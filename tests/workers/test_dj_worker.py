@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import time
@@ -250,6 +251,24 @@ ask()
 logging.getLogger("datajoint.workers").addHandler(Asks())  # before the work, and after it
 atexit.register(ask)
 """
+
+
+@on_one_server
+def test_with_json_each_line_is_an_object_whatever_happens(lab: Lab) -> None:
+    lab.add(1, wait=[0])
+    lab.make_pipes()
+    worker = start_dj_worker("--log-format", "json", "run", lab.name, "--tables", "Square")
+    lab.wait_until_started()
+    worker.send_signal(signal.SIGUSR1)
+    worker.send_signal(signal.SIGTERM)
+    lab.let_go()
+    ended = end_of(worker)
+    said = [json.loads(line)["message"] for line in ended.err.splitlines()]
+    assert any("computes" in text for text in said)
+    assert any("stopping after the running jobs" in text for text in said)
+    refused = dj_worker("--log-format", "json", "run", lab.name, "--tables", "Sqare")
+    [line] = refused.err.splitlines()
+    assert (json.loads(line)["level"], "'Sqare'" in json.loads(line)["message"]) == ("error", True)
 
 
 @on_one_server

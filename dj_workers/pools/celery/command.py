@@ -12,6 +12,7 @@ from celery.exceptions import CeleryError
 
 from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
 from dj_schema.settings import Config
+from dj_workers.cli import options
 from dj_workers.cli.exit_codes import ExitCode
 from dj_workers.metrics.dispatcher import BROKER, DATABASE, DispatcherMetrics
 from dj_workers.metrics.serve import Serving
@@ -65,7 +66,7 @@ def _start(app: Celery, arguments: Sequence[str]) -> int:
         e.show()
         return e.exit_code
     except CeleryError as e:
-        click.echo(f"dj-worker: {e}", err=True)
+        options.say(f"dj-worker: {e}", logging.ERROR)
         return 1
     except SystemExit as e:
         return e.code if isinstance(e.code, int) else 1

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-import click
 from celery import Celery, signals
 
 from dj_jobs.events import Events
 from dj_jobs.job_log import log_event
 from dj_schema.errors import DataJointError
 from dj_schema.settings import Config
+from dj_workers import logs
 from dj_workers.cli.exit_codes import ModuleError, code_of
 from dj_workers.pools.celery.app import DISPATCH, WAKE_UP, dispatch_queue
 from dj_workers.pools.celery.broker import Broker
@@ -136,8 +137,15 @@ def attach(app: Celery, config: Config) -> CeleryWorker:
         try:
             worker.started(instance, options or {})
         except (DataJointError, ModuleError) as e:
-            click.echo(f"dj-worker: {e}", err=True)
+            options.say(f"dj-worker: {e}", logging.ERROR)
             sys.exit(code_of(e))
+
+    @signals.after_setup_logger.connect(weak=False)
+    @signals.after_setup_task_logger.connect(weak=False)
+    def on_log(logger: logging.Logger, **_: Any) -> None:
+        if os.environ.get(logs.FORMAT_VARIABLE) == logs.JSON:
+            for handler in logger.handlers:
+                handler.setFormatter(logs.formatter(logs.JSON))
 
     @signals.worker_process_init.connect(weak=False)
     def on_fork(**_: Any) -> None:
