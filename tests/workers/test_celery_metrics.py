@@ -52,6 +52,29 @@ def test_metrics_are_those_of_the_whole_pool(celery: CeleryLab) -> None:
 
 
 @pytest.mark.kill
+def test_a_worker_is_ready_while_its_broker_answers(lab: Lab, own_redis: OwnRedis) -> None:
+    celery = CeleryLab(lab, own_redis.url)
+    try:
+        worker = celery.start(
+            *("celery", "--module", lab.name, "--tables", "Square"),
+            *("--metrics-port", "0", "--metrics-host", "127.0.0.1"),
+            *("worker", "--loglevel", "INFO", "--concurrency", "1", "--without-mingle", "--without-gossip"),
+        )
+        url = address_of(worker)
+        worker.wait_for("ready.")
+        assert probe(url, "/readyz")[0] == 200
+        own_redis.kill()
+        status, body = probe(url, "/readyz")
+        assert (status, "no messages come: BrokerError: the broker redis://" in body["reason"]) == (503, True)
+        assert own_redis.password not in body["reason"]
+        assert probe(url, "/healthz")[0] == 200
+        own_redis.start()
+        assert probe(url, "/readyz")[0] == 200
+    finally:
+        celery.close()
+
+
+@pytest.mark.kill
 def test_a_dispatcher_tells_what_waits_what_it_sent_and_what_failed(lab: Lab, own_redis: OwnRedis) -> None:
     celery = CeleryLab(lab, own_redis.url)
     lab.add(3)

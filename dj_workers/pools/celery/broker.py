@@ -39,9 +39,10 @@ class Broker:
         self._drop()
 
     def check(self) -> None:
-        """Raise `BrokerError` where the broker is not to be had."""
+        """Raise `BrokerError` where the broker is not to be had now."""
         with self._telling():
-            self._connected()
+            channel: Any = self._connected().default_channel
+            channel.client.ping()
 
     def n_waiting(self, queue: str) -> int:
         """Return how many messages nobody has taken yet."""
@@ -91,8 +92,6 @@ class Broker:
         if self._connection is None:
             connection = self.app.connection_for_write()
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
-            channel: Any = connection.default_channel
-            channel.client.ping()
             self._connection = connection
         return self._connection
 
