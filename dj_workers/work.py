@@ -172,9 +172,10 @@ def reason_of(cls: Any, error: DataJointError) -> str:
     if isinstance(error, AccessError):
         schema, table = cls._class_info.full_name
         user = cls._schema.connection.user or "the user of the workers"
-        text += (
-            f" Workers need SELECT, INSERT, UPDATE and DELETE on all tables of the schema {schema}, among "
-            f"them the job table {job_table_name(table)}, and the right to create tables there until that is "
-            f"made: grant them to {user}, or leave the table out with --exclude {cls.__name__}."
+        text = (
+            f"{text.rstrip('.')}. Workers need SELECT, INSERT, UPDATE and DELETE on all tables of the schema "
+            f"{schema}, among them the job table {job_table_name(table)}, and the right to create tables "
+            f"there until that is made: grant them to {user}, or leave the table out with "
+            f"--exclude {cls.__name__}."
         )
     return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from dj_schema.errors import (
+    AccessError,
     ConnectionRefusedByServerError,
     DataJointError,
     LostConnectionError,
@@ -59,3 +60,13 @@ def code_of(error: Exception) -> ExitCode:
     if isinstance(error, BrokerError):
         return ExitCode.NO_BROKER
     return ExitCode.NO_MODULE if isinstance(error, ModuleError) else ExitCode.REFUSED
+
+
+def advice_on(error: Exception) -> str:
+    """Return what to do about an error whose text is the server's; nothing where it says so itself."""
+    if isinstance(error, AccessError):
+        return (
+            ". Ask for SELECT, INSERT, UPDATE and DELETE on the tables of the schema, among them its job "
+            "tables (~~...), ~job_control and ~workers, or do this as a user who has them."
+        )
+    return ""

@@ -14,7 +14,7 @@ import click
 from dj_schema.errors import DataJointError
 from dj_workers import logs
 from dj_workers.cli import options
-from dj_workers.cli.exit_codes import ExitCode, ModuleError, code_of
+from dj_workers.cli.exit_codes import ExitCode, ModuleError, advice_on, code_of
 
 # Imported when called, so that each starts fast: module, name, and the line that --help shows.
 _COMMANDS = {
@@ -62,7 +62,7 @@ class _Commands(click.Group):
             if ctx.params["debug"]:
                 traceback.print_exc()
             else:
-                options.say(f"dj-worker: {e}", logging.ERROR)
+                options.say(f"dj-worker: {e}{advice_on(e)}", logging.ERROR)
             sys.exit(code_of(e))
 
 

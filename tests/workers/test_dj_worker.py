@@ -502,6 +502,26 @@ def test_tables_in_a_circle_are_named_with_what_to_do(lab: Lab, new_schema_name:
 
 
 @on_one_server
+def test_an_operator_without_rights_is_told_which_to_ask_for(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.add(1, fail=[0])
+    lab.Square.populate(reserve_jobs=True, suppress_errors=True)
+    connection, schema, reader = lab.schema.connection, lab.schema.database, f"reader_{lab.name}"
+    connection.query(f"CREATE ROLE {reader} LOGIN PASSWORD 'abc'")
+    try:
+        connection.query(f'GRANT USAGE ON SCHEMA "{schema}" TO {reader}')
+        connection.query(f'GRANT SELECT ON ALL TABLES IN SCHEMA "{schema}" TO {reader}')
+        monkeypatch.setenv("DJ_USER", reader)
+        monkeypatch.setenv("DJ_PASS", "abc")
+        ended = dj_worker("retry", f"schema:{schema}", "__square")
+    finally:
+        connection.query(f"DROP OWNED BY {reader}")
+        connection.query(f"DROP ROLE {reader}")
+    assert (ended.code, "Ask for SELECT, INSERT, UPDATE" in ended.err) == (ExitCode.REFUSED, True), ended.err
+
+
+@on_one_server
 def test_debug_shows_the_traceback(lab: Lab) -> None:
     (lab.folder / "broken.py").write_text("import json\n1 / 0\n")
     ended = dj_worker("--debug", "status", "broken")

@@ -26,6 +26,7 @@ from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.fates import IS_DUE
 from dj_workers.pools.celery.message import WakeUp
 from dj_workers.routes import message_priority, queue_of
+from dj_workers.work import reason_of
 
 log = logging.getLogger("datajoint.workers")
 
@@ -109,8 +110,8 @@ class Dispatcher:
         except (LostConnectionError, ConnectionRefusedByServerError):
             raise
         except DataJointError as e:
-            log.error("cannot dispatch %s: %s", name_of(table), e)
-            filled.broken[name_of(table)] = f"{type(e).__name__}: {e}"
+            filled.broken[name_of(table)] = reason = reason_of(table, e)
+            log.error("cannot dispatch %s: %s", name_of(table), reason)
             return []
 
     def _refresh(self, table: TableClass, jobs: JobTable) -> None:

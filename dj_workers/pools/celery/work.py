@@ -13,10 +13,12 @@ from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.options import Options
 from dj_jobs.version import code_version
+from dj_schema.errors import DataJointError
 from dj_workers.plan import TableClass, name_of
 from dj_workers.pools.celery.message import WakeUp
 from dj_workers.pools.celery.stopping import released_by_sigterm
 from dj_workers.shutdown import StoppedAtOnceError
+from dj_workers.work import reason_of
 
 log = logging.getLogger("datajoint.workers")
 
@@ -29,6 +31,7 @@ class Ending(Enum):
     NOTHING_DUE = "nothing is due"
     HAS_MORE = "its share is done, or its time is over"
     NOT_FOR_US = "this worker has other code"
+    BROKEN = "this worker cannot work on the table now"
 
 
 @dataclass
@@ -43,7 +46,7 @@ class Pipeline:
 
     tables: Mapping[str, TableClass]
     events: Events
-    _refused: set[tuple[str, str]] = field(default_factory=set)
+    _refused: dict[str, str] = field(default_factory=dict)  # by table, why
 
     @classmethod
     def of(cls, tables: list[TableClass], events: Events) -> Pipeline:
@@ -61,8 +64,8 @@ class Pipeline:
 
     def _refuse(self, table: str, reason: str, should_stop: Callable[[], bool]) -> None:
         """Say it once, and be slow: others shall get the message, and it shall not go round in circles."""
-        if (table, reason) not in self._refused:
-            self._refused.add((table, reason))
+        if self._refused.get(table) != reason:
+            self._refused[table] = reason
             log.warning("this worker leaves jobs of %s alone: %s", table, reason)
         end = time.monotonic() + _HESITATION_S
         while time.monotonic() < end and not should_stop():
@@ -87,6 +90,10 @@ class Pipeline:
                     n_done += 1
         except StoppedAtOnceError:
             return Ending.HAS_MORE
+        except DataJointError as e:  # no right to it, the server is away: the next message tries again
+            self._refuse(wake_up.table, reason_of(self.tables[wake_up.table], e), should_stop)
+            return Ending.BROKEN
+        self._refused.pop(wake_up.table, None)
         is_share_done = wake_up.keys is None and n_done >= wake_up.n_jobs
         return Ending.HAS_MORE if is_share_done or is_over() else Ending.NOTHING_DUE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import os
 import secrets
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from dj_jobs.events import Events
 from dj_jobs.limits import Limits
 from dj_jobs.registry import registered
 from dj_jobs.rescue import is_our_turn
@@ -21,6 +23,9 @@ from dj_schema.errors import DataJointError
 from dj_schema.settings import Config
 from dj_schema.sql import Ident, sql
 from dj_workers import Work, Worker
+from dj_workers.plan import name_of
+from dj_workers.pools.celery.message import WakeUp
+from dj_workers.pools.celery.work import Ending, Pipeline
 from tests.conftest import make_connection
 from tests.support.servers import ServerUnderTest
 
@@ -83,6 +88,34 @@ def test_without_rights_on_the_job_table_a_worker_says_which_it_needs(
     assert f"grant them to {reader.user}" in reason
     assert "--exclude Result" in reason
     assert tally.has_failures
+
+
+def test_a_worker_of_celery_says_once_which_rights_it_needs_and_again_when_it_lacks_them_again(
+    result: Any,
+    source: Any,
+    connection: Connection,
+    reader: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pipeline = Pipeline.of([result], Events())
+    wake_up = WakeUp(name_of(result), 10)
+    monkeypatch.setattr(logging.getLogger("datajoint"), "propagate", True)
+
+    def work(by: Connection) -> Ending:
+        with monkeypatch.context() as context:
+            context.setattr(result._schema, "_connection", by)
+            return pipeline.work(wake_up, 60, lambda: False)
+
+    assert [work(by) for by in (reader, reader, connection)] == [
+        Ending.BROKEN, Ending.BROKEN, Ending.NOTHING_DUE
+    ]  # fmt: skip
+    source.insert1({"id": 1000})
+    result.jobs.refresh()
+    assert work(reader) is Ending.BROKEN
+    said = [r.getMessage() for r in caplog.records if "grant them to" in r.getMessage()]
+    assert len(said) == 2
+    assert f"leaves jobs of {name_of(result)} alone: AccessError: " in said[0]
 
 
 def test_tables_in_a_circle_are_named(declare: Declare, result: Any, connection: Connection) -> None:
