@@ -41,7 +41,7 @@ def columns_of(rows: Any) -> Columns | None:
     None for all else, whose rows are mappings or sequences.
     """
     if isinstance(rows, np.ndarray):
-        return _of_array(rows) if rows.dtype.names else None
+        return _of_array(rows) if rows.dtype.names and rows.ndim else None
     if hasattr(rows, "reset_index") and hasattr(rows, "to_dict"):  # pandas
         return _of_pandas(rows)
     if hasattr(rows, "iter_rows") and hasattr(rows, "get_columns"):  # polars

@@ -83,7 +83,7 @@ def batches(rows: Any, heading: Heading, chunk_size: int | None) -> Iterator[Bat
 def _iterable(rows: Any, heading: Heading) -> Iterable[Any]:
     if isinstance(rows, (str, Path)):
         return _csv_rows(Path(rows), heading)
-    if isinstance(rows, (Mapping, np.void)):
+    if isinstance(rows, (Mapping, np.void)) or (isinstance(rows, np.ndarray) and not rows.ndim):
         raise DataJointError("insert takes several rows; use insert1 for one, or put it in a list.")
     if not isinstance(rows, Iterable) or isinstance(rows, bytes):
         raise DataJointError(f"insert takes an iterable of rows, not {type(rows).__name__}.")

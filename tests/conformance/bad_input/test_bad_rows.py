@@ -57,6 +57,8 @@ ROWS: list[Case] = [
     (lambda: [{"person": "nine", "name": "x"}], "DataError", "'nine' does not fit attribute"),
     (lambda: [{"person": 9.5, "name": "x"}], "DataError", "9.5 does not fit attribute"),
     (lambda: [{"person": float("nan"), "name": "x"}], "DataError", "nan does not fit attribute"),
+    (lambda: np.array((9,), dtype=[("person", int)]), "DataJointError", "insert1 for one"),
+    (lambda: np.array(9), "DataJointError", "insert1 for one"),
     (lambda: [{"person": float("inf"), "name": "x"}], "DataError", "inf does not fit attribute"),
     (lambda: [{"person": 2**31, "name": "x"}], "DataError", "2147483648 does not fit"),
     (lambda: [{"person": 10**400, "name": "x"}], "DataError", "does not fit"),
