@@ -29,6 +29,7 @@ from dj_query.select import (
 )
 from dj_query.semantics import matching_names
 from dj_query.values import comparable, plain
+from dj_query.write.dataframe import columns_of
 from dj_schema.errors import DataError, DataJointError
 from dj_schema.heading import Attribute, Heading, unknown_attribute
 from dj_schema.json_text import json_text
@@ -104,14 +105,11 @@ def _record_as_dict(record: np.void) -> dict[str, Any]:
 
 
 def _items(restriction: Any) -> list[Any] | None:
-    if hasattr(restriction, "to_dict") and hasattr(restriction, "reset_index"):  # a pandas frame
-        frame = restriction.reset_index() if restriction.index.names != [None] else restriction
-        records: list[Any] = frame.to_dict("records")
-        return records
-    if hasattr(restriction, "to_dicts"):  # a polars frame
-        return list(restriction.to_dicts())
-    if hasattr(restriction, "to_pylist") and hasattr(restriction, "column_names"):  # a pyarrow table
-        return list(restriction.to_pylist())
+    if (frame := None if isinstance(restriction, np.ndarray) else columns_of(restriction)) is not None:
+        names, columns = frame  # what is missing in a column of numbers or texts of pandas is None
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    if isinstance(restriction, np.ndarray) and not restriction.ndim:
+        return None
     if isinstance(restriction, Iterable) and not isinstance(restriction, (bytes, bytearray)):
         return list(restriction)  # a list, tuple, set, array of records, generator
     return None

@@ -42,7 +42,7 @@ def columns_of(rows: Any) -> Columns | None:
     """
     if isinstance(rows, np.ndarray):
         return _of_array(rows) if rows.dtype.names and rows.ndim else None
-    if hasattr(rows, "reset_index") and hasattr(rows, "to_dict"):  # pandas
+    if hasattr(rows, "reset_index") and hasattr(rows, "columns"):  # pandas
         return _of_pandas(rows)
     if hasattr(rows, "iter_rows") and hasattr(rows, "get_columns"):  # polars
         return tuple(rows.columns), tuple([column.to_list() for column in rows.get_columns()])

@@ -74,6 +74,8 @@ def name_of(value: Any) -> str:
         (pd.DataFrame({"subject_id": [2, 5]}), {2, 5}),
         (pd.DataFrame({"sex": ["F", "M"]}, index=pd.Index([2, 4], name="subject_id")), {2}),
         (pd.DataFrame({"subject_id": []}), set()),
+        (pd.DataFrame({"weight": [18.0, None]}), {2, 3, 5}),
+        (pd.DataFrame({"sex": ["F", None], "subject_id": [2, 3]}), {2}),
     ],
     ids=name_of,
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dj_schema.errors import DataJointError
@@ -182,6 +183,13 @@ RESTRICTIONS: list[Case] = [
     (lambda lab, dj: lab.Person & "name = 'a\0b'", "QuerySyntaxError", "has the control character"),
     (lambda lab, dj: lab.Person & "name = '\ud800'", "QuerySyntaxError", "has half of a surrogate pa"),
     (lambda lab, dj: lab.Person & np.arange(3), "DataJointError", "Use a dict, an SQL condition"),
+    (lambda lab, dj: lab.Person & np.array(9), "DataJointError", "Use a dict, an SQL condition"),
+    (
+        lambda lab, dj: lab.Person & np.array((9,), dtype=[("person", int)]),
+        "DataJointError",
+        "Use a dict, an SQL condition",
+    ),
+    (lambda lab, dj: lab.Person & pd.Series([9]), "DataJointError", "Use a dict, an SQL condition"),
     (lambda lab, dj: lab.Person & np.zeros((2, 2)), "DataJointError", "Use a dict, an SQL condition"),
     (lambda lab, dj: lab.Person & (x for x in ["person ="]), "QuerySyntaxError", "Check the SQL"),
     (lambda lab, dj: lab.Person & {"person ="}, "QuerySyntaxError", "Check the SQL"),
