@@ -128,6 +128,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if deselected:
         config.hook.pytest_deselected(items=deselected)
         items[:] = kept
+    if (asked := os.environ.get("DJ_TEST_EXAMPLES")) and config.getoption("timeout", None) is None:
+        for item in items:  # so many take longer than a test may
+            item.add_marker(pytest.mark.timeout(int(config.getini("timeout")) + int(asked)))
 
 
 @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
