@@ -191,8 +191,9 @@ class LiveSession:
             All that it reads, where nothing else is read or written.
         """
         self._see_fork()
-        taken = self._turn.take()
+        had_turn = self._turn.is_mine  # asked before: an interruption may come between its start and our note
         try:
+            self._turn.take()
             if self._broken_blocks and threading.get_ident() in self._broken_blocks:
                 raise LostConnectionError(f"the connection was lost in this transaction. {_IN_TRANSACTION}")
             session = self._ready_session(is_read, reconnect)
@@ -213,7 +214,7 @@ class LiveSession:
                 state.is_doomed = state.is_open and self.dialect.flags.deadlock_ends_transaction
                 raise
         finally:
-            if taken and self._turn.is_mine:
+            if not had_turn and self._turn.is_mine:
                 self._turn.end()
 
     def _called(self, call: Callable[[Session], T], session: Session) -> T:

@@ -12,10 +12,14 @@ class Turn:
     a thread that closes the connection ends the transaction of another one too.
     """
 
-    __slots__ = ("_lock", "_owner")
+    __slots__ = ("_changed", "_lock", "_n_waiting", "_owner")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = (
+            threading.Lock()
+        )  # for a moment: as a `with` block of its own it outlasts no interruption
+        self._changed = threading.Condition(self._lock)
+        self._n_waiting = 0
         self._owner = 0
 
     @property
@@ -27,10 +31,18 @@ class Turn:
         me = threading.get_ident()
         if self._owner == me:
             return False
-        self._lock.acquire()
-        self._owner = me
+        with self._lock:
+            while self._owner:
+                self._n_waiting += 1
+                try:
+                    self._changed.wait()
+                finally:
+                    self._n_waiting -= 1
+            self._owner = me
         return True
 
     def end(self) -> None:
-        self._owner = 0
-        self._lock.release()
+        with self._lock:
+            self._owner = 0
+            if self._n_waiting:
+                self._changed.notify()

@@ -142,6 +142,7 @@ class PostgresSession:
         self._cursor = connection.cursor(binary=True)
         self._arrow: ArrowReader | None = None
         self._deferred: list[str] = []
+        self._is_sending = False  # what was deferred: an interruption leaves open how much of it was sent
         self._deferred_cursor = connection.cursor()
         self._n_ended = 0  # of transactions and savepoints, which take their cursors with them
         self.id = connection.info.backend_pid
@@ -157,7 +158,8 @@ class PostgresSession:
 
     @property
     def is_in_step(self) -> bool:
-        return self.is_open() and self._libpq.transaction_status != pq.TransactionStatus.ACTIVE
+        is_busy = self._libpq.transaction_status == pq.TransactionStatus.ACTIVE
+        return self.is_open() and not is_busy and not self._is_sending
 
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         cursor = self._cursor
@@ -245,9 +247,9 @@ class PostgresSession:
 
         psycopg's pipeline sends each statement by itself, and waits until it may send the next.
         """
-        deferred, self._deferred = self._deferred, []
         libpq = self._libpq
         try:
+            deferred = self._to_send()
             libpq.enter_pipeline_mode()
             for text in deferred:
                 libpq.send_query_params(text.encode(), None)
@@ -255,6 +257,7 @@ class PostgresSession:
             libpq.pipeline_sync()
             results = self._connection.wait(_results(libpq, len(deferred) + 1))
             libpq.exit_pipeline_mode()
+            self._is_sending = False
         except BaseException:
             self._cancel()
             self._connection.close()  # an interruption leaves answers behind, and no way out of the pipeline
@@ -266,14 +269,20 @@ class PostgresSession:
         """Send a statement that returns nothing together with the next one, to wait once for both."""
         self._deferred.append(text)
 
-    def _send_deferred(self, text: str, params: Sequence[Any] | None) -> None:
+    def _to_send(self) -> list[str]:
+        self._is_sending = True
         deferred, self._deferred = self._deferred, []
+        return deferred
+
+    def _send_deferred(self, text: str, params: Sequence[Any] | None) -> None:
+        deferred = self._to_send()
         handled = sys.exception()
         try:
             with self._connection.pipeline():
                 for statement in deferred:
                     self._deferred_cursor.execute(statement)
                 self._cursor.execute(text, params)
+            self._is_sending = False
         except psycopg.Error as e:
             # an interruption leaves answers behind: psycopg cannot end its pipeline, and tells of that alone
             cause = e.__context__
@@ -281,16 +290,19 @@ class PostgresSession:
                 if not isinstance(cause, psycopg.Error):
                     raise cause from None
                 cause = cause.__context__
+            self._is_sending = False
             raise
 
     def script(self, texts: Sequence[str]) -> None:
         if texts:
             self._repeated.forget()
-        texts, self._deferred = [*self._deferred, *texts], []
+        texts = [*self._to_send(), *texts]
         try:
             # a text cursor without values speaks the simple protocol, which takes several statements
             self._connection.execute(";\n".join(texts), ())
+            self._is_sending = False
         except psycopg.Error as e:
+            self._is_sending = False
             raise self._translate(e, texts[0]) from e
 
     def stream(
@@ -310,7 +322,7 @@ class PostgresSession:
         finally:
             is_gone = in_transaction and n_ended != self._n_ended
             is_ours = self._pid == os.getpid()  # a forked child must not speak for its parent
-            if is_ours and self.is_open() and not is_gone and not self.is_failed:
+            if is_ours and self.is_in_step and not is_gone and not self.is_failed:
                 self.execute(f"CLOSE {name}", None)
 
     def copy_in(self, text: str, columns: Sequence[Sequence[Any]]) -> int:

@@ -1,0 +1,85 @@
+"""An alarm at any moment: what its handler raises leaves the connection in step, and no part of an insert."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from random import Random
+from typing import Any
+
+import pytest
+
+from dj_schema.connection import Connection
+
+_N_ALARMS = 120
+_N_ROWS = 2_000
+
+
+class StoppedError(BaseException):
+    """Not to be passed over by `except Exception`."""
+
+
+@contextmanager
+def alarms(kind: type[BaseException]) -> Iterator[Callable[[float], None]]:
+    """Yield what sets an alarm, at whose end an error of this kind is raised."""
+
+    def ring(*_: Any) -> None:
+        raise kind
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds) and None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.filterwarnings("ignore")  # the driver warns of results that it was not let read
+@pytest.mark.parametrize("kind", [RuntimeError, TimeoutError, StoppedError])
+def test_an_alarm_at_any_moment_leaves_the_connection_in_step(
+    dj: Any, new_schema: Any, connection: Connection, kind: type[BaseException]
+) -> None:
+    class Number(dj.Manual):  # type: ignore[name-defined,misc]
+        definition = """
+        k : int32
+        ---
+        s = null : varchar(2000)
+        """
+
+    table = new_schema()(Number)
+    table.insert([{"k": k, "s": "x" * (k % 1000)} for k in range(_N_ROWS)])
+    new = itertools.count(_N_ROWS, 100)
+
+    def insert() -> None:
+        n = next(new)
+        table.insert([{"k": n + i} for i in range(100)])
+
+    def insert_in_two() -> None:
+        n = next(new)
+        with connection.transaction:
+            table.insert([{"k": n + i} for i in range(3)])
+            with connection.transaction:
+                table.insert([{"k": n + i} for i in range(3, 100)])
+            (table & "k < 9").to_dicts()
+
+    def stream() -> None:
+        with connection.transaction:
+            list(table())
+
+    uses = [insert, insert_in_two, stream, table.to_dicts, (table & "k < 40").to_dicts, lambda: list(table())]
+    for use in uses:
+        use()  # what is done once
+    random = Random(1)
+    for i in range(_N_ALARMS):
+        with alarms(kind) as set_alarm, suppress(Exception, StoppedError):
+            set_alarm(10 ** random.uniform(-5, -2))
+            random.choice(uses)()
+            set_alarm(0)
+        connection.forsake_transaction()  # an alarm may come between a block and its end
+        assert connection.query(f"SELECT {i}") == [(i,)]
+    assert len(table) % 100 == 0
+    assert all(
+        len(table & f"k >= {n}" & f"k < {n + 100}") in (0, 100) for n in range(_N_ROWS, next(new), 100)
+    )
