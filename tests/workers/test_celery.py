@@ -56,9 +56,16 @@ def test_autoscale_starts_processes_for_messages_that_wait(celery: CeleryLab) ->
     populating = celery.populate()
     lab.wait_until_started()
     lab.wait_until_started()  # the second one, beside the first
-    # one word lets go of all who wait for it; who began to wait later needs another
-    threading.Thread(target=lambda: [lab.let_go() for _ in range(2)], daemon=True).start()
+    has_ended = threading.Event()
+
+    def let_go() -> None:
+        """Say it again and again: one word lets go of all who wait for it, but not of who begins to later."""
+        while not has_ended.is_set():
+            lab.let_go()
+
+    threading.Thread(target=let_go, daemon=True).start()
     assert populating.summary()["success_count"] == 2
+    has_ended.set()
     assert lab.calls() == [0, 1]
     assert worker.end() == 0
 
