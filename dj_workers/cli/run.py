@@ -21,7 +21,7 @@ from dj_workers.shutdown import AroundWork, StoppedAtOnceError
 from dj_workers.telemetry import exported
 from dj_workers.vitals import Vitals
 from dj_workers.watched import watched
-from dj_workers.work import Tally
+from dj_workers.work import Tally, Work
 
 
 @run_options.with_environment
@@ -50,13 +50,14 @@ def run(modules: tuple[str, ...], **given: Any) -> None:
     """
     if not modules:
         raise click.UsageError("Name a MODULE: here, as modules in dj-worker.toml, or in DJ_WORKER_MODULES.")
+    work = run_options.work_of(given)
     worker: Worker | None = None
     try:
         with AroundWork(lambda: worker is not None and worker.has_begun, lambda: _doing(worker)) as around:
             source = load_all(modules)
             around.check()
             chosen = _with_make(source, given["tables"], given["exclude"], given["queues"])
-            worker = _worker(chosen, source, given)
+            worker = _worker(chosen, source, work, given)
             sys.exit(_run(worker, chosen, given))
     except StoppedAtOnceError:
         options.say("dj-worker: stopped before it began")
@@ -70,10 +71,10 @@ def _doing(worker: Worker | None) -> str:
     return f"dj-worker {worker.identity.name}: {'ends' if worker.has_begun else 'begins'}\n"
 
 
-def _worker(chosen: list[TableClass], source: Source, given: dict[str, Any]) -> Worker:
+def _worker(chosen: list[TableClass], source: Source, work: Work, given: dict[str, Any]) -> Worker:
     return Worker(
         [*chosen, *source.steps],
-        run_options.work_of(given),
+        work,
         processes=given["processes"],
         name=given["name"],
         vitals=Vitals(given["stuck_after"], given["job_stuck_after"]),
