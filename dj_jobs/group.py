@@ -3,8 +3,10 @@
 A commit waits for the disk, which for a job of a millisecond is most of its time. What a job does stays
 all or nothing, rows and the end of the job together; only when it becomes durable, and is told to anyone,
 is up to `jobs.group_commit_s` later, or when the job that runs then has ended: once one has been seen to
-take longer than that, those that follow are committed each by itself. The jobs of a group are ended by one
-statement. Where the transaction is lost, they are still reserved by us, and are run again one by one.
+take longer than that, those that follow are committed each by itself. The jobs of a group are ended right
+before the commit, most of them by one statement: a job that had been ended earlier would be locked for as
+long as the next one takes, for whoever renews leases beside us, cancels or releases. Where the transaction
+is lost, they are still reserved by us, and are run again one by one.
 
 Each job has a savepoint, so that it can fail alone. Where a savepoint costs a wait, that is a third of a
 short job, and there are none until the first job fails: then the transaction is rolled back with the jobs
@@ -14,6 +16,7 @@ before it, which are run again one by one, and those that come after have savepo
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -140,8 +143,15 @@ class Group:
         try:
             with context:
                 if not self._is_broken():
-                    finish.complete_all(self._jobs, [claim for claim, outcome in ended if outcome.is_open])
+                    self._end_jobs(ended)
         except DataJointError:  # also of rows that a constraint refuses now: whose they are shows one by one
             self.has_failures = True
             return [], ended
         return ended, []
+
+    def _end_jobs(self, ended: Sequence[Ended]) -> None:
+        traceless = [claim for claim, outcome in ended if outcome.is_open and outcome.end is None]
+        finish.complete_all(self._jobs, traceless)
+        for _, outcome in ended:
+            if outcome.end is not None:
+                outcome.end()

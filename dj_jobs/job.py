@@ -6,6 +6,7 @@ import os
 import socket
 import time
 import traceback as tracebacks
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -93,7 +94,10 @@ class Outcome:
     Attributes
     ----------
     is_open : bool
-        Its rows are inserted, and its job is still to be ended, in the same transaction.
+        What it did is done, and its job is still to be ended, in the same transaction.
+    end : callable or None
+        What ends the job of an open outcome, or raises ClaimLostError; None where it leaves no trace, and is
+        ended by one statement with others of that kind.
     """
 
     key: Key
@@ -103,6 +107,7 @@ class Outcome:
     traceback: str = ""
     phases: Phases = _NO_PHASES
     is_open: bool = False
+    end: Callable[[], object] | None = None
 
     @property
     def message(self) -> str:

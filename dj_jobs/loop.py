@@ -119,7 +119,7 @@ class Loop:
                 outcome = self._run(claim, keeper, group)
                 group.add(claim, outcome)
                 if not outcome.is_open:
-                    keeper.drop(self.jobs, claim)  # its row is locked by us until the commit
+                    keeper.drop(self.jobs, claim)
                 if outcome.duration_s > group_commit_s:
                     self.has_long_jobs = True
                     group.end()
@@ -185,7 +185,9 @@ class Loop:
             known = self.runner.resolved(self.jobs, claim)
             if known is None:
                 outcome = self._run_alone(claim, keeper)
-            elif known in (Result.LOST, Result.CANCELLED):
+            elif known in (Result.LOST, Result.CANCELLED) and not self.runner.is_recorded(
+                self.jobs, claim, outcome
+            ):
                 outcome = replace(outcome, result=known)
             keeper.drop(self.jobs, claim)
             yield self._told(claim, outcome)

@@ -10,9 +10,10 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dj_jobs import claim as claims
@@ -25,6 +26,7 @@ from dj_jobs.keys import is_wanted
 from dj_jobs.lease import lost_error, note_lock_session
 from dj_jobs.make import Making
 from dj_jobs.retry import AWAY, CONFLICTS, INFRASTRUCTURE, Retry, verdict
+from dj_jobs.states import Status
 from dj_jobs.telling import Teller
 from dj_jobs.watch import InterruptedMakeError, Watch
 from dj_query.compile import where_clause
@@ -113,8 +115,8 @@ class Runner:
         Parameters
         ----------
         group : Group, optional
-            The jobs that share a transaction with this one: in an open one, a job that has rows and leaves
-            no trace is ended by its group (`Outcome.is_open`).
+            The jobs that share a transaction with this one; in an open one, it is the group that ends the
+            job (`Outcome.is_open`).
         """
         started = time.perf_counter()
         group = group or Group(jobs, 0)  # its own transaction
@@ -128,18 +130,19 @@ class Runner:
         )
         watch = Watch(_timeout_of(self))
         self.teller.started(claim.key, claim.attempt, claim.token, watch.timeout_s)
-        is_open = False
+        later: Callable[[], object] | None = None
 
         def end(has_rows: bool) -> None:
-            nonlocal is_open
+            nonlocal later
             watch.finish()
             duration_s = time.perf_counter() - started
             if has_rows:
                 metadata.record(self.table, claim.key, duration_s)
-            if has_rows and not keep and group.is_open:
-                is_open = True
-                return
-            finish.complete(jobs, claim, duration_s, has_rows=has_rows, keep=keep)
+            complete = partial(finish.complete, jobs, claim, duration_s, has_rows=has_rows, keep=keep)
+            if not group.is_open:
+                complete()
+            elif keep or not has_rows:
+                later = complete
 
         try:
             with making, watch, held.watched(claim, watch):
@@ -149,14 +152,16 @@ class Runner:
                 )
             result = Result.SUCCESS if has_rows else Result.EMPTY
             duration_s = time.perf_counter() - started
-            outcome = Outcome(claim.key, result, duration_s, phases=making.phases, is_open=is_open)
+            is_open = group.is_open
+            outcome = Outcome(claim.key, result, duration_s, phases=making.phases, is_open=is_open, end=later)
         except (Exception, InterruptedMakeError) as e:  # noqa: BLE001 - of the user's make
             error = _cause(e, watch)
             duration_s = time.perf_counter() - started
             if group.is_cut_off() and watch.error is None:
                 return Outcome(claim.key, Result.RETRY, duration_s, error)
             group.undo()
-            outcome = replace(self._after_error(jobs, claim, error, duration_s), phases=making.phases)
+            outcome = self._after_error(jobs, claim, error, duration_s, group)
+            outcome = replace(outcome, phases=making.phases)
         return outcome
 
     def _insert(
@@ -193,15 +198,23 @@ class Runner:
         except AWAY:
             return False
 
-    def _after_error(self, jobs: JobTable, claim: Claim, error: Exception, duration_s: float) -> Outcome:
+    def _after_error(
+        self, jobs: JobTable, claim: Claim, error: Exception, duration_s: float, group: Group | None = None
+    ) -> Outcome:
         stack = error_stack(error)
+        outcome = Outcome(claim.key, Result.ERROR, duration_s, error, stack)
         if isinstance(error, ClaimLostError):
-            return Outcome(claim.key, lost_by(error), duration_s, error, stack)
+            result = lost_by(error)
+            with suppress(*AWAY):
+                if self.resolved(jobs, claim) is Result.CANCELLED:
+                    result = Result.CANCELLED
+            return replace(outcome, result=result)
         if isinstance(error, LostConnectionError) and (known := self.resolved(jobs, claim)) is not None:
-            return Outcome(claim.key, known, duration_s, error if known is Result.LOST else None)
+            return _known(outcome, known)
         if isinstance(error, DuplicateError) and self._is_there(claim.key):
-            finish.forget(jobs, claim)  # computed by a populate without jobs, or by another program
-            return Outcome(claim.key, Result.SKIP, duration_s)
+            # computed by a populate without jobs, or by another program
+            skip = Outcome(claim.key, Result.SKIP, duration_s)
+            return self._recorded(jobs, claim, skip, lambda: finish.forget(jobs, claim), group, error)
         decided = verdict(
             error,
             attempt=claim.attempt,
@@ -214,21 +227,50 @@ class Runner:
         if (decided.is_final or isinstance(error, InputChangedError)) and not is_wanted(
             self.table, claim.key
         ):
-            finish.forget(jobs, claim)  # what it was to be computed from has been deleted
-            return Outcome(claim.key, Result.SKIP, duration_s, error, stack)
+            # what it was to be computed from has been deleted
+            skip = replace(outcome, result=Result.SKIP)
+            return self._recorded(jobs, claim, skip, lambda: finish.forget(jobs, claim), group, error)
         if decided.is_final:
-            recorded = finish.fail(jobs, claim, message, stack, duration_s)
-            result = Result.ERROR
-        else:
-            recorded = finish.retry_later(
-                jobs, claim, decided.wait_s, message, stack, is_fault=decided.is_fault
-            )
-            result = Result.RETRY
-        if not recorded:
-            # a COMMIT whose answer was lost may have ended only now, while this waited for its rows
-            is_open = isinstance(error, (LostConnectionError, JobTimeoutError))
-            result = (self.resolved(jobs, claim) if is_open else None) or Result.LOST
-        return Outcome(claim.key, result, duration_s, error, stack)
+            record = partial(finish.fail, jobs, claim, message, stack, duration_s)
+            return self._recorded(jobs, claim, outcome, record, group, error)
+        is_fault = decided.is_fault
+        record = partial(finish.retry_later, jobs, claim, decided.wait_s, message, stack, is_fault=is_fault)
+        return self._recorded(jobs, claim, replace(outcome, result=Result.RETRY), record, group, error)
+
+    def _recorded(
+        self,
+        jobs: JobTable,
+        claim: Claim,
+        outcome: Outcome,
+        record: Callable[[], bool],
+        group: Group | None,
+        error: Exception,
+    ) -> Outcome:
+        """Have the end of a job recorded: by its group where that is open, else now."""
+        if group is not None and group.is_open:
+            return replace(outcome, is_open=True, end=partial(_insist, jobs, claim, record))
+        try:
+            is_recorded = record()
+        except AWAY:
+            is_recorded = record() or self.is_recorded(jobs, claim, outcome)
+        if is_recorded:
+            return outcome
+        known = self.resolved(jobs, claim)
+        # a COMMIT whose answer was lost may have ended only now, while this waited for its rows
+        may_be_done = isinstance(error, (LostConnectionError, JobTimeoutError, DuplicateError))
+        if known is None or not (may_be_done or known is Result.CANCELLED):
+            known = Result.LOST
+        return _known(outcome, known)
+
+    def is_recorded(self, jobs: JobTable, claim: Claim, outcome: Outcome) -> bool:
+        """Whether a failure is what the job tells of, where the answer to who recorded it was lost."""
+        status = {Result.ERROR: Status.ERROR, Result.RETRY: Status.PENDING}.get(outcome.result)
+        if status is None:
+            return False
+        columns = ("status", "error_message", "_worker")
+        rows = (jobs & claim.key).proj(*columns).to_dicts()
+        ours = (status.value, outcome.message, self.worker.name[:255])
+        return bool(rows) and tuple(rows[0][name] for name in columns) == ours
 
     # -- from outside, of a job that cannot be interrupted ------------------------------------------
 
@@ -386,6 +428,17 @@ def _claim_of(started: Event, token: UUID, running_s: float) -> Claim:
     """Return the claim of a job that another process computes, as far as its start tells of it."""
     since = time.monotonic() - running_s - _LONGEST_HOLD_S
     return Claim(dict(started.key or {}), token, started.attempt, 0, 0, 0, datetime.min, since=since)
+
+
+def _known(outcome: Outcome, known: Result) -> Outcome:
+    """Return an outcome as it turned out to be."""
+    is_lost = known in (Result.LOST, Result.CANCELLED)
+    return replace(outcome, result=known) if is_lost else Outcome(outcome.key, known, outcome.duration_s)
+
+
+def _insist(jobs: JobTable, claim: Claim, record: Callable[[], bool]) -> None:
+    if not record():
+        raise lost_error(jobs.target.full_table_name, claim.key)
 
 
 def lost_by(error: ClaimLostError) -> Result:
