@@ -74,7 +74,8 @@ class Fleet(Supervisor):
         setup: ChildSetup | None = None,
         vitals: Vitals | None = None,
     ) -> None:
-        super().__init__(n, events, requests)
+        self._connection: Connection = plan.tables[0]._schema.connection
+        super().__init__(n, events, requests, float(self._connection.config.jobs.lease_timeout))
         self.vitals = vitals or Vitals()
         self.plan = plan
         self.work = work
@@ -83,7 +84,6 @@ class Fleet(Supervisor):
         self._budget = Budget(work.max_calls, n)
         self._started = self._last_work = time.monotonic()
         self._presence = presence
-        self._connection: Connection = plan.tables[0]._schema.connection
         self._lookout = Lookout(plan, work, presence)
         self._steps = Steps(work.steps)
         self._next_memory_look = 0.0

@@ -33,6 +33,7 @@ from dj_workers.shutdown import AT_ONCE, StoppedAtOnceError, end_by_default
 GAVE_BACK = 128 + signal.SIGTERM
 """The exit code of a child that has given its running job back."""
 
+_NO_JOB = pickle.dumps(None)
 _LONG_S = 0.1  # without a word; jobs that are shorter tell all in their reports
 
 
@@ -105,10 +106,18 @@ class Orders:
 
 
 class Post:
-    """The child's end of the pipe."""
+    """The child's end of the pipe.
 
-    def __init__(self, pipe: Pipe) -> None:
+    Parameters
+    ----------
+    running_fd : int
+        A file that holds which job is running, as a pickled `Event` or None: the parent reads it where it
+        has not heard of this process for long. Short jobs begin without a word over the pipe.
+    """
+
+    def __init__(self, pipe: Pipe, running_fd: int) -> None:
         self._pipe = pipe
+        self._running_fd = running_fd
         self.orders = Orders(pipe, self.flush)
         self._notes: list[Note] = []
         self._last_sent = -math.inf
@@ -123,6 +132,10 @@ class Post:
         So the parent knows of it also when this process dies before its next report.
         """
         self._notes.append(Note.of(event))
+        if event.kind is Kind.STARTED:
+            os.pwrite(self._running_fd, pickle.dumps(event), 0)
+        elif event.key is not None:
+            os.pwrite(self._running_fd, _NO_JOB, 0)
         is_first, self._has_claimed = self._has_claimed, event.kind is Kind.CLAIMED
         if event.kind is Kind.STARTED:  # of the first job right after the claim of all
             is_late = time.monotonic() - self._last_sent > _LONG_S
@@ -162,10 +175,10 @@ class Post:
         self._notes.clear()
 
 
-def main(pipe: Pipe) -> None:
+def main(pipe: Pipe, running_fd: int) -> None:
     """Run in a new interpreter, whose `sys.path` is the parent's already."""
     # The parent forwards what comes from the terminal; a make's own programs get the signals as usual.
-    post = Post(pipe)
+    post = Post(pipe, running_fd)
     _handle_signals(post.orders)
     set_up_child()
     start: Start = pipe.recv()
@@ -175,12 +188,16 @@ def main(pipe: Pipe) -> None:
 
 
 def main_of_fork(
-    pipe: Pipe, function: Callable[[Post, Any], None], argument: Any, shutdown_timeout_s: float | None
+    pipe: Pipe,
+    running_fd: int,
+    function: Callable[[Post, Any], None],
+    argument: Any,
+    shutdown_timeout_s: float | None,
 ) -> None:
     """Run in a fork, which has all that the parent has."""
     os.setpgid(0, 0)
     signal.set_wakeup_fd(-1)  # the parent's
-    post = Post(pipe)
+    post = Post(pipe, running_fd)
     post.orders.shutdown_timeout_s = shutdown_timeout_s
     _handle_signals(post.orders)
     code = _run(pipe, post, lambda: (function, argument))

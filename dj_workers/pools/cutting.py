@@ -34,17 +34,17 @@ class Cutter:
         Returns a table by its ``schema.table``, on a connection of this process.
     """
 
-    def __init__(self, table: Callable[[str], Any], events: Events) -> None:
+    def __init__(self, table: Callable[[str], Any], events: Events, lease_s: float) -> None:
         self._table = table
         self._events = events
         self._next_look = 0.0
-        self._interval_s: float | None = None
+        self._interval_s = lease_s / 3
 
     # -- claims that are lost ----------------------------------------------------------------------
 
     def wait_s(self, children: Iterable[Child]) -> float | None:
         """Return in how many seconds `look` is to be called; None where nothing runs for long."""
-        if all(child.running is None for child in children):
+        if not any(_is_busy(child) for child in children):
             return None
         return max(0.0, self._next_look - time.monotonic())
 
@@ -55,20 +55,17 @@ class Cutter:
         it is at the same job after another interval.
         """
         now = time.monotonic()
-        running = [(child, child.running) for child in children if child.running is not None]
-        if not running or now < self._next_look:
+        busy = [child for child in children if _is_busy(child)]
+        if not busy or now < self._next_look:
             return
-        interval_s = self._interval_of(running[0][1])
-        self._next_look = now + interval_s
-        for child, started in running:
-            if now - child.running_since >= interval_s and child.taken is None:
-                self._see(child, started, now + interval_s + GRACE_S)
-
-    def _interval_of(self, started: Event) -> float:
-        if self._interval_s is None:
-            config = self._table(started.table).connection.config
-            self._interval_s = float(config.jobs.lease_timeout) / 3
-        return self._interval_s
+        for child in busy:
+            if child.taken is None and now - child.heard >= self._interval_s:
+                child.look_up()
+        self._next_look = now + self._interval_s
+        for child in busy:
+            started = child.running
+            if started is not None and child.taken is None and now - child.running_since >= self._interval_s:
+                self._see(child, started, now + self._interval_s + GRACE_S)
 
     def _see(self, child: Child, started: Event, due_by: float) -> None:
         running_s = time.monotonic() - child.running_since
@@ -98,18 +95,22 @@ class Cutter:
         child.kill(signal.SIGKILL)
 
     def bury(self, child: Child) -> tuple[str, Outcome] | None:
-        """Return what became of the job of a child that was killed for it, by its table."""
+        """Return what became of the job of a child that was killed for it, by its table.
+
+        None also where the server is away, and cannot be told: it is rescued like that of any dead process.
+        """
         started = child.running
         if started is None or not child.is_overdue:
             return None
-        end = child.end or self._end_of(child, started, is_dead=True)
-        assert end is not None
-        if started.token is not None:
-            try:
+        try:
+            end = child.end or self._end_of(child, started, is_dead=True)
+            assert end is not None
+            if started.token is not None:
                 finish.release_token(self._table(started.table).jobs, started.token)
-            except DataJointError as e:
-                log.warning("what process %d held is left to be rescued: %s", child.pid, e)
-        return started.table, end
+        except DataJointError as e:
+            log.warning("what process %d held is left to be rescued: %s", child.pid, e)
+            end = child.end
+        return None if end is None else (started.table, end)
 
     def _end_of(self, child: Child, started: Event, *, is_dead: bool) -> Outcome | None:
         runner = self._runner(child, started)
@@ -125,3 +126,7 @@ class Cutter:
     def _runner(self, child: Child, started: Event) -> Runner:
         worker = Worker(started.worker, socket.gethostname(), child.pid)
         return Runner(self._table(started.table), worker, self._events)
+
+
+def _is_busy(child: Child) -> bool:
+    return child.has_started and not child.is_idle

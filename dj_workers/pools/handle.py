@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from dj_jobs.events import Event
 from dj_jobs.job import Outcome
@@ -20,10 +22,11 @@ from dj_workers.pools.child import Post, Start, main_of_fork
 # The parent's path goes over the pipe, first of all, so that nothing is imported from elsewhere.
 _BOOT = (
     "import sys, multiprocessing.connection as c; pipe = c.Connection(int(sys.argv[1])); "
-    "sys.path[:] = pipe.recv(); from dj_workers.pools.child import main; main(pipe)"
+    "sys.path[:] = pipe.recv(); from dj_workers.pools.child import main; main(pipe, int(sys.argv[2]))"
 )
 
 
+_LARGEST_EVENT = 1 << 20
 GRACE_S = 1.0  # for a job to end by the interruption from within
 
 
@@ -67,9 +70,13 @@ class Child:
     stop_by : float or None
         When it is ended by force, by the monotonic clock.
     running : Event or None
-        The start of its job, where it has told of it.
+        The start of its job, where it has told of it, or it was looked up.
     running_since : float
-        When it told so, by the monotonic clock.
+        When it told so, by the monotonic clock; at the latest.
+    running_file : file
+        In which it notes its job.
+    heard : float
+        When it said something last, by the monotonic clock.
     due_by : float or None
         When that job must be over, by the monotonic clock.
     end : Outcome or None
@@ -82,6 +89,8 @@ class Child:
     pipe: Pipe
     process: _Process
     exit_fd: int | None
+    running_file: IO[bytes]
+    heard: float = field(default_factory=time.monotonic)
     has_started: bool = False
     is_stopping: bool = False
     is_retiring: bool = False
@@ -103,6 +112,17 @@ class Child:
         self.n_spared, self.end, self.taken = 0, None, None
         timeout_s = started.timeout_s if started is not None else None
         self.due_by = None if timeout_s is None else time.monotonic() + timeout_s + GRACE_S
+
+    def look_up(self) -> None:
+        """See which job it runs, where it has said nothing for a while."""
+        data = os.pread(self.running_file.fileno(), _LARGEST_EVENT, 0)
+        try:
+            found: Event | None = pickle.loads(data) if data else None
+        except Exception:  # noqa: BLE001  it is writing just now, so that it is not silent; the next look tells
+            return
+        if found != self.running:
+            self.runs(found)
+            self.running_since = self.heard
 
     @property
     def is_overdue(self) -> bool:
@@ -128,6 +148,7 @@ class Child:
     def close(self) -> None:
         """Let go of a process that has ended."""
         self.pipe.close()
+        self.running_file.close()
         if self.exit_fd is not None:
             os.close(self.exit_fd)
 
@@ -136,16 +157,18 @@ def spawn(start: Start, label: str) -> Child:
     """Start a new interpreter; `label` is for people who list processes."""
     ours, theirs = multiprocessing.Pipe()
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    running = _unnamed_file()
+    fds = [theirs.fileno(), running.fileno()]
     try:
         popen = subprocess.Popen(
-            [sys.executable, *flags, "-P", "-c", _BOOT, str(theirs.fileno()), label],
-            pass_fds=[theirs.fileno()],
+            [sys.executable, *flags, "-P", "-c", _BOOT, *map(str, fds), label],
+            pass_fds=fds,
             stdin=subprocess.DEVNULL,
             process_group=0,  # what is typed at the terminal comes to the parent alone
         )
     finally:
         theirs.close()
-    child = Child(popen.pid, ours, _Spawned(popen), _exit_fd(popen.pid))
+    child = Child(popen.pid, ours, _Spawned(popen), _exit_fd(popen.pid), running)
     child.send([path or os.getcwd() for path in sys.path])
     child.send(start)
     return child
@@ -159,17 +182,22 @@ def fork(
 ) -> Child:
     """Start a copy of this process."""
     ours, theirs = multiprocessing.Pipe()
+    running = _unnamed_file()
 
     def run() -> None:
         for pipe in (ours, *(s.pipe for s in siblings)):
             pipe.close()  # else nobody would notice the parent's end
-        main_of_fork(theirs, function, argument, shutdown_timeout_s)
+        main_of_fork(theirs, running.fileno(), function, argument, shutdown_timeout_s)
 
     process = multiprocessing.get_context("fork").Process(target=run, daemon=False)
     process.start()
     theirs.close()
     assert process.pid is not None
-    return Child(process.pid, ours, _Forked(process), _exit_fd(process.pid))
+    return Child(process.pid, ours, _Forked(process), _exit_fd(process.pid), running)
+
+
+def _unnamed_file() -> IO[bytes]:
+    return tempfile.TemporaryFile(buffering=0)
 
 
 def _exit_fd(pid: int) -> int | None:

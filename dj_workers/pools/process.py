@@ -232,7 +232,7 @@ class _Team(Supervisor):
         events: Events,
         requests: StopRequests,
     ) -> None:
-        super().__init__(n, events, requests)
+        super().__init__(n, events, requests, float(table.connection.config.jobs.lease_timeout))
         self._table = table
         self._options = replace(options, refresh=False)
         self._origin = origin

@@ -36,14 +36,16 @@ class Supervisor(ABC):
     requests : StopRequests
         Entered; the first ends the children after their running job, a second signal at once, and so does
         the end of the time that it gives them.
+    lease_s : float
+        For as long a silent worker keeps its jobs.
     """
 
-    def __init__(self, n: int, events: Events, requests: StopRequests) -> None:
+    def __init__(self, n: int, events: Events, requests: StopRequests, lease_s: float) -> None:
         self.n = n
         self._terminate_at: float | None = None
         self.events = events
         self.requests = requests
-        self._cutter = Cutter(self.table, events)
+        self._cutter = Cutter(self.table, events, lease_s)
         self.children: list[Child] = []
         self.is_stopping = False
         self._is_terminating = False
@@ -210,6 +212,7 @@ class Supervisor(ABC):
             child.pipe.close()
 
     def _take(self, child: Child, message: Any, outcomes: list[tuple[str, Outcome]]) -> None:
+        child.heard = time.monotonic()
         if isinstance(message, Report):
             child.runs(None)
             child.n_done += 1

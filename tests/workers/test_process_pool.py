@@ -150,6 +150,32 @@ def test_a_process_whose_job_is_taken_from_it_and_cannot_be_interrupted_is_kille
         assert lab.squares() == expected(5)
 
 
+def test_a_process_is_also_killed_for_a_job_that_began_without_a_word(
+    lab: Lab, connection: Connection
+) -> None:
+    """Of jobs in the middle of a batch the parent is not told that they begin."""
+    lab.add(30, hold=[20])
+    told: list[Event] = []
+
+    def cancel() -> None:
+        while 20 not in lab.calls():
+            threading.Event().wait(0.01)
+        with connection.clone() as other:
+            jobs = JobTable.of_target(FreeTable.at(other, *lab.Square().table_id))
+            assert jobs.cancel({"number": 20}) == 1
+
+    canceller = threading.Thread(target=cancel, daemon=True)
+    canceller.start()
+    with lab.schema.connection.config.override(jobs={"lease_timeout": 3.0, "group_commit_s": 60}):
+        summary = lab.Square.populate(processes=2, reserve_jobs=True, on_event=told.append)
+    canceller.join()
+    assert summary["error_list"] == []
+    assert lab.squares() == expected(30, without={20})
+    assert [e.kind for e in told if e.key == {"number": 20} and e.kind != "started"] == ["cancelled"]
+    assert lab.calls().count(20) == 1
+    assert len(lab.Square.jobs & "_rescues > 0") == 0
+
+
 @both_modes
 def test_an_error_of_make_is_raised_in_the_parent_with_the_traceback_of_the_child(
     lab: Lab, reserve_jobs: bool
