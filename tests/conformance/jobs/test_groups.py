@@ -41,7 +41,9 @@ def test_what_a_job_has_done_locks_nothing_while_the_next_one_runs(
                 token, worker = (jobs & key).fetch1("_token", "_worker")
                 n_held.append(len(jobs.reserved))
                 n_held.append(renew_all(other, jobs.table_id, token, 60.0))
-                n_held.append(jobs.release(worker) if first == "is kept" else jobs.cancel())
+                n_held.append(
+                    jobs.release(worker) if first == "is kept" else jobs.cancel("status = 'reserved'")
+                )
         if key["id"] != 2 or first != "has no output":
             self.insert1(key)
 
@@ -51,7 +53,7 @@ def test_what_a_job_has_done_locks_nothing_while_the_next_one_runs(
         table.populate({"id": 2})
     with connection.config.override(jobs={"group_commit_s": 60, "keep_completed": first == "is kept"}):
         outcomes = list(reserved(table(), Options(suppress_errors=True), Events()))
-    assert n_held[0] == n_held[1] == n_held[2] >= 3
+    assert n_held[0] == n_held[1] == n_held[2] >= 1
     assert {o.result.value for o in outcomes if o.key["id"] > 2} <= {"cancelled", "lost", "success"}
     assert set(states(table)) <= {"success", "error", "ignore"}
     assert len(table) == 6 - states(table).get("ignore", 0) - states(table).get("error", 0)
