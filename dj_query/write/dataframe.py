@@ -65,6 +65,10 @@ def _of_pandas(frame: Any) -> Columns:
     frame = frame.reset_index() if frame.index.names != [None] else frame
     names = [str(c) for c in frame.columns]
     refuse_twice(names, "the data frame")
+    if not names and len(frame):
+        raise DataJointError(
+            f"the data frame has {len(frame)} rows and no columns; name them by the table's attributes."
+        )
     return tuple(names), tuple([_values(frame[c]) for c in frame.columns])
 
 

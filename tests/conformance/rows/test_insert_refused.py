@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -77,6 +78,15 @@ def test_files_and_frames_that_say_two_things_are_refused(names: Any, dj: Any, t
             names.insert(path)
     with pytest.raises(dj.DataJointError, match="names 'n' twice"):
         names.insert(pd.DataFrame([["a", 1, 2]], columns=["name", "n", "n"]))
+    assert not len(names())
+
+
+def test_a_frame_without_columns_and_an_array_that_is_one_row_are_refused(names: Any, dj: Any) -> None:
+    with pytest.raises(dj.DataJointError, match="3 rows and no columns"):
+        names.insert(pd.DataFrame(index=range(3)))
+    with pytest.raises(dj.DataJointError, match="use insert1"):
+        names.insert(np.zeros((), dtype=[("name", "U9")]))
+    names.insert(pd.DataFrame())
     assert not len(names())
 
 
