@@ -71,6 +71,7 @@ _CONVERSIONS: dict[Any, Callable[..., Any]] = {
 _abandoned: list[Any] = []
 _FEW_ROWS = 64  # which the driver reads sooner by itself
 _MOST_KNOWN_COLUMNS = 256
+_LARGE_BYTES = 1 << 20  # of a statement that may be more than a server takes
 _UNLESS_ALL_THERE: Any = "unless it is all there"  # a result that is read in part, in the driver's words
 
 
@@ -270,7 +271,14 @@ class MysqlSession:
             rows = _all_rows(cursor, text) if is_query else list(cursor.fetchall())
             return Result(rows, len(rows), partial(_names, cursor.description))
         except (pymysql.err.MySQLError, OSError) as e:
-            raise _translate(e, text) from e
+            error = _translate(e, text)
+            size_bytes = sum(len(v) for v in params or () if isinstance(v, (str, bytes)))
+            if isinstance(error, LostConnectionError) and size_bytes >= _LARGE_BYTES:
+                error = LostConnectionError(
+                    f"{error}. The statement had {size_bytes >> 20} MiB of values: if the server's "
+                    "max_allowed_packet is less, set it higher"
+                )
+            raise error from e
 
     def defer(self, text: str) -> None:
         """Send a statement that returns nothing; this protocol has no way to wait for several at once.

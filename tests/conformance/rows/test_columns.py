@@ -195,6 +195,15 @@ def test_an_error_of_a_stream_is_told_where_it_is_read_on(table: Any, connection
             list(stream)
 
 
+def test_a_row_that_is_too_long_for_the_server_says_so(table: Any, connection: Any, dj: Any) -> None:
+    if connection.dialect.name == "postgresql":
+        pytest.skip("its limit is a gigabyte")
+    ((most_bytes,),) = connection.query("SELECT @@max_allowed_packet")
+    with pytest.raises((dj.errors.DataError, dj.errors.LostConnectionError), match="max_allowed_packet"):
+        table.insert1({"k": 1, "raw": bytes(most_bytes)})
+    assert not len(table())
+
+
 def test_computed_values_are_the_same_in_arrow_as_in_dicts(table: Any, dj: Any) -> None:
     table.insert(
         [{"k": k, "dec": Decimal(k) / 8, "s": f"é{k}", "t6": dt.datetime(2026, 1, 1)} for k in range(99)]
