@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("datajoint.workers")
 
+_LONGEST_NAME = 200  # columns have 255, for a process number behind it too
+
 
 class Worker:
     """Computes tables until told to stop by SIGINT or SIGTERM, or by what `work` says.
@@ -69,6 +71,11 @@ class Worker:
     ) -> None:
         if processes < 1:
             raise DataJointError(f"processes must be at least 1, not {processes}.")
+        if name is not None and not (name.strip() and name.isprintable() and len(name) <= _LONGEST_NAME):
+            raise DataJointError(
+                f"the name of a worker has 1 to {_LONGEST_NAME} characters that can be printed: logs show "
+                f"it, and operators drain it by that; this one is {name[:_LONGEST_NAME]!r}."
+            )
         classes, steps = _sorted_out(tables)
         check_makes(classes)
         self.plan = plan_of(classes)

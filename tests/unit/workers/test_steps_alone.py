@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from dj_schema.errors import DataJointError
 from dj_workers import Work, Worker
 from dj_workers.watched import watched
 from tests.support.scrape import Scrape, probe
@@ -22,6 +23,12 @@ def test_it_tells_what_it_does(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().err.endswith(
         "dj-worker w: calls tests.unit.workers.test_steps_alone.poke, and has no tables\n"
     )
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 201])
+def test_a_name_that_nobody_could_drain_it_by_is_refused(name: str) -> None:
+    with pytest.raises(DataJointError, match="the name of a worker has 1 to 200 characters"):
+        Worker([poke], name=name)
 
 
 def test_it_serves_metrics_and_probes() -> None:
