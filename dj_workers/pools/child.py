@@ -26,7 +26,17 @@ from typing import Any
 from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome
 from dj_workers.logs import set_up_child
-from dj_workers.pools.messages import Bye, Failed, Idle, Note, Notes, PortableError, Report, Stop
+from dj_workers.pools.messages import (
+    Bye,
+    Failed,
+    Idle,
+    Note,
+    Notes,
+    PortableError,
+    Report,
+    Stop,
+    dumped_start,
+)
 from dj_workers.pools.orphan import end_with_parent
 from dj_workers.shutdown import AT_ONCE, StoppedAtOnceError, end_by_default
 
@@ -111,8 +121,8 @@ class Post:
     Parameters
     ----------
     running_fd : int
-        A file that holds which job is running, as a pickled `Event` or None: the parent reads it where it
-        has not heard of this process for long. Short jobs begin without a word over the pipe.
+        A file that holds which job is running, as `dumped_start` writes it, or None: the parent reads it
+        where it has not heard of this process for long. Short jobs begin without a word over the pipe.
     """
 
     def __init__(self, pipe: Pipe, running_fd: int) -> None:
@@ -133,7 +143,7 @@ class Post:
         """
         self._notes.append(Note.of(event))
         if event.kind is Kind.STARTED:
-            os.pwrite(self._running_fd, pickle.dumps(event), 0)
+            os.pwrite(self._running_fd, dumped_start(event), 0)
         elif event.key is not None:
             os.pwrite(self._running_fd, _NO_JOB, 0)
         is_first, self._has_claimed = self._has_claimed, event.kind is Kind.CLAIMED

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import IO, Any, Protocol
 from dj_jobs.events import Event
 from dj_jobs.job import Outcome
 from dj_workers.pools.child import Post, Start, main_of_fork
+from dj_workers.pools.messages import loaded_start
 
 # The parent's path goes over the pipe, first of all, so that nothing is imported from elsewhere.
 _BOOT = (
@@ -117,7 +117,7 @@ class Child:
         """See which job it runs, where it has said nothing for a while."""
         data = os.pread(self.running_file.fileno(), _LARGEST_EVENT, 0)
         try:
-            found: Event | None = pickle.loads(data) if data else None
+            found = loaded_start(data) if data else None
         except Exception:  # noqa: BLE001  it is writing just now, so that it is not silent; the next look tells
             return
         if found != self.running:
