@@ -12,37 +12,35 @@ from tests.workers.celery_lab import CeleryLab
 from tests.workers.conftest import Lab, end_of, expected, start_dj_worker
 
 
-@pytest.mark.parametrize(
-    ("offset", "said", "processes"), [("+600", "ahead of", "2"), ("-600", "behind", "1")]
-)
-def test_a_clock_that_is_ten_minutes_off_repeats_no_job_and_is_told_once(
-    lab: Lab,
-    clock_library: Path,
-    offset: str,
-    said: str,
-    processes: str,
-    monkeypatch: pytest.MonkeyPatch,
+def test_clocks_that_are_ten_minutes_off_repeat_no_job_and_are_told_once(
+    lab: Lab, clock_library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.add(40, fail_at_first=[7])
     monkeypatch.setenv("SQUARES_BACKOFF_S", "0.1")
-    # a lease that the wrong clock would see ended, or without an end
+    # a lease that a wrong clock would see ended, or without an end
     monkeypatch.setenv("DJ_JOBS_LEASE_TIMEOUT", "60")
     monkeypatch.setenv("DJ_JOBS_GROUP_COMMIT_S", "0")  # else a failure has those before it run again
     arguments = ["run", lab.name, "--tables", "Square", "--drain", "--poll-interval", "0.2"]
     right = start_dj_worker(*arguments)
     with monkeypatch.context() as wrong_clock:
         wrong_clock.setenv("LD_PRELOAD", str(clock_library))
-        wrong_clock.setenv("FAKETIME", offset)
         wrong_clock.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-        wrong = start_dj_worker(*arguments, "--processes", processes)
-    ended, beside = end_of(wrong), end_of(right)
-    assert (ended.code, beside.code) == (ExitCode.DONE, ExitCode.DONE), ended.err + beside.err
+        wrong_clock.setenv("FAKETIME", "+600")
+        ahead = start_dj_worker(*arguments, "--processes", "2")
+        wrong_clock.setenv("FAKETIME", "-600")
+        behind = start_dj_worker(*arguments)
+    beside = end_of(right)
+    assert "the clock of this host" not in beside.err
+    for worker, said in ((ahead, "ahead of"), (behind, "behind")):
+        ended = end_of(worker)
+        assert (ended.code, beside.code) == (ExitCode.DONE, ExitCode.DONE), ended.err + beside.err
+        [(seconds, way)] = re.findall(
+            r"the clock of this host is (\d+) s (.+) that of the database", ended.err
+        )
+        assert (590 < int(seconds) < 610, way) == (True, said)
+        assert "Have NTP set the clocks of both hosts" in ended.err
     assert lab.squares() == expected(40)
     assert lab.calls() == sorted([*range(40), 7])
-    [(seconds, way)] = re.findall(r"the clock of this host is (\d+) s (.+) that of the database", ended.err)
-    assert (590 < int(seconds) < 610, way) == (True, said)
-    assert "Have NTP set the clocks of both hosts" in ended.err
-    assert "the clock of this host" not in beside.err
 
 
 @pytest.mark.parametrize("server", ["postgresql"], indirect=True)
