@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dj_schema.sql import Param, Sql, sql
+from dj_schema.sql import Param, Sql
 
 if TYPE_CHECKING:
     from dj_schema.connection import Connection
@@ -23,12 +22,3 @@ def after(connection: Connection, seconds: float) -> Sql:
     """Return the server's time that many seconds from now."""
     later: Sql = connection.dialect.jobs.after(Param(float(seconds) + connection.clock_offset_s))
     return later
-
-
-def host_is_ahead_s(connection: Connection) -> float:
-    """Return by how much the clock of this host differs from the server's; negative where it is behind."""
-    before = datetime.now(UTC)
-    [(there,)] = connection.execute(sql("SELECT {}", connection.dialect.jobs.NOW), is_read=True).rows
-    here = before + (datetime.now(UTC) - before) / 2
-    ahead: float = (here.replace(tzinfo=None) - there).total_seconds()
-    return ahead

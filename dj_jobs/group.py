@@ -50,6 +50,8 @@ class Group:
 
     Attributes
     ----------
+    is_rolled_back : bool
+        Of the jobs that were lost last, it is known that nothing was kept.
     keeps_completed : bool
         Jobs that are done stay in the job table, each ended by a statement of its own.
     """
@@ -64,6 +66,7 @@ class Group:
         self._undone: list[Ended] = []
         self.keeps_completed = bool(jobs.connection.config.jobs.keep_completed)
         self.has_failures = has_failures
+        self.is_rolled_back = False
         self.ended: list[Ended] = []
 
     def open(self) -> None:
@@ -89,7 +92,7 @@ class Group:
         """A job failed: what it did is undone; those before it too, without a savepoint or a session."""
         self.has_failures = True
         if self.is_joined or self.is_cut_off():
-            self._undone, self.ended = [*self._undone, *self.ended], []
+            self._undone, self.ended, self.is_rolled_back = [*self._undone, *self.ended], [], True
             self._roll_back()
         self._has_savepoints = True
 
@@ -140,12 +143,14 @@ class Group:
         context, self._context = self._context, None
         if context is None:
             return ended, undone
+        is_broken = self._is_broken()
         try:
             with context:
-                if not self._is_broken():
+                if not is_broken:
                     self._end_jobs(ended)
-        except DataJointError:  # also of rows that a constraint refuses now: whose they are shows one by one
+        except DataJointError as e:  # also of rows that are refused now: whose they are shows one by one
             self.has_failures = True
+            self.is_rolled_back = is_broken or not isinstance(e, LostConnectionError)
             return [], ended
         return ended, []
 

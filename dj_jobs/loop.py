@@ -185,6 +185,8 @@ class Loop:
             known = self.runner.resolved(self.jobs, claim)
             if known is None:
                 outcome = self._run_alone(claim, keeper)
+            elif known is Result.SUCCESS and group.is_rolled_back:
+                outcome = replace(outcome, result=Result.SKIP)  # by another program, which notes no removal
             elif known in (Result.LOST, Result.CANCELLED) and not self.runner.is_recorded(
                 self.jobs, claim, outcome
             ):

@@ -8,13 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from dj_jobs import clock
 from dj_jobs.events import Event, Kind
 from dj_jobs.job import Result
 from dj_jobs.presence import Activity
 from dj_jobs.version import code_version
+from dj_schema.sql import sql
 from dj_workers.vitals import ENDS
 from dj_workers.workings import time_text
 
@@ -57,7 +58,7 @@ def told_in_log(worker: Worker) -> Iterator[None]:
 
 def warn_of_clock(connection: Connection) -> None:
     """Say so where the clock of this host is another than the server's, by which jobs go."""
-    ahead_s = clock.host_is_ahead_s(connection)
+    ahead_s = _host_is_ahead_s(connection)
     if abs(ahead_s) < _CLOCKS_AGREE_S:
         return
     log.warning(
@@ -195,3 +196,12 @@ def _counted(counts: Mapping[str, int], span_s: float) -> str:
 def _computes(activity: Activity, now: float) -> str:
     key = " ".join(f"{name}={value}" for name, value in activity.key.items())
     return f"computes {activity.table} {key} for {time_text(now - activity.since)}"
+
+
+def _host_is_ahead_s(connection: Connection) -> float:
+    """Return by how much the clock of this host differs from the server's; negative where it is behind."""
+    before = datetime.now(UTC)
+    [(there,)] = connection.execute(sql("SELECT {}", connection.dialect.jobs.NOW), is_read=True).rows
+    here = before + (datetime.now(UTC) - before) / 2
+    ahead: float = (here.replace(tzinfo=None) - there).total_seconds()
+    return ahead
