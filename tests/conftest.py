@@ -140,7 +140,12 @@ def pytest_order_of_files(items: list[pytest.Item]) -> None:
     Between processes of pytest-xdist the short ones level out at the end (``--no-loadscope-reorder``).
     """
     order = {name: i for i, name in enumerate(_LONG)}
-    items.sort(key=lambda item: order.get(item.path.relative_to(_HERE).parts[0], len(order)))
+
+    def place(item: pytest.Item) -> int:
+        is_ours = item.path.is_relative_to(_HERE)
+        return order.get(item.path.relative_to(_HERE).parts[0], len(order)) if is_ours else len(order)
+
+    items.sort(key=place)
 
 
 def _required_but_missing(config: pytest.Config) -> list[str]:

@@ -164,8 +164,6 @@ def test_a_class_says_which_version_it_is_for(declare: Declare, connection: Conn
 def test_populate_waits_for_room_that_others_make(declare: Declare, connection: Connection) -> None:
     table = declare(make=make, limits=Limits(concurrent=1))
     table.jobs.refresh()
-    held = gate_of(connection, table, 1)
-    assert n_claimed(held, 1) == 1
     asked = []
 
     def should_stop() -> bool:
@@ -175,7 +173,10 @@ def test_populate_waits_for_room_that_others_make(declare: Declare, connection: 
                 JobTable.of_target(FreeTable.at(other, *table().table_id)).release("hopper:1")
         return False
 
-    done = list(reserved(table(), Options(reserve_jobs=True), Events(), should_stop=should_stop))
+    with connection.clone() as hopper:  # whose session is ended with its job
+        jobs = JobTable.of_target(FreeTable.at(hopper, *table().table_id))
+        assert n_claimed(Gate(jobs, Worker("hopper:1", "hopper", 1)), 1) == 1
+        done = list(reserved(table(), Options(reserve_jobs=True), Events(), should_stop=should_stop))
     assert len(done) == 6
 
 

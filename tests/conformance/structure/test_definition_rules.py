@@ -375,7 +375,7 @@ def test_native_types_come_with_a_warning_that_names_core_types(
     schema["Native"].insert([{"x": b"a"}, {"x": b"b"}])
     assert sorted(schema["Native"].to_arrays("k")) == [1, 2]
     with pytest.raises(DefinitionError, match="Unsupported attribute type"):
-        schema(table_class(dj, "Counted", "k : int auto_increment"))
+        schema(table_class(dj, "Counted", "k : int32 auto_increment"))
 
 
 @pytest.mark.rule("table-declaration", "4.6")

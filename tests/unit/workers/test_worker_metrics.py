@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dj_jobs.events import Event, Kind
 from dj_workers.metrics.catalog import MOST_EXCEPTIONS
 from dj_workers.metrics.worker import WorkerMetrics
@@ -42,6 +44,9 @@ def test_a_lost_claim_is_a_lost_lease_and_no_failure() -> None:
     assert value("datajoint_job_failures_total", {**LABELS, "exception": "RuntimeError"}) is None
 
 
-def test_a_note_brings_all_of_an_event_but_its_exception() -> None:
-    event = Event(Kind.SUCCEEDED, "lab.__root", {"n": 1}, 1, 2, "host:1", 3.5, error=ValueError("x"))
-    assert Note.of(event).restored() == Event(Kind.SUCCEEDED, "lab.__root", {"n": 1}, 1, 2, "host:1", 3.5)
+def test_a_note_brings_all_of_an_event_and_its_exception() -> None:
+    event = Event(Kind.FAILED, "lab.__root", {"n": 1}, 1, 2, "host:1", 3.5, error=ValueError("x"))
+    there = Note.of(event).restored()
+    assert replace(there, error=None) == replace(event, error=None)
+    assert isinstance(there.error, ValueError)
+    assert str(there.error) == "x"
