@@ -172,10 +172,12 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
         reads : TableName, optional
             All that it reads: rows that wait to be inserted elsewhere may go on waiting.
         """
-        state = self.transaction_state
-        if state.saves_statements and first_words(text)[0] not in self._not_saved:
-            return self._exchange(self._saved(lambda session: session.execute(text, params)), is_read)
-        return self._exchange(lambda session: session.execute(text, params), is_read, reconnect, reads)
+
+        def call(session: Session) -> Result:
+            return session.execute(text, params)
+
+        is_saved = self.transaction_state.saves_statements and first_words(text)[0] not in self._not_saved
+        return self._exchange(self._saved(call) if is_saved else call, is_read, reconnect, reads)
 
     def insert_later(self, insert: LaterInsert, rows: Sequence[Row]) -> bool:
         """Insert rows together with others, before anything that could see them; False where that may not be.

@@ -15,9 +15,7 @@ class Turn:
     __slots__ = ("_changed", "_lock", "_n_waiting", "_owner")
 
     def __init__(self) -> None:
-        self._lock = (
-            threading.Lock()
-        )  # for a moment: as a `with` block of its own it outlasts no interruption
+        self._lock = threading.Lock()  # held for a moment, in a `with` block that no interruption outlasts
         self._changed = threading.Condition(self._lock)
         self._n_waiting = 0
         self._owner = 0
