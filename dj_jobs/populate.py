@@ -15,6 +15,7 @@ from dj_jobs.options import Options
 from dj_jobs.presence import Presence
 from dj_jobs.refresh import refresh_once
 from dj_jobs.run import Runner
+from dj_jobs.run_unreserved import run_key
 from dj_jobs.waiting import Retries
 from dj_query.select import Exists
 
@@ -44,7 +45,7 @@ def run_keys(
         if should_stop():
             return
         try:
-            outcome = runner.run_key(key)
+            outcome = run_key(runner, key)
         except BaseException:
             table.connection.forsake_transaction()
             raise

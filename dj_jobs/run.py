@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dj_jobs import claim as claims
 from dj_jobs import control, finish, metadata
-from dj_jobs.doubt import Doubt
 from dj_jobs.events import Event, Events
 from dj_jobs.group import Group
 from dj_jobs.job import Claim, Outcome, Result, Worker, error_message, error_stack
 from dj_jobs.keys import is_wanted
 from dj_jobs.lease import lost_error, note_lock_session
 from dj_jobs.make import Making
-from dj_jobs.retry import AWAY, CONFLICTS, INFRASTRUCTURE, Retry, verdict
+from dj_jobs.retry import AWAY, CONFLICTS, Retry, verdict
 from dj_jobs.states import Status
 from dj_jobs.telling import Teller
 from dj_jobs.watch import InterruptedMakeError, Watch
@@ -128,7 +127,7 @@ class Runner:
             locking=lambda session: note_lock_session(jobs, claim, session),
             joins=group.is_joined,
         )
-        watch = Watch(_timeout_of(self))
+        watch = Watch(timeout_of(self))
         self.teller.started(claim.key, claim.attempt, claim.token, watch.timeout_s)
         later: Callable[[], object] | None = None
 
@@ -155,7 +154,7 @@ class Runner:
             is_open = group.is_open
             outcome = Outcome(claim.key, result, duration_s, phases=making.phases, is_open=is_open, end=later)
         except (Exception, InterruptedMakeError) as e:  # noqa: BLE001 - of the user's make
-            error = _cause(e, watch)
+            error = cause_of(e, watch)
             duration_s = time.perf_counter() - started
             if group.is_cut_off() and watch.error is None:
                 return Outcome(claim.key, Result.RETRY, duration_s, error)
@@ -351,69 +350,8 @@ class Runner:
             return None
         return Result.EMPTY if rows[0]["_is_empty"] else Result.SUCCESS
 
-    # -- without -----------------------------------------------------------------------------------
 
-    def run_key(self, key: Mapping[str, Any]) -> Outcome:
-        """Compute one key without a job; what infrastructure fails is tried again at once."""
-        most = self.table.connection.config.jobs.max_infrastructure_retries
-        n_faults = 0
-        while True:
-            started = time.perf_counter()
-            making = Making(self.table, key, self.make_kwargs)
-            watch = Watch(_timeout_of(self))
-            self.teller.started(key, 1 + n_faults, None, watch.timeout_s)
-
-            doubt = Doubt(self.table, key)
-
-            def end(
-                has_rows: bool, started: float = started, watch: Watch = watch, doubt: Doubt = doubt
-            ) -> None:
-                watch.finish()
-                if has_rows:
-                    metadata.record(self.table, key, time.perf_counter() - started)
-                    doubt.reaches_end()
-
-            try:
-                with making, watch:
-                    making.prepare()
-                    has_rows = making.insert(end)
-                result = Result.SUCCESS if has_rows else Result.EMPTY
-                outcome = Outcome(dict(key), result, time.perf_counter() - started)
-            except (Exception, InterruptedMakeError) as e:  # noqa: BLE001 - of the user's make
-                error = _cause(e, watch)
-                ended = self._known_end(key, error, started, doubt)
-                if ended is None and isinstance(error, INFRASTRUCTURE) and n_faults < most:
-                    n_faults += 1
-                    continue
-                outcome = ended or self._failed(key, error, started)
-            outcome = replace(outcome, phases=making.phases)
-            self.teller.ended(outcome, 1 + n_faults)
-            return outcome
-
-    def _known_end(
-        self, key: Mapping[str, Any], error: Exception, started: float, doubt: Doubt
-    ) -> Outcome | None:
-        """Return what became of a key that an error need not mean a failure of; None where it does."""
-        seconds = time.perf_counter() - started
-        if isinstance(error, LostConnectionError):
-            if not doubt.is_at_end:
-                return None  # nothing was committed
-            try:
-                return Outcome(dict(key), Result.SUCCESS, seconds) if doubt.was_committed() else None
-            except AWAY as e:
-                return self._failed(key, e, started)
-        if isinstance(error, DuplicateError):
-            return Outcome(dict(key), Result.SKIP, seconds) if self.table & dict(key) else None
-        if isinstance(error, InputChangedError) or not isinstance(error, INFRASTRUCTURE):
-            return None if is_wanted(self.table, key) else Outcome(dict(key), Result.SKIP, seconds, error)
-        return None
-
-    def _failed(self, key: Mapping[str, Any], error: Exception, started: float) -> Outcome:
-        stack = error_stack(error)
-        return Outcome(dict(key), Result.ERROR, time.perf_counter() - started, error, stack)
-
-
-def _cause(error: BaseException, watch: Watch) -> Exception:
+def cause_of(error: BaseException, watch: Watch) -> Exception:
     """Return what a make ended with; where it was interrupted, what for."""
     if watch.error is not None:
         if error is not watch.error:
@@ -446,7 +384,7 @@ def lost_by(error: ClaimLostError) -> Result:
     return Result.CANCELLED if isinstance(error, JobCancelledError) else Result.LOST
 
 
-def _timeout_of(runner: Runner) -> float | None:
+def timeout_of(runner: Runner) -> float | None:
     if runner.timeout_s is not None:
         return runner.timeout_s
     own = getattr(type(runner.table), "timeout_s", None)
