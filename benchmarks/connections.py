@@ -185,7 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--server", default="postgresql", choices=["postgresql", "mysql", "mariadb"])
     arguments = parser.parse_args()
-    run = RunFolder.make()
+    run = RunFolder.make(on_disk=True)
     servers = Servers(run)
     try:
         measure(servers.get(arguments.server).settings)

@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    run = RunFolder.make()
+    run = RunFolder.make(on_disk=True)
     servers = Servers(run)
     try:
         settings = servers.get(arguments.server).settings

@@ -116,7 +116,7 @@ def main() -> int:
     except ValueError as error:
         sys.exit(f"--only: {error}")
     peer = arguments.peer.absolute() if arguments.peer is not None else None
-    run = RunFolder.make()
+    run = RunFolder.make(on_disk=True)
     try:
         servers = Servers(run)
         server = servers.get(arguments.server)

@@ -223,7 +223,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=8, help="of the server; default: %(default)s")
     parser.add_argument("--jobs", type=int, default=10_000_000)
     arguments = parser.parse_args()
-    run = RunFolder.make()
+    run = RunFolder.make(on_disk=True)
     servers = Servers(run)
     try:
         config = Config()

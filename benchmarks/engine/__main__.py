@@ -26,7 +26,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Run, print, and return 1 where a bar is not met."""
     arguments = _arguments()
-    folder = RunFolder.make()
+    folder = RunFolder.make(on_disk=True)
     try:
         servers = Servers(folder)
         environment = {**environment_of(servers.get(arguments.server)), "PYTHONPATH": str(ROOT)}
