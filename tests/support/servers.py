@@ -74,7 +74,7 @@ class RunFolder:
 
     @classmethod
     def make(cls, *, on_disk: bool = False) -> RunFolder:
-        """Make the folder and hold its lock; in memory where there is room, unless commits are to be timed."""
+        """Make the folder and hold its lock; in memory where there is room, unless commits are timed."""
         path = Path(tempfile.mkdtemp(prefix="dj-", dir=None if on_disk else _memory()))
         path.chmod(0o711)  # servers run as another account, and have to get to their own folder
         run = cls(path)
