@@ -4,7 +4,7 @@
 ``server``             a `ServerUnderTest`; the test runs once on each of the three databases
 ``postgres_server``    that one database; likewise ``mysql_server`` and ``mariadb_server``
 ``redis_url``          the URL of a Redis
-``clock_library``      libfaketime, for processes whose clock is wrong
+``wrong_clock``        what a process is started with to have a clock that is wrong
 ``prometheus``         a Prometheus; ``program(name)`` finds promtool or helm
 ``connection``         a `Connection` to ``server``, closed after the test
 ``new_schema_name()``  a name that no other test has; what was made under it is dropped after the test
@@ -280,9 +280,22 @@ def dot_program(pytestconfig: pytest.Config) -> str:
     return found
 
 
+# time.sleep asks for an end on the clock, which libfaketime gives the system in a form that it refuses
+_SLEEP = """import threading, time
+def sleep(seconds):
+    threading.Event().wait(seconds)
+time.sleep = sleep
+"""
+
+
 @pytest.fixture(scope="session")
-def clock_library(pytestconfig: pytest.Config) -> Path:
-    """Return libfaketime, which gives a process a clock of its own, from Debian where it is not here."""
+def wrong_clock(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int], dict[str, str]]:
+    """Return what sets the clock of a process off by so many seconds, as environment variables.
+
+    libfaketime does it, which comes from Debian where it is not here.
+    """
     run = pytestconfig.stash[_RUN]
     places = ["/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib*/faketime/libfaketime.so.1"]
     reason = "not installed; not root on Debian to install it"
@@ -291,11 +304,22 @@ def clock_library(pytestconfig: pytest.Config) -> Path:
             install(["libfaketime"], run.path)
     except Unavailable as error:
         reason = str(error)
-    found = _first(places)
-    if found is None:
+    library = _first(places)
+    if library is None:
         run.note_missing("libfaketime", reason)
         pytest.skip(f"no libfaketime: {reason}")
-    return found
+    folder = tmp_path_factory.mktemp("wrong_clock")
+    (folder / "sitecustomize.py").write_text(_SLEEP)
+
+    def environment(seconds: int) -> dict[str, str]:
+        return {
+            "LD_PRELOAD": str(library),
+            "FAKETIME": f"{seconds:+d}",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]),
+        }
+
+    return environment
 
 
 def _first(patterns: list[str]) -> Path | None:

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -114,16 +114,24 @@ class Ended:
         return json.loads(self.out)
 
 
-def start_python(*arguments: str, stdin: IO[str] | None = None) -> subprocess.Popen[str]:
-    """Start Python with the environment of the test."""
+def start_python(
+    *arguments: str, stdin: IO[str] | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Start Python with the environment of the test, and with what ``env`` has beyond it."""
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        [sys.executable, *arguments], stdin=stdin, stdout=pipe, stderr=pipe, text=True, process_group=0
+        [sys.executable, *arguments],
+        stdin=stdin,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        process_group=0,
+        env={**os.environ, **(env or {})},
     )
 
 
-def start_dj_worker(*arguments: str) -> subprocess.Popen[str]:
-    return start_python("-m", "dj_workers.cli.main", *arguments)
+def start_dj_worker(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    return start_python("-m", "dj_workers.cli.main", *arguments, env=env)
 
 
 def wait_for_notice(process: subprocess.Popen[str]) -> None:

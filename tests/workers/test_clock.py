@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.workers.conftest import Lab, end_of, expected, start_dj_worker
 
 
 def test_clocks_that_are_ten_minutes_off_repeat_no_job_and_are_told_once(
-    lab: Lab, clock_library: Path, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, wrong_clock: Callable[[int], dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.add(40, fail_at_first=[7])
     monkeypatch.setenv("SQUARES_BACKOFF_S", "0.1")
@@ -22,13 +22,8 @@ def test_clocks_that_are_ten_minutes_off_repeat_no_job_and_are_told_once(
     monkeypatch.setenv("DJ_JOBS_GROUP_COMMIT_S", "0")  # else a failure has those before it run again
     arguments = ["run", lab.name, "--tables", "Square", "--drain", "--poll-interval", "0.2"]
     right = start_dj_worker(*arguments)
-    with monkeypatch.context() as wrong_clock:
-        wrong_clock.setenv("LD_PRELOAD", str(clock_library))
-        wrong_clock.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-        wrong_clock.setenv("FAKETIME", "+600")
-        ahead = start_dj_worker(*arguments, "--processes", "2")
-        wrong_clock.setenv("FAKETIME", "-600")
-        behind = start_dj_worker(*arguments)
+    ahead = start_dj_worker(*arguments, "--processes", "2", env=wrong_clock(600))
+    behind = start_dj_worker(*arguments, env=wrong_clock(-600))
     beside = end_of(right)
     assert "the clock of this host" not in beside.err
     for worker, said in ((ahead, "ahead of"), (behind, "behind")):
@@ -44,10 +39,11 @@ def test_clocks_that_are_ten_minutes_off_repeat_no_job_and_are_told_once(
 
 
 @pytest.mark.parametrize("server", ["postgresql"], indirect=True)
-def test_workers_of_celery_and_dispatchers_tell_it_too(celery: CeleryLab, clock_library: Path) -> None:
-    off = {"LD_PRELOAD": str(clock_library), "FAKETIME": "+600", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    dispatcher = celery.start("dispatch", celery.lab.name, "--tables", "Square", **off)
-    worker = celery.start_worker(**off)
+def test_workers_of_celery_and_dispatchers_tell_it_too(
+    celery: CeleryLab, wrong_clock: Callable[[int], dict[str, str]]
+) -> None:
+    dispatcher = celery.start("dispatch", celery.lab.name, "--tables", "Square", **wrong_clock(600))
+    worker = celery.start_worker(**wrong_clock(600))
     for process in (dispatcher, worker):
         process.wait_for("s ahead of that of the database server")
         assert process.log.count("the clock of this host is") == 1, process.log
