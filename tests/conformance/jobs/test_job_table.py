@@ -417,5 +417,7 @@ def test_sessions_that_ended_with_the_server_tell_nothing_of_their_workers(
         (before,) = claims.claim(jobs_on(gone, result), worker, 1)
         set_column(jobs, "reserved_time", LONG_AGO)
         assert len(claims.claim(jobs_on(gone, result), worker, 1)) == 1
-    assert rescue(jobs) == 1
+    while not (n := rescue(jobs)):  # PostgreSQL ends a session after its client has gone
+        pass
+    assert n == 1
     assert jobs.reserved.keys() == [before.key]
