@@ -62,6 +62,7 @@ class Group:
         self._longest_s = longest_s
         self._context: ExitStack | None = None
         self._started = 0.0
+        self._n_rows_before = 0  # those that had waited when the job began which runs now
         self._has_savepoints = has_failures or jobs.connection.dialect.flags.has_cheap_savepoints
         self._undone: list[Ended] = []
         self.keeps_completed = bool(jobs.connection.config.jobs.keep_completed)
@@ -70,13 +71,15 @@ class Group:
         self.ended: list[Ended] = []
 
     def open(self) -> None:
-        """Begin a transaction for the jobs to come, where none is open."""
+        """Begin a transaction for the jobs to come, where none is open; called before each job."""
         if self._longest_s > 0 and self._context is None:
             with ExitStack() as stack:
                 stack.enter_context(transaction(self._connection, guarded=True))
                 self._context, self._started = stack.pop_all(), time.monotonic()
             if not self._has_savepoints:
                 self._connection.transaction_state.waiting = WaitingRows()
+        waiting = self._connection.transaction_state.waiting
+        self._n_rows_before = waiting.n_added if waiting is not None else 0
 
     @property
     def is_open(self) -> bool:
@@ -87,6 +90,18 @@ class Group:
     def is_joined(self) -> bool:
         """Whether a job has nothing of its own in the open transaction: it fails with all before it."""
         return self.is_open and not self._has_savepoints
+
+    def give_up_early(self) -> bool:
+        """Give up the transaction where rows still wait of a job that failed: what they meet it never saw.
+
+        So each job of it is run again, by itself, and its rows do not wait.
+        """
+        state = self._connection.transaction_state
+        waiting = state.waiting if self.is_joined else None
+        if waiting is None or waiting.n_added <= max(waiting.n_taken, self._n_rows_before):
+            return False
+        state.is_doomed = True
+        return True
 
     def undo(self) -> None:
         """A job failed: what it did is undone; those before it too, without a savepoint or a session."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -10,14 +11,15 @@ from enum import Enum
 from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from dj_jobs.fingerprint import fingerprint
 from dj_jobs.input_locks import InputLocks
 from dj_jobs.job import Phases
 from dj_jobs.retry import INFRASTRUCTURE
 from dj_query.make_scope import inserts_allowed
-from dj_schema.errors import InputChangedError, MakeError
-from dj_schema.transaction import transaction
+from dj_schema.errors import FailedTransactionError, InputChangedError, MakeError
+from dj_schema.transaction import saving_statements, transaction
 
 if TYPE_CHECKING:
     from dj_query.table import Table
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 Finish = Callable[[bool], None]
 _NOTHING = object()
 _PARTS = ("make_fetch", "make_compute", "make_insert")
+_passing_over: WeakSet[type] = WeakSet()  # classes whose make has passed over an error of the database
 
 
 class Form(Enum):
@@ -79,6 +82,7 @@ class Making:
         self._started = time.perf_counter()
         self._times = [0.0, 0.0, 0.0]  # of fetch, compute, insert
         self.can_insert_again = self._form is Form.THREE_PARTS
+        self._saves_statements = self._form is not Form.ONE_PART or kind in _passing_over
 
     def __enter__(self) -> Making:
         return self
@@ -126,16 +130,27 @@ class Making:
             Where what was fetched is no longer what the database holds; nothing was inserted.
         """
         started = time.perf_counter()
-        table = self._table
+        handled = sys.exception()
         try:
-            with self._insertion() as is_verified, inserts_allowed(table, self._key) as scope:
-                confirm()
-                if self._before is not None and not is_verified:
-                    _verify(table, self._key, self._before, self._fetch)
-                self._insert()
-                finish(scope.has_rows)
+            return self._inserted(finish, confirm)
+        except Exception as e:
+            if self._saves_statements or not _passed_over(e, handled):
+                raise
+            _passing_over.add(type(self._table))
+            self._saves_statements = True
+            return self._inserted(finish, confirm)
         finally:
             self._times[2] += time.perf_counter() - started
+
+    def _inserted(self, finish: Finish, confirm: Callable[[], None]) -> bool:
+        table = self._table
+        with self._insertion() as is_verified, inserts_allowed(table, self._key) as scope:
+            confirm()
+            if self._before is not None and not is_verified:
+                _verify(table, self._key, self._before, self._fetch)
+            with saving_statements(table.connection, self._saves_statements):
+                self._insert()
+            finish(scope.has_rows)
         return scope.has_rows
 
     @contextmanager
@@ -276,6 +291,17 @@ def _raw(kind: type, name: str) -> Any:
 
 def _function(method: Any) -> Any:
     return method.__func__ if isinstance(method, (staticmethod, classmethod)) else method
+
+
+def _passed_over(error: BaseException | None, handled: BaseException | None) -> bool:
+    """Whether an error came of a statement that had failed before, since this one was handled."""
+    seen: list[BaseException] = []
+    while error is not None and error is not handled and error not in seen:
+        if isinstance(error, FailedTransactionError):
+            return True
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    return False
 
 
 # -- what the parts are given, and what they give ---------------------------------------------------

@@ -156,7 +156,7 @@ class Runner:
         except (Exception, InterruptedMakeError) as e:  # noqa: BLE001 - of the user's make
             error = cause_of(e, watch)
             duration_s = time.perf_counter() - started
-            if group.is_cut_off() and watch.error is None:
+            if watch.error is None and (group.is_cut_off() or group.give_up_early()):
                 return Outcome(claim.key, Result.RETRY, duration_s, error)
             group.undo()
             outcome = self._after_error(jobs, claim, error, duration_s, group)

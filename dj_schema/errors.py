@@ -153,6 +153,10 @@ class TransactionError(DataJointError):
     """A transaction is opened, closed or used where that cannot be."""
 
 
+class FailedTransactionError(TransactionError):
+    """A statement of the transaction had failed, its error was passed over, and the server undoes all of it."""
+
+
 class MakeError(DataJointError):
     """A `make` broke its contract; nothing of it was kept."""
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dj_schema.errors import LostConnectionError, TransactionError
+from dj_schema.errors import FailedTransactionError, LostConnectionError, TransactionError
 from dj_schema.waiting_rows import WaitingRows
 
 if TYPE_CHECKING:
@@ -74,14 +74,26 @@ def transaction(
     guarded : bool
         Refuse `commit_transaction` and `cancel_transaction` inside the block.
     saves_statements : bool
-        A statement that fails undoes itself alone, as it does on MySQL, in a transaction that is opened here.
+        A statement that fails in the block undoes itself alone, as it does on MySQL.
     """
     if not connection.in_transaction:
         yield from _whole(connection, guarded, saves_statements, isolation)
     elif join:
         yield connection
     else:
-        yield from _savepoint(connection)
+        with saving_statements(connection, saves_statements):
+            yield from _savepoint(connection)
+
+
+@contextmanager
+def saving_statements(connection: Connection, is_wanted: bool) -> Iterator[None]:
+    """Where it is wanted, let a statement that fails in this part of a transaction undo itself alone."""
+    state = connection.transaction_state
+    before, state.saves_statements = state.saves_statements, state.saves_statements or is_wanted
+    try:
+        yield
+    finally:
+        state.saves_statements = before
 
 
 def _whole(
@@ -138,7 +150,7 @@ def _savepoint(connection: Connection) -> Iterator[Connection]:
             yield connection
             _require(connection, state)
             if connection.is_failed:
-                raise TransactionError(_PASSED_OVER)
+                raise FailedTransactionError(_PASSED_OVER)
         except BaseException:
             if connection.owns(state) and not state.is_doomed:
                 connection.run(f"ROLLBACK TO SAVEPOINT {name}")

@@ -33,9 +33,16 @@ class LaterInsert(NamedTuple):
 
 
 class WaitingRows:
-    """The rows of one transaction, by the statement that is to insert them, in the order of their first."""
+    """The rows of one transaction, by the statement that is to insert them, in the order of their first.
+
+    Attributes
+    ----------
+    n_added, n_taken : int
+        Rows that ever waited, and those of them that were taken out.
+    """
 
     def __init__(self) -> None:
+        self.n_added = self.n_taken = 0
         self._rows: dict[LaterInsert, list[Sequence[Any]]] = {}
         self._unseen_in: set[TableName] = set()
         self._n_bytes = 0
@@ -53,6 +60,7 @@ class WaitingRows:
         if not there:
             self._unseen_in |= insert.ancestors
         there.extend(rows)
+        self.n_added += len(rows)
         self._n_bytes += sum(len(v) for row in rows for v in row if isinstance(v, (str, bytes)))
 
     def are_seen_in(self, table: TableName | None) -> bool:
@@ -62,5 +70,6 @@ class WaitingRows:
     def taken(self) -> Iterator[tuple[str, list[Sequence[Any]]]]:
         """Take all rows out, as texts with columns."""
         rows, self._rows, self._unseen_in, self._n_bytes = self._rows, {}, set(), 0
+        self.n_taken = self.n_added
         for insert, of_insert in rows.items():
             yield insert.text, list(zip(*of_insert, strict=True))

@@ -31,8 +31,8 @@ from dj_schema.errors import (
     DataError,
     DataJointError,
     DeadlockError,
+    FailedTransactionError,
     LostConnectionError,
-    TransactionError,
 )
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class PostgresSession:
             # `cursor.description` makes an object a column, for each statement
             if found is None or found.status != _TUPLES_OK:
                 if text == "COMMIT" and cursor.statusmessage == "ROLLBACK":
-                    raise TransactionError(
+                    raise FailedTransactionError(
                         "nothing was committed: a statement of this transaction had failed, and PostgreSQL "
                         "rolls back all of it; put what may fail into `with connection.transaction:`"
                     )

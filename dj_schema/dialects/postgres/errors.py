@@ -8,7 +8,6 @@ from dj_schema.errors import (
     LostConnectionError,
     MissingTableError,
     QueryError,
-    TransactionError,
 )
 
 # Exact codes first, then their two-character class.
@@ -50,7 +49,7 @@ def from_sqlstate(
     if code is None or code.startswith("08") or code in _LOST:
         return LostConnectionError(f"the connection to PostgreSQL was lost: {text}")
     if code == "25P02":
-        return TransactionError(
+        return errors.FailedTransactionError(
             "a statement of this transaction has failed, and PostgreSQL does nothing more in it; "
             "let the error leave the block, or put what may fail into `with connection.transaction:`"
         )
