@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dj_jobs import clock, control, finish, wakeup
+from dj_jobs import clock, control, operate, wakeup
 from dj_jobs.claim import TAKEN, assignments
 from dj_jobs.keys import key_source_of
 from dj_jobs.rescue import rescue
@@ -209,7 +209,7 @@ def _repeat(jobs: JobTable, source: QueryExpression, retry_empty: bool) -> int:
     succeeded = (jobs & {"status": Status.SUCCESS.value}).select.where[-1]
     missing = _where(jobs, succeeded, _exists(source, jobs), Negated(_exists(jobs.target, jobs)))
     full = EMPTY if retry_empty else sql(" AND NOT {}", Ident("_is_empty"))
-    again = join(", ", (sql("{} = {}", Ident(n), v) for n, v in finish.fresh(jobs).items()))
+    again = join(", ", (sql("{} = {}", Ident(n), v) for n, v in operate.fresh(jobs).items()))
     return _change(
         jobs, sql("UPDATE {} SET {}{}{}", Ident(*jobs.table_id), again, missing, full), has_new_jobs=True
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dj_jobs import claim, control, finish, limits, progress, refresh, registry
+from dj_jobs import claim, control, limits, operate, progress, refresh, registry
 from dj_jobs.attempts import HISTORY, Attempt, attempts_of
 from dj_jobs.registry import WorkerInfo
 from dj_jobs.states import Status
@@ -210,7 +210,7 @@ class JobTable(FreeTable):
 
     def retry(self, *restrictions: Any) -> int:
         """Make failed jobs pending again, with a new count of attempts; return how many."""
-        return finish.retry(self._restricted(restrictions))
+        return operate.retry(self._restricted(restrictions))
 
     def ignore(self, key: Mapping[str, Any]) -> None:
         """Have a key passed over from now on.
@@ -220,7 +220,7 @@ class JobTable(FreeTable):
         JobError
             Where a worker holds the key, or it is done.
         """
-        finish.ignore(self, self._own_key(key))
+        operate.ignore(self, self._own_key(key))
 
     def cancel(self, *restrictions: Any) -> int:
         """Have jobs passed over from now on, also those that run; return how many.
@@ -229,7 +229,7 @@ class JobTable(FreeTable):
         `jobs.lease_timeout`, and stops; whatever it does meanwhile, it writes nothing. `unignore` brings
         the jobs back.
         """
-        return finish.cancel(self._restricted(restrictions))
+        return operate.cancel(self._restricted(restrictions))
 
     def release(self, worker: str) -> int:
         """Give back all that a worker holds, by its name (`_worker`); return how many.
@@ -237,7 +237,7 @@ class JobTable(FreeTable):
         For a worker that will not come back, or that is to do something else. If it is alive after all, it
         writes nothing of these keys. Its sessions are ended, so that what it has locked is free.
         """
-        return finish.release_worker(self, worker)
+        return operate.release_worker(self, worker)
 
     def attempts(self, key: Mapping[str, Any]) -> list[Attempt]:
         """Return how often a key was tried, and how each ended, the oldest first.
@@ -277,7 +277,7 @@ class JobTable(FreeTable):
 
     def unignore(self, *restrictions: Any) -> int:
         """Make ignored jobs pending again; return how many."""
-        return finish.unignore(self._restricted(restrictions))
+        return operate.unignore(self._restricted(restrictions))
 
     def _restricted(self, restrictions: Sequence[Any]) -> Self:
         jobs = self
@@ -293,11 +293,11 @@ class JobTable(FreeTable):
 
     def complete(self, key: Mapping[str, Any], duration: float | None = None) -> None:
         """End a job that `reserve` claimed."""
-        finish.complete_reserved(self, self._own_key(key), duration)
+        operate.complete_reserved(self, self._own_key(key), duration)
 
     def error(self, key: Mapping[str, Any], error_message: str, error_stack: str | None = None) -> None:
         """Record that a job which `reserve` claimed has failed."""
-        finish.fail_reserved(self, self._own_key(key), error_message, error_stack)
+        operate.fail_reserved(self, self._own_key(key), error_message, error_stack)
 
     def _own_key(self, key: Mapping[str, Any]) -> dict[str, Any]:
         if missing := [k for k in self.heading.primary_key if k not in key]:
@@ -309,11 +309,11 @@ class JobTable(FreeTable):
 
         A worker that computes one of them writes nothing.
         """
-        return finish.delete(self)
+        return operate.delete(self)
 
     def delete_quick(self, get_count: bool = False) -> int | None:
         """Do the same as `delete`."""
-        n = finish.delete(self)
+        n = operate.delete(self)
         return n if get_count else None
 
     def drop(self, *_: Any, **__: Any) -> None:

@@ -154,7 +154,7 @@ class TransactionError(DataJointError):
 
 
 class FailedTransactionError(TransactionError):
-    """A statement of the transaction had failed, its error was passed over, and the server undoes all of it."""
+    """A statement of the transaction had failed, its error was passed over: the server undoes all of it."""
 
 
 class MakeError(DataJointError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import logging
 import os
 import secrets
 import time
@@ -100,7 +99,6 @@ def test_a_worker_of_celery_says_once_which_rights_it_needs_and_again_when_it_la
 ) -> None:
     pipeline = Pipeline.of([result], Events())
     wake_up = WakeUp(name_of(result), 10)
-    monkeypatch.setattr(logging.getLogger("datajoint"), "propagate", True)
 
     def work(by: Connection) -> Ending:
         with monkeypatch.context() as context:

@@ -19,11 +19,6 @@ def line(caplog: pytest.LogCaptureFixture, event: Event, format_: str) -> str:
     return formatter(format_).format(record)
 
 
-@pytest.fixture(autouse=True)
-def propagated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging.getLogger("datajoint"), "propagate", True)
-
-
 FAILED = Event(Kind.FAILED, "lab.__root", {"n": -1}, 1, 3, "host:7", 1.25, error=ValueError("no\nroot"))
 
 
