@@ -12,13 +12,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dj_jobs import claim as claims
 from dj_jobs import control, finish, metadata
-from dj_jobs.events import Event, Events
+from dj_jobs.events import Events
 from dj_jobs.group import Group
 from dj_jobs.job import Claim, Outcome, Result, Worker, error_message, error_stack
 from dj_jobs.keys import is_wanted
@@ -38,18 +36,15 @@ from dj_schema.errors import (
     LostConnectionError,
 )
 from dj_schema.sql import Ident, sql
-from dj_schema.transaction import transaction
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from dj_jobs.table import JobTable
     from dj_query.table import Table
 
 
 log = logging.getLogger("datajoint.jobs")
 
-_LONGEST_HOLD_S = 600.0  # that a computed result waits for a server which is away
+LONGEST_HOLD_S = 600.0  # that a computed result waits for a server which is away
 _LONGEST_PAUSE_S = 5.0
 
 
@@ -159,7 +154,7 @@ class Runner:
             if watch.error is None and (group.is_cut_off() or group.give_up_early()):
                 return Outcome(claim.key, Result.RETRY, duration_s, error)
             group.undo()
-            outcome = self._after_error(jobs, claim, error, duration_s, group)
+            outcome = self.after_error(jobs, claim, error, duration_s, group)
             outcome = replace(outcome, phases=making.phases)
         return outcome
 
@@ -167,7 +162,7 @@ class Runner:
         self, jobs: JobTable, claim: Claim, making: Making, insert: Callable[[], bool], watch: Watch
     ) -> bool:
         """Insert what was computed, again after a fault: it may have taken hours, and is not thrown away."""
-        give_up = time.monotonic() + _LONGEST_HOLD_S
+        give_up = time.monotonic() + LONGEST_HOLD_S
         for n_faults in itertools.count(claim.n_faults):
             try:
                 return insert()
@@ -197,9 +192,10 @@ class Runner:
         except AWAY:
             return False
 
-    def _after_error(
+    def after_error(
         self, jobs: JobTable, claim: Claim, error: Exception, duration_s: float, group: Group | None = None
     ) -> Outcome:
+        """Decide on a failure, and have it recorded; how it ended turns out otherwise, at times."""
         stack = error_stack(error)
         outcome = Outcome(claim.key, Result.ERROR, duration_s, error, stack)
         if isinstance(error, ClaimLostError):
@@ -271,59 +267,6 @@ class Runner:
         ours = (status.value, outcome.message, self.worker.name[:255])
         return bool(rows) and tuple(rows[0][name] for name in columns) == ours
 
-    # -- from outside, of a job that cannot be interrupted ------------------------------------------
-
-    def run_out(self, started: Event, *, is_dead: bool) -> Outcome | None:
-        """Record that a job took too long, for a process that cannot be interrupted.
-
-        Done before the process is killed, so that its death counts as nobody's, and is no matter of rescue.
-
-        Parameters
-        ----------
-        started : Event
-            Of the kind `started`.
-        is_dead : bool
-            The process is gone. While it lives, its job is passed over where it has locked it, at its end.
-
-        Returns
-        -------
-        Outcome or None
-            None where the job is at its end, or over.
-        """
-        key, token = dict(started.key or {}), started.token
-        timeout_s = started.timeout_s or 0.0
-        error = JobTimeoutError(
-            f"the make took longer than its timeout_s of {timeout_s:g} seconds and could not be interrupted; "
-            "its process was killed, and nothing was written"
-        )
-        if token is None:
-            outcome = Outcome(key, Result.ERROR, timeout_s, error)
-        else:
-            jobs: JobTable = self.table.jobs  # type: ignore[attr-defined]
-            claim = _claim_of(started, token, timeout_s)
-            with transaction(jobs.connection, isolation=jobs.connection.dialect.jobs.CLAIM_ISOLATION):
-                if not is_dead and not claims.is_held_and_free(jobs, claim):
-                    return None
-                outcome = self._after_error(jobs, claim, error, timeout_s)
-        self.teller.ended(outcome, started.attempt, token)
-        return outcome
-
-    def taken(self, started: Event, running_s: float) -> Outcome | None:
-        """Return how a job that runs elsewhere ends whose claim was lost meanwhile; None where it was not.
-
-        Nobody is told.
-        """
-        if started.token is None:
-            return None
-        jobs: JobTable = self.table.jobs  # type: ignore[attr-defined]
-        claim = _claim_of(started, started.token, running_s)
-        known = self.resolved(jobs, claim)
-        if known not in (Result.LOST, Result.CANCELLED):
-            return None
-        is_cancelled = known is Result.CANCELLED
-        error = lost_error(jobs.target.full_table_name, claim.key, is_cancelled=is_cancelled)
-        return Outcome(claim.key, known, running_s, error)
-
     def _is_there(self, key: Mapping[str, Any]) -> bool:
         """Whether the row of a key is there, also where this transaction's snapshot is older than the row."""
         connection = self.table.connection
@@ -360,12 +303,6 @@ def cause_of(error: BaseException, watch: Watch) -> Exception:
         return watch.error
     assert isinstance(error, Exception)
     return error
-
-
-def _claim_of(started: Event, token: UUID, running_s: float) -> Claim:
-    """Return the claim of a job that another process computes, as far as its start tells of it."""
-    since = time.monotonic() - running_s - _LONGEST_HOLD_S
-    return Claim(dict(started.key or {}), token, started.attempt, 0, 0, 0, datetime.min, since=since)
 
 
 def _known(outcome: Outcome, known: Result) -> Outcome:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from dj_query.of_tables import OfTables
 from dj_query.recent import Recent
 from dj_query.select import Column, derived
-from dj_schema.errors import DataJointError
+from dj_schema.errors import DataJointError, NotATableError
 from dj_schema.heading import Heading
 
 if TYPE_CHECKING:
@@ -92,6 +92,16 @@ class U(OfTables):
 
     def __sub__(self, other: Any) -> QueryExpression:
         raise DataJointError("dj.U(...) - table would be an infinite set.")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        from dj_query.expression import QueryExpression
+
+        if hasattr(QueryExpression, name):
+            raise NotATableError(
+                f"{self!r} has no {name}: it stands for every value, and no rows. Those of a query are "
+                f"`{self!r} & query`."
+            )
+        raise AttributeError(f"'U' object has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return f"dj.U({', '.join(map(repr, self._primary_key))})"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dj_jobs import finish
+from dj_jobs import finish, run_elsewhere
 from dj_jobs.events import Event, Events
 from dj_jobs.job import Outcome, Worker
 from dj_jobs.run import Runner
@@ -70,7 +70,7 @@ class Cutter:
     def _see(self, child: Child, started: Event, due_by: float) -> None:
         running_s = time.monotonic() - child.running_since
         try:
-            child.taken = self._runner(child, started).taken(started, running_s)
+            child.taken = run_elsewhere.taken(self._runner(child, started), started, running_s)
         except DataJointError as e:
             log.warning("it cannot be seen whether %s is still ours: %s", started.key, e)
             return
@@ -118,7 +118,7 @@ class Cutter:
         if end is not None:
             runner.teller.ended(end, started.attempt, started.token)
         else:
-            end = runner.run_out(started, is_dead=is_dead)
+            end = run_elsewhere.run_out(runner, started, is_dead=is_dead)
         if end is not None and started.token is not None and not is_dead:
             finish.release_free(runner.table.jobs, started.token)  # type: ignore[attr-defined]
         return end

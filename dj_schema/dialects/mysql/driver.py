@@ -1,28 +1,23 @@
-"""MySQL and MariaDB through PyMySQL: the only file that knows this driver."""
+"""A session of MySQL or MariaDB through PyMySQL, whose connection is in `wire.py`."""
 
 from __future__ import annotations
 
-import io
 import os
-import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID
 
 import pymysql
-from pymysql.connections import MySQLResult
-from pymysql.constants import CLIENT, FIELD_TYPE, SERVER_STATUS
-from pymysql.converters import conversions, convert_date, convert_datetime, escape_bytes
+from pymysql.constants import SERVER_STATUS
 from pymysql.cursors import SSCursor
 
 from dj_schema.dialects.base import Result, Row
-from dj_schema.dialects.mysql import bulk, short_results
+from dj_schema.dialects.mysql import bulk
 from dj_schema.dialects.mysql.columns import python_batches
 from dj_schema.dialects.mysql.errors import from_number
 from dj_schema.dialects.mysql.unread import UnreadResult, close_at_once, forget_rest, run_all
+from dj_schema.dialects.mysql.wire import SelectCursor, is_made_here, open_connection
 from dj_schema.errors import (
     ConnectionRefusedByServerError,
     DataJointError,
@@ -35,44 +30,9 @@ from dj_schema.errors import (
 if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
 
-# MariaDB would cut off what MySQL rounds, and MySQL refuses the word that changes that.
-_SQL_MODE = (
-    "CONCAT('STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
-    ", IF(VERSION() LIKE '%MariaDB%', ',TIME_ROUND_FRACTIONAL', ''))"
-)
-
-
-def _datetime(text: str) -> Any:
-    """Read a datetime thirty times faster than the driver does."""
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return convert_datetime(text)
-
-
-def _date(text: str) -> Any:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return convert_date(text)
-
-
-def _escaped_uuid(value: UUID, mapping: Any = None) -> str:
-    return str(escape_bytes(value.bytes))
-
-
-_CONVERSIONS: dict[Any, Callable[..., Any]] = {
-    **conversions,
-    UUID: _escaped_uuid,
-    FIELD_TYPE.DATE: _date,
-    FIELD_TYPE.DATETIME: _datetime,
-    FIELD_TYPE.TIMESTAMP: _datetime,
-}
 _abandoned: list[Any] = []
 _FEW_ROWS = 64  # which the driver reads sooner by itself
-_MOST_KNOWN_COLUMNS = 256
 _LARGE_BYTES = 1 << 20  # of a statement that may be more than a server takes
-_UNLESS_ALL_THERE: Any = "unless it is all there"  # a result that is read in part, in the driver's words
 
 
 def connect(settings: ConnectionSettings) -> MysqlSession:
@@ -84,146 +44,14 @@ def connect(settings: ConnectionSettings) -> MysqlSession:
         Where the server does not answer, or refuses the user.
     """
 
-    def open_connection() -> _Connection:
-        return _Connection(
-            host=settings.host,
-            port=settings.port or 0,
-            user=settings.user,
-            password=settings.password or "",
-            charset="utf8mb4",
-            autocommit=True,
-            connect_timeout=max(2, int(settings.connect_timeout_s)),
-            client_flag=CLIENT.FOUND_ROWS,
-            conv=_CONVERSIONS,
-            init_command=(
-                f"SET time_zone='+00:00', sql_mode={_SQL_MODE}, group_concat_max_len=67108864, "
-                f"NAMES utf8mb4 COLLATE {_collation(settings.collation)}"
-            ),
-            **_tls_options(settings.tls),
-        )
-
     try:
-        return MysqlSession(open_connection(), open_connection)
+        return MysqlSession(open_connection(settings), partial(open_connection, settings))
     except pymysql.err.MySQLError as e:
         message = str(e.args[-1]) if e.args else type(e).__name__
         raise ConnectionRefusedByServerError(
             f"cannot connect to MySQL at {settings.host}:{settings.port} as {settings.user!r}: {message}. "
             "Check database.host, port, user, password and use_tls (dj.config, DJ_* variables)."
         ) from None
-
-
-def _tls_options(tls: bool | Mapping[str, Any] | None) -> dict[str, Any]:
-    """By itself the driver takes TLS where the server offers it."""
-    if tls is None or isinstance(tls, bool):
-        return {} if tls is None else {"ssl": _unverified()} if tls else {"ssl_disabled": True}
-    verify = tls.get("verify", bool(tls.get("ca")))
-    context = ssl.create_default_context(cafile=tls.get("ca")) if verify else _unverified()
-    if verify:
-        context.check_hostname = tls.get("check_hostname", True)
-    if tls.get("cert"):
-        context.load_cert_chain(tls["cert"], tls.get("key"))
-    return {"ssl": context}
-
-
-def _unverified() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _collation(name: str | None) -> str:
-    """Only a plain name can go where the server takes no parameter."""
-    name = name or "utf8mb4_bin"
-    if not name.replace("_", "").isalnum() or not name.startswith("utf8mb4"):
-        raise ConnectionRefusedByServerError(f"database.collation {name!r} is no collation of utf8mb4.")
-    return name
-
-
-class _Connection(pymysql.Connection):
-    """The driver's connection, which reads short results itself.
-
-    One that verifies no certificates reads none: those of a system take it 40 ms.
-
-    Attributes
-    ----------
-    is_answered : bool
-        Nothing that was sent is still to be answered, but for the rows of a result that is read in part.
-    """
-
-    _rfile: io.BufferedReader
-    _result: Any
-
-    def __init__(self, **settings: Any) -> None:
-        self._known_columns: dict[bytes, tuple[Any, Any]] = {}
-        self.is_answered = True
-        super().__init__(**settings)
-
-    def _create_ssl_ctx(self, given: ssl.SSLContext | Mapping[str, Any]) -> ssl.SSLContext:
-        return given if isinstance(given, ssl.SSLContext) else _unverified()
-
-    def _execute_command(self, command: int, sql: str | bytes) -> None:
-        self.is_answered = False
-        super()._execute_command(command, sql)  # type: ignore[misc]
-
-    def _read_query_result(self, unbuffered: bool = False) -> Any:
-        try:
-            n_rows = self._read_answer(unbuffered)
-        except pymysql.err.MySQLError:  # said by the server, or the connection was closed
-            self.is_answered = True
-            raise
-        self.is_answered = True
-        return n_rows
-
-    def _read_answer(self, unbuffered: bool) -> Any:
-        data = b"" if unbuffered is True else self._arrived()
-        end = short_results.columns_end(data)
-        known = self._known_columns.get(data[:end]) if end else None
-        short = short_results.complete(data, end) if known is not None else None
-        if known is None or short is None:
-            n_rows = super()._read_query_result(bool(unbuffered))  # type: ignore[misc]
-            if end:
-                self._keep_columns(data[:end])
-            return n_rows
-        self._rfile.read(short.n_bytes)
-        result = self._result = MySQLResult(self)
-        result.connection, result.has_next, result.warning_count = None, False, short.n_warnings
-        result.description, converters = known
-        result.field_count, result.affected_rows = len(converters), len(short.starts)
-        result.rows = short_results.rows(data, short.starts, converters)
-        return result.affected_rows
-
-    def _keep_columns(self, description: bytes) -> None:
-        if len(self._known_columns) >= _MOST_KNOWN_COLUMNS:
-            self._known_columns.clear()
-        self._known_columns[description] = self._result.description, self._result.converters
-
-    def _arrived(self) -> bytes:
-        """Wait for the first bytes of an answer; the driver finds what is wrong."""
-        try:
-            return self._rfile.peek()
-        except OSError as e:
-            if _is_made_here(e):
-                raise
-            return b""
-
-
-class _SelectCursor(SSCursor):
-    """Has the rows of a result that is all there; any other is left to be read."""
-
-    _clear_result: Callable[[], None]
-    _do_get_result: Callable[[], None]
-    _rows: Sequence[Row] | None
-
-    def _query(self, q: str) -> Any:
-        self._clear_result()
-        self.connection.query(q, unbuffered=_UNLESS_ALL_THERE)
-        self._do_get_result()
-        return self.rowcount
-
-    @property
-    def rows_there(self) -> Sequence[Row] | None:
-        return self._rows
 
 
 class _Kept(NamedTuple):
@@ -240,7 +68,7 @@ class MysqlSession:
         self._connection = connection
         self._reopen = reopen
         self._cursor = connection.cursor()
-        self._select = connection.cursor(_SelectCursor)
+        self._select = connection.cursor(SelectCursor)
         self._streaming: Iterator[list[Row]] | None = None
         self._kept = _Kept([], [])
         self.id: int = connection.thread_id()
@@ -403,7 +231,7 @@ def _names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
     return tuple([str(column[0]) for column in description])
 
 
-def _all_rows(cursor: _SelectCursor, statement: str) -> list[Row]:
+def _all_rows(cursor: SelectCursor, statement: str) -> list[Row]:
     """Read a result to its end."""
     if cursor.rows_there is not None:
         return list(cursor.rows_there)
@@ -414,13 +242,8 @@ def _all_rows(cursor: _SelectCursor, statement: str) -> list[Row]:
     return rows
 
 
-def _is_made_here(error: Exception) -> bool:
-    """Whether an error is not the system's: the handler of a signal raised a TimeoutError, perhaps."""
-    return isinstance(error, OSError) and error.errno is None
-
-
 def _translate(error: Exception, statement: str) -> DataJointError:
-    if _is_made_here(error):
+    if is_made_here(error):
         raise error
     if isinstance(error, OSError):
         return LostConnectionError(f"the connection to the server was lost: {error}")
