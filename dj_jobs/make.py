@@ -6,7 +6,7 @@ import inspect
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from enum import Enum
 from functools import lru_cache
 from types import TracebackType
@@ -17,8 +17,9 @@ from dj_jobs.fingerprint import fingerprint
 from dj_jobs.input_locks import InputLocks
 from dj_jobs.job import Phases
 from dj_jobs.retry import INFRASTRUCTURE
+from dj_jobs.watch import InterruptedMakeError
 from dj_query.make_scope import inserts_allowed
-from dj_schema.errors import FailedTransactionError, InputChangedError, MakeError
+from dj_schema.errors import DataJointError, FailedTransactionError, InputChangedError, MakeError
 from dj_schema.transaction import saving_statements, transaction
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ Finish = Callable[[bool], None]
 _NOTHING = object()
 _PARTS = ("make_fetch", "make_compute", "make_insert")
 _passing_over: WeakSet[type] = WeakSet()  # classes whose make has passed over an error of the database
+
+
+class _PassedOverError(Exception):
+    """Has a plain make run again whose transaction PostgreSQL undid for an error that it passed over."""
 
 
 class Form(Enum):
@@ -75,7 +80,7 @@ class Making:
         kind: Any = type(table)
         self._form = form_of(kind)
         self._fetch: Callable[[], Any] = self._nothing
-        self._insert: Callable[[], None] = self._make
+        self._insert: Callable[[], None] = self._made
         self._before: bytes | None = None
         self._steps: Generator[Any, None, None] | None = None
         self._locks: InputLocks | None = None
@@ -130,12 +135,9 @@ class Making:
             Where what was fetched is no longer what the database holds; nothing was inserted.
         """
         started = time.perf_counter()
-        handled = sys.exception()
         try:
-            return self._inserted(finish, confirm)
-        except Exception as e:
-            if self._saves_statements or not _passed_over(e, handled):
-                raise
+            with suppress(_PassedOverError):
+                return self._inserted(finish, confirm)
             _passing_over.add(type(self._table))
             self._saves_statements = True
             return self._inserted(finish, confirm)
@@ -152,6 +154,19 @@ class Making:
                 self._insert()
             finish(scope.has_rows)
         return scope.has_rows
+
+    def _made(self) -> None:
+        """Call a plain make, and see whether it passed over an error that has undone its transaction."""
+        connection = self._table.connection
+        handled = sys.exception()
+        try:
+            self._make()
+        except Exception as e:
+            if connection.is_failed and not self._saves_statements and _passed_over(e, handled):
+                raise _PassedOverError from None
+            raise
+        if connection.is_failed and not self._saves_statements:
+            raise _PassedOverError
 
     @contextmanager
     def _insertion(self) -> Iterator[bool]:
@@ -294,14 +309,21 @@ def _function(method: Any) -> Any:
 
 
 def _passed_over(error: BaseException | None, handled: BaseException | None) -> bool:
-    """Whether an error came of a statement that had failed before, since this one was handled."""
-    seen: list[BaseException] = []
-    while error is not None and error is not handled and error not in seen:
-        if isinstance(error, FailedTransactionError):
-            return True
-        seen.append(error)
+    """Whether an error, in a transaction that a statement undid, is not the one of that statement itself.
+
+    Parameters
+    ----------
+    handled : exception, optional
+        What was being handled when the make was called, and is none of its own.
+    """
+    chain: list[BaseException] = []
+    while error is not None and error is not handled and error not in chain:
+        chain.append(error)
         error = error.__cause__ or error.__context__
-    return False
+    if any(isinstance(e, InterruptedMakeError) for e in chain):
+        return False  # its time is over, or its claim is lost
+    passed = (isinstance(e, FailedTransactionError) for e in chain)
+    return any(passed) or not any(isinstance(e, DataJointError) for e in chain)
 
 
 # -- what the parts are given, and what they give ---------------------------------------------------

@@ -194,8 +194,7 @@ class LiveSession:
         had_turn = self._turn.is_mine  # asked before: an interruption may come between its start and our note
         try:
             self._turn.take()
-            if self._broken_blocks and threading.get_ident() in self._broken_blocks:
-                raise LostConnectionError(f"the connection was lost in this transaction. {_IN_TRANSACTION}")
+            self.refuse_after_loss()
             session = self._ready_session(is_read, reconnect)
             self.n_statements += 1
             try:
@@ -284,8 +283,13 @@ class LiveSession:
         """Whether a statement failed in the open transaction, and the server does nothing more in it."""
         return self._session is not None and self._session.is_failed
 
+    def refuse_after_loss(self) -> None:
+        """Raise LostConnectionError in a `with` block of this thread whose transaction is gone."""
+        if self._broken_blocks and threading.get_ident() in self._broken_blocks:
+            raise LostConnectionError(f"the connection was lost in this transaction. {_IN_TRANSACTION}")
+
     def leave_block(self) -> None:
-        """A `with` block of this thread has ended, whatever became of its transaction."""
+        """The outermost `with` block of this thread has ended, whatever became of its transaction."""
         self._broken_blocks.discard(threading.get_ident())
 
     def _forget_transaction(self) -> None:

@@ -99,6 +99,7 @@ def saving_statements(connection: Connection, is_wanted: bool) -> Iterator[None]
 def _whole(
     connection: Connection, guarded: bool, saves_statements: bool, isolation: str | None
 ) -> Iterator[Connection]:
+    connection.refuse_after_loss()  # here, as the block that is around this one goes on
     state: TransactionState | None = None
     try:
         connection.start_transaction(isolation)

@@ -173,6 +173,22 @@ def test_nothing_of_a_block_runs_on_its_own_after_a_loss(
     table.insert1({"k": 1})
 
 
+def test_a_block_inside_of_one_that_was_lost_is_refused_however_often(
+    connection: Connection, other: Connection, table: Any
+) -> None:
+    def pass_over_each() -> None:
+        with connection.transaction:
+            kill(connection, other)
+            for k in range(4):
+                with pytest.raises(LostConnectionError), connection.transaction:
+                    table.insert1({"k": k})
+
+    with pytest.raises(LostConnectionError, match="nothing of it was kept"):
+        pass_over_each()
+    assert len(table()) == 0
+    table.insert1({"k": 1})
+
+
 def test_sql_that_the_server_would_commit_for_is_refused_in_a_transaction(
     connection: Connection, table: Any
 ) -> None:
