@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dj_query.user_sql import Dialect, UserExpression
     from dj_schema.connection import Connection
 
+_MOST_CONDITIONS = 256  # that are kept with a heading: a program may format values into them
+
 
 class QueryExpression(fetch.Fetching, OfTables):
     """A set of rows with a primary key, described but not fetched."""
@@ -213,9 +215,18 @@ class QueryExpression(fetch.Fetching, OfTables):
 
     def compile_condition(self, text: str) -> UserExpression:
         """Parse an SQL condition over this query's attributes."""
+        dialect = self.connection.dialect.name
+        memo: dict[tuple[str, str], UserExpression] = self.heading.memo("conditions", dict)
+        expression = memo.get((dialect, text))
+        if expression is None:
+            if len(memo) >= _MOST_CONDITIONS:
+                memo.clear()
+            expression = memo[dialect, text] = self._compiled(text, cast("Dialect", dialect))
+        return expression
+
+    def _compiled(self, text: str, dialect: Dialect) -> UserExpression:
         from dj_query.user_sql import compile_condition
 
-        dialect = cast("Dialect", self.connection.dialect.name)
         expression = compile_condition(text, self.heading.kinds, dialect)
         if expression.is_aggregate:
             raise DataJointError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dj_query.projection import compile_value
 from dj_query.recent import Recent
@@ -37,23 +37,15 @@ def joined(
         could be NULL.
     """
     check_connections(a, b, "joined")
-    using, heading = _matches.get(
+    using, heading, texts = _matches.get(
         (a.heading, b.heading),
         (semantic_check, is_left, allow_nullable_pk),
         lambda: _match(a.heading, b.heading, semantic_check, is_left, allow_nullable_pk),
     )
-    texts = _padded_texts(a, b, using)
-    if not texts:
+    if not texts or a.connection.dialect.flags.has_exact_texts:
         return _side_by_side(a.select, b.select, using, is_left, heading), heading
     using = (*using, *(_length_of(name) for name in texts))
     return _side_by_side(_with_lengths(a, texts), _with_lengths(b, texts), using, is_left, heading), heading
-
-
-def _padded_texts(a: QueryExpression, b: QueryExpression, using: tuple[str, ...]) -> list[str]:
-    """The texts of a join that the server takes for equal where they differ in spaces at the end."""
-    if a.connection.dialect.flags.has_exact_texts:
-        return []
-    return [n for n in using if any(may_end_in_spaces(q.heading.by_name[n]) for q in (a, b))]
 
 
 def _with_lengths(query: QueryExpression, texts: list[str]) -> Select:
@@ -69,13 +61,28 @@ def _length_of(name: str) -> str:
     return f"~{name}"  # no attribute has such a name
 
 
-_matches: Recent[tuple[tuple[str, ...], Heading]] = Recent()
+class _Match(NamedTuple):
+    """How two headings match.
+
+    Attributes
+    ----------
+    using : tuple of str
+        The names that both have.
+    heading : Heading
+        Of the join.
+    texts : list of str
+        Those of the names that some servers take for equal where they differ in spaces at the end.
+    """
+
+    using: tuple[str, ...]
+    heading: Heading
+    texts: list[str]
 
 
-def _match(
-    a: Heading, b: Heading, semantic_check: bool, is_left: bool, allow_nullable_pk: bool
-) -> tuple[tuple[str, ...], Heading]:
-    """The names that two headings match on, and the heading of their join."""
+_matches: Recent[_Match] = Recent()
+
+
+def _match(a: Heading, b: Heading, semantic_check: bool, is_left: bool, allow_nullable_pk: bool) -> _Match:
     using = matching_names(a, b, semantic_check)
     if is_left and not allow_nullable_pk:
         check_determines(a, b)
@@ -84,7 +91,8 @@ def _match(
         mine = a.attributes
         attributes = [v if v.name in mine else replace(v, is_nullable=True) for v in attributes]
     available = a.lineage_available and b.lineage_available
-    return tuple(using), Heading(tuple(attributes), lineage_available=available)
+    texts = [n for n in using if any(may_end_in_spaces(heading.by_name[n]) for heading in (a, b))]
+    return _Match(tuple(using), Heading(tuple(attributes), lineage_available=available), texts)
 
 
 def check_connections(a: QueryExpression, b: QueryExpression, verb: str) -> None:

@@ -246,15 +246,25 @@ class Select:
         """Whether its conditions may still be added to, without a subquery."""
         return self.group is None and self.window is None
 
+    # Kept for those that `and_where` makes of a block, too; `cached_property` takes a lock each time.
+
     @property
     def identities(self) -> frozenset[str]:
         """The attributes that have the name that they have in the source."""
-        return _identities.get((self.columns,), None, lambda: _names_that_stay(self.columns))
+        found: frozenset[str] | None = self.__dict__.get("_identities")
+        if found is None:
+            found = _identities.get((self.columns,), None, lambda: _names_that_stay(self.columns))
+            self.__dict__["_identities"] = found
+        return found
 
     @property
     def is_computed(self) -> bool:
         """Whether any attribute is more than a name of the source."""
-        return _computed.get((self.columns,), None, lambda: _has_expression(self.columns))
+        found: bool | None = self.__dict__.get("_is_computed")
+        if found is None:
+            found = _computed.get((self.columns,), None, lambda: _has_expression(self.columns))
+            self.__dict__["_is_computed"] = found
+        return found
 
     def and_where(self, condition: Condition) -> Select:
         """Return the block with one more condition on names of its source."""
