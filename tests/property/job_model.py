@@ -118,8 +118,13 @@ class Model:
         return self.is_silent(job) or (job.is_held and job.sessions <= self.dead)
 
     def silent_sessions(self, own: int) -> set[int]:
-        """Return the sessions that a rescue is to end: of the silent, but for that of the rescuer."""
-        return {job.main_session for job in self.jobs.values() if self.is_silent(job)} - {own}
+        """Return the sessions that a rescue is to end: of the silent, but for that of the rescuer.
+
+        One that holds other jobs, whose leases go on, is alive.
+        """
+        held = [job for job in self.jobs.values() if job.is_held]
+        alive = {job.main_session for job in held if not self.is_silent(job)}
+        return {job.main_session for job in held if self.is_silent(job)} - alive - {own}
 
     def rescue(self, also: Collection[Key] = ()) -> int:
         """Take back what the dead hold; return how many jobs.

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pymysql
 from pymysql.connections import MySQLResult
-from pymysql.constants import CLIENT, FIELD_TYPE
+from pymysql.constants import CLIENT, CR, FIELD_TYPE
 from pymysql.converters import conversions, convert_date, convert_datetime, escape_bytes
 from pymysql.cursors import SSCursor
 
@@ -56,6 +56,7 @@ _CONVERSIONS: dict[Any, Callable[..., Any]] = {
     FIELD_TYPE.TIMESTAMP: _datetime,
 }
 _MOST_KNOWN_COLUMNS = 256
+_LOST = "Lost connection to MySQL server during query"
 _UNLESS_ALL_THERE: Any = "unless it is all there"  # a result that is read in part, in the driver's words
 
 
@@ -133,6 +134,30 @@ class Connection(pymysql.Connection):
 
     def _create_ssl_ctx(self, given: ssl.SSLContext | Mapping[str, Any]) -> ssl.SSLContext:
         return given if isinstance(given, ssl.SSLContext) else _unverified()
+
+    def _write_bytes(self, data: bytes) -> None:
+        """Send, as the driver does; what a signal's handler raises is no lost connection."""
+        try:
+            super()._write_bytes(data)  # type: ignore[misc]
+        except pymysql.err.OperationalError as e:
+            cause = e.__context__
+            if isinstance(cause, OSError) and is_made_here(cause):
+                raise cause from None
+            raise
+
+    def _read_bytes(self, num_bytes: int) -> bytes:
+        """Read, as the driver does; what a signal's handler raises is no lost connection."""
+        try:
+            data = self._rfile.read(num_bytes)
+        except BaseException as e:
+            self._force_close()  # type: ignore[attr-defined]
+            if isinstance(e, OSError) and not is_made_here(e):
+                raise pymysql.err.OperationalError(CR.CR_SERVER_LOST, f"{_LOST} ({e})") from e
+            raise
+        if len(data) < num_bytes:
+            self._force_close()  # type: ignore[attr-defined]
+            raise pymysql.err.OperationalError(CR.CR_SERVER_LOST, _LOST)
+        return data
 
     def _execute_command(self, command: int, sql: str | bytes) -> None:
         self.is_answered = False

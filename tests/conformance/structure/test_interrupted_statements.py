@@ -7,12 +7,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from random import Random
+from types import FrameType
 from typing import Any
 
 import pytest
 
 from dj_schema.connection import Connection
+from dj_schema.errors import LostConnectionError
 
 _N_ALARMS = 100
 _N_ROWS = 2_000
@@ -86,3 +89,50 @@ def test_an_alarm_at_any_moment_leaves_the_connection_in_step(
     assert all(
         len(table & f"k >= {n}" & f"k < {n + 100}") in (0, 100) for n in range(_N_ROWS, next(new), 100)
     )
+
+
+class Interrupting:
+    """Raises a TimeoutError at a step of a driver's Python; a tracer of this thread."""
+
+    def __init__(self, step: int) -> None:
+        self.left = step
+        self.where = ""
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
+        code = frame.f_code
+        is_drivers = {"pymysql", "psycopg"} & {*Path(code.co_filename).parts} and code.co_name != "__del__"
+        if event == "line" and not self.where and is_drivers:
+            self.left -= 1
+            if self.left < 0:
+                self.where = f"{code.co_name}, line {frame.f_lineno}"
+                raise TimeoutError("too late")
+        return self
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("n_bytes", [1, 1_000_000])
+def test_a_timeout_at_any_step_of_a_driver_is_no_lost_connection(
+    connection: Connection, n_bytes: int
+) -> None:
+    value = "x" * n_bytes
+    connection.ping()
+    for step in itertools.count():
+        tracer = Interrupting(step)
+        before, hook = sys.gettrace(), sys.unraisablehook
+        sys.unraisablehook = lambda _: None
+        sys.settrace(tracer)
+        try:
+            found = connection.query("SELECT %s AS value", [value])
+        except TimeoutError:
+            found = None
+        except LostConnectionError as e:
+            pytest.fail(f"{tracer.where}: {e}")
+        finally:
+            sys.settrace(before)
+            sys.unraisablehook = hook
+        assert (found is None) == bool(tracer.where), f"passed over at {tracer.where}"
+        assert connection.query(f"SELECT {step}") == [(step,)], tracer.where
+        if not tracer.where:
+            assert found == [(value,)]
+            break
+    assert step > 10
