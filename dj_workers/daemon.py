@@ -21,11 +21,12 @@ from dj_jobs.presence import Presence
 from dj_schema.connection import Connection
 from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
 from dj_schema.settings import Config
+from dj_workers.host_clock import warn_of_clock
 from dj_workers.lookout import Lookout, is_idle_enough
 from dj_workers.plan import TableClass, check_makes, plan_of
 from dj_workers.pools.budget import Budget
 from dj_workers.pools.origin import ChildSetup
-from dj_workers.progress_log import told_in_log, warn_of_clock
+from dj_workers.progress_log import told_in_log
 from dj_workers.shutdown import StoppedAtOnceError, StopRequests, told_on_request
 from dj_workers.steps import Step, Steps
 from dj_workers.vitals import ENDS, Vitals

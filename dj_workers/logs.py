@@ -31,12 +31,28 @@ def set_up(level: str, format_: str) -> None:
         handler.setFormatter(formatter(format_))
         root.addHandler(handler)
         root.propagate = False
+        if format_ == JSON:
+            _take_what_nobody_takes(handler)
+
+
+def _take_what_nobody_takes(handler: logging.Handler) -> None:
+    """Have objects made of warnings, and of what pipelines log without a handler of their own, too."""
+    logging.lastResort = handler
+    logging.captureWarnings(True)
+    warnings = logging.getLogger("py.warnings")
+    warnings.addHandler(handler)
+    warnings.propagate = False
 
 
 def set_up_child() -> None:
     """Log as the parent does, where the parent is a `dj-worker`."""
     if format_ := os.environ.get(FORMAT_VARIABLE):
         set_up(os.environ.get(LEVEL_VARIABLE, "info"), format_)
+
+
+def is_json() -> bool:
+    """Whether this program, or the one that started it, logs objects."""
+    return os.environ.get(FORMAT_VARIABLE) == JSON
 
 
 def formatter(format_: str) -> logging.Formatter:
@@ -46,7 +62,7 @@ def formatter(format_: str) -> logging.Formatter:
 
 def line_of(text: str, level: int = logging.INFO) -> str:
     """Return what is said to people, as a line of the log where this is JSON; also in handlers of signals."""
-    if os.environ.get(FORMAT_VARIABLE) != JSON:
+    if not is_json():
         return text
     record = logging.LogRecord("datajoint.workers", level, "", 0, text.rstrip(), None, None)
     return JsonLines().format(record) + "\n"

@@ -8,19 +8,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dj_jobs.events import Event, Kind
 from dj_jobs.job import Result
 from dj_jobs.presence import Activity
 from dj_jobs.version import code_version
-from dj_schema.sql import sql
 from dj_workers.vitals import ENDS
 from dj_workers.workings import time_text
 
 if TYPE_CHECKING:
-    from dj_schema.connection import Connection
     from dj_workers.daemon import Worker
 
 log = logging.getLogger("datajoint.workers")
@@ -29,7 +26,6 @@ _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 300.0
 _MOST_NAMES = 8
 _MOST_RUNNING = 3
-_CLOCKS_AGREE_S = 60.0
 _SAID = {Kind.SUCCEEDED: "done", Kind.EMPTY: "done", Kind.SKIPPED: "done"}
 _RESULTS = {
     Result.SUCCESS: "done",
@@ -54,21 +50,6 @@ def told_in_log(worker: Worker) -> Iterator[None]:
         took_s = time.monotonic() - started
         fields = _fields(worker, "ends", duration_s=round(took_s, 3), counts=_counts(worker))
         log.info("%s", end_text(worker, took_s), extra=fields)
-
-
-def warn_of_clock(connection: Connection) -> None:
-    """Say so where the clock of this host is another than the server's, by which jobs go."""
-    ahead_s = _host_is_ahead_s(connection)
-    if abs(ahead_s) < _CLOCKS_AGREE_S:
-        return
-    log.warning(
-        "the clock of this host is %.0f s %s that of the database server, %s. Jobs go by the server's clock, "
-        "so that each is computed once all the same; but times in the logs and metrics of this host do not "
-        "fit the others'. Have NTP set the clocks of both hosts (timedatectl set-ntp true, or chrony).",
-        abs(ahead_s),
-        "ahead of" if ahead_s > 0 else "behind",
-        connection.settings.label,
-    )
 
 
 def beginning_text(worker: Worker) -> str:
@@ -196,12 +177,3 @@ def _counted(counts: Mapping[str, int], span_s: float) -> str:
 def _computes(activity: Activity, now: float) -> str:
     key = " ".join(f"{name}={value}" for name, value in activity.key.items())
     return f"computes {activity.table} {key} for {time_text(now - activity.since)}"
-
-
-def _host_is_ahead_s(connection: Connection) -> float:
-    """Return by how much the clock of this host differs from the server's; negative where it is behind."""
-    before = datetime.now(UTC)
-    [(there,)] = connection.execute(sql("SELECT {}", connection.dialect.jobs.NOW), is_read=True).rows
-    here = before + (datetime.now(UTC) - before) / 2
-    ahead: float = (here.replace(tzinfo=None) - there).total_seconds()
-    return ahead

@@ -10,6 +10,7 @@ from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.job import Outcome
 from dj_jobs.options import Options
+from dj_workers.host_clock import warn_of_clock_once
 from dj_workers.shutdown import StoppedAtOnceError, StopRequests
 
 
@@ -27,6 +28,8 @@ def populate_inline(table: Any, options: Options, _: int, events: Events) -> Ite
         After SIGINT, once the running job is done or time is over; after a second one, at once: its job goes
         back.
     """
+    if options.reserve_jobs:
+        warn_of_clock_once(table.connection)
     shutdown_s = table.connection.config.jobs.shutdown_timeout
     with StopRequests(interrupts=True, shutdown_timeout_s=shutdown_s) as requests:
         compute = populating.reserved if options.reserve_jobs else populating.direct

@@ -21,6 +21,7 @@ from dj_jobs.telling import Teller
 from dj_query.user_table import UserTable
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError, JobError
+from dj_workers.host_clock import warn_of_clock_once
 from dj_workers.pools import handle
 from dj_workers.pools.budget import Budget
 from dj_workers.pools.child import Post, Start, dump_without, load_with
@@ -61,6 +62,8 @@ def populate_in_processes(
     KeyboardInterrupt
         After SIGINT, once the running jobs are done or time is over; after a second one, at once.
     """
+    if options.reserve_jobs:
+        warn_of_clock_once(table.connection)
     origin = origin_of(type(table))
     count = _reserved if options.reserve_jobs else _direct
     n_keys, tasks = count(table, options, processes, events)

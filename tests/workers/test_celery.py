@@ -172,6 +172,12 @@ def test_with_json_celery_logs_objects_too(celery: CeleryLab) -> None:
     for text, logger in (("ready.", "celery.apps.worker"), ("succeeded in", "celery.app.trace")):
         [line] = [line for line in worker.lines if text in line]
         assert (json.loads(line)["logger"], json.loads(line)["level"]) == (logger, "info")
+    beat = celery.start("--log-format", "json", "celery", "-m", celery.lab.name, "beat", "--loglevel", "INFO")
+    beat.wait_for("Sending due task")
+    assert (worker.end(), beat.end()) == (0, 0)
+    not_logged = {"", "worker: Warm shutdown (MainProcess)"}  # Celery's answer to SIGTERM, on stdout
+    for line in {line.strip() for line in (*worker.lines, *beat.lines)} - not_logged:
+        json.loads(line)
 
 
 # -- bad input -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from dj_workers.cli.exit_codes import ExitCode
 from tests.workers.celery_lab import CeleryLab
-from tests.workers.conftest import Lab, end_of, expected, start_dj_worker
+from tests.workers.conftest import Lab, end_of, expected, start_dj_worker, start_python
 
 
 def test_clocks_that_are_ten_minutes_off_repeat_no_job_and_are_told_once(
@@ -47,3 +47,27 @@ def test_workers_of_celery_and_dispatchers_tell_it_too(
     for process in (dispatcher, worker):
         process.wait_for("s ahead of that of the database server")
         assert process.log.count("the clock of this host is") == 1, process.log
+
+
+SCRIPT = """
+import {module} as lab
+
+if __name__ == "__main__":
+    for _ in range(3):
+        lab.Square.populate(reserve_jobs=True, processes={processes})
+"""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_script_is_told_once_however_often_it_populates(
+    lab: Lab, wrong_clock: Callable[[int], dict[str, str]], processes: int
+) -> None:
+    lab.add(3)
+    script = lab.folder / f"script_{processes}.py"
+    script.write_text(SCRIPT.format(module=lab.name, processes=processes))
+    ended = end_of(start_python(str(script), env=wrong_clock(-600)))
+    assert (ended.code, ended.err.count("s behind that of the database server")) == (0, 1), ended.err
+    assert lab.squares() == expected(3)
+    lab.Square.delete()
+    ended = end_of(start_python(str(script)))
+    assert (ended.code, "the clock of this host" in ended.err) == (0, False), ended.err

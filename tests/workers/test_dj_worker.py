@@ -254,6 +254,23 @@ atexit.register(ask)
 
 
 @on_one_server
+def test_with_json_warnings_and_other_logs_of_a_pipeline_are_objects_too(lab: Lab) -> None:
+    lab.add(1)
+    with open(lab.folder / f"{lab.name}.py", "a") as code:
+        code.write(
+            "import logging, warnings\nwarnings.warn('this is old')\nlogging.getLogger('own').error('odd')\n"
+        )
+    for processes in ("1", "2"):
+        ended = dj_worker(
+            *("--log-format", "json", "run", lab.name, "--tables", "Square", "--once"),
+            *("--processes", processes),
+        )
+        lines = [json.loads(line) for line in ended.err.splitlines()]
+        assert {"py.warnings", "own"} <= {line["logger"] for line in lines}, ended.err
+        lab.Square.delete()
+
+
+@on_one_server
 def test_with_json_each_line_is_an_object_whatever_happens(lab: Lab) -> None:
     lab.add(1, wait=[0])
     lab.make_pipes()

@@ -12,8 +12,10 @@ from celery.exceptions import CeleryError
 
 from dj_schema.errors import ConnectionRefusedByServerError, LostConnectionError
 from dj_schema.settings import Config
+from dj_workers import logs
 from dj_workers.cli import options
 from dj_workers.cli.exit_codes import ExitCode
+from dj_workers.host_clock import warn_of_clock
 from dj_workers.metrics.dispatcher import BROKER, DATABASE, DispatcherMetrics
 from dj_workers.metrics.serve import Serving
 from dj_workers.notify import notifications_of
@@ -22,7 +24,6 @@ from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.dispatch import Dispatcher, Filled
 from dj_workers.pools.celery.errors import BrokerError
 from dj_workers.pools.celery.tables import load_tables
-from dj_workers.progress_log import warn_of_clock
 from dj_workers.shutdown import StoppedAtOnceError, StopRequests
 
 log = logging.getLogger("datajoint.workers")
@@ -47,6 +48,8 @@ def run_celery(
     """
     from dj_workers.celery_app import app, worker
 
+    if logs.is_json() and not {"worker", "beat"}.isdisjoint(arguments):
+        arguments = ["--quiet", *arguments]  # no banner, which is text whatever the log is
     if "worker" not in arguments or "--help" in arguments:
         return _start(app, arguments)
     worker.use(modules, tables, exclude)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from dj_schema.errors import DataJointError
 from dj_schema.settings import Config
 from dj_workers import logs
 from dj_workers.cli.exit_codes import ModuleError, code_of
+from dj_workers.host_clock import warn_of_clock
 from dj_workers.pools.celery.app import DISPATCH, WAKE_UP, dispatch_queue
 from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.dispatch import Dispatcher
@@ -25,7 +25,6 @@ from dj_workers.pools.celery.message import MOST_REFUSALS, WakeUp
 from dj_workers.pools.celery.stopping import StopFlag, pids_of_running_tasks, stop_at_once_after
 from dj_workers.pools.celery.tables import load_tables
 from dj_workers.pools.celery.work import Ending, Pipeline
-from dj_workers.progress_log import warn_of_clock
 from dj_workers.routes import queues_of
 
 log = logging.getLogger("datajoint.workers")
@@ -143,7 +142,7 @@ def attach(app: Celery, config: Config) -> CeleryWorker:
     @signals.after_setup_logger.connect(weak=False)
     @signals.after_setup_task_logger.connect(weak=False)
     def on_log(logger: logging.Logger, **_: Any) -> None:
-        if os.environ.get(logs.FORMAT_VARIABLE) == logs.JSON:
+        if logs.is_json():
             for handler in logger.handlers:
                 handler.setFormatter(logs.formatter(logs.JSON))
 
