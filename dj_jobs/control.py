@@ -40,7 +40,7 @@ def control_info(schema: str) -> TableInfo:
             AttributeSpec("paused_time", CoreType("datetime", (6,)), Null()),
             AttributeSpec("paused_by", CoreType("varchar", (255,)), Literal("")),
             AttributeSpec("required_version", CoreType("varchar", (255,)), Literal("")),
-            AttributeSpec("n_changes", CoreType("int32"), Literal(0)),  # of the three before
+            AttributeSpec("n_changes", CoreType("int32"), Literal(0)),  # of the three before; see `n_untold`
             AttributeSpec("removal_time", CoreType("datetime", (6,)), Null()),
         ],
     )
@@ -258,3 +258,39 @@ def gives_turn_back(connection: Connection, schema: str, name: str, within_s: fl
         "{} = {} AND {} <= {}", Ident("table_name"), Param(name), time, clock.after(connection, -within_s)
     )
     connection.execute(sql("UPDATE {} SET {} = NULL WHERE {}", Ident(schema, CONTROL), time, old))
+
+
+# -- what is told once, however many have seen it ---------------------------------------------------
+
+
+def n_untold(connection: Connection, schema: str, name: str, n_before: int, n_now: int) -> int:
+    """Return how many of the things between two counts nobody has told of; from now on they are told.
+
+    Where the count went down, it is told anew from there. The count that is told is kept in `n_changes`.
+    """
+    info = control_info(schema)
+    if not (is_made(connection, info) and add_missing_columns(connection, info)):
+        return max(0, n_now - n_before)  # each for itself
+    table, told = Ident(schema, CONTROL), Ident("n_changes")
+    row = sql("{} = {}", Ident("table_name"), Param(name))
+    if n_now <= n_before:
+        too_high = sql("{} > {}", told, Param(n_now))
+        connection.execute(
+            sql("UPDATE {} SET {} = {} WHERE {} AND {}", table, told, Param(n_now), row, too_high)
+        )
+        return 0
+    insert = sql(
+        "INSERT INTO {} ({}) VALUES ({}, {})",
+        table, idents(["table_name", "n_changes"]), Param(name), Param(n_before),
+    )  # fmt: skip
+    connection.execute(insert + connection.dialect.rows.on_duplicate((schema, CONTROL), ["table_name"], None))
+    while True:
+        rows = connection.execute(sql("SELECT {} FROM {} WHERE {}", told, table, row), is_read=True).rows
+        n_told = int(rows[0][0]) if rows else n_now  # gone in this moment, by hand: the next count tells
+        if n_told >= n_now:
+            return 0
+        update = sql(
+            "UPDATE {} SET {} = {} WHERE {} AND {} = {}", table, told, Param(n_now), row, told, Param(n_told)
+        )
+        if connection.execute(update).n_rows:
+            return n_now - max(n_told, n_before)

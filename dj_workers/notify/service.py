@@ -17,7 +17,7 @@ from dj_schema.settings import Config
 from dj_workers.notify.notice import ERROR, KINDS, Digest, Notice
 from dj_workers.notify.senders import Email, Sender, SlackWebhook, sender_of
 from dj_workers.notify.turns import Turns
-from dj_workers.notify.watch import Change, Judge, works_of
+from dj_workers.notify.watch import Change, Judge, failures_of, works_of
 from dj_workers.plan import TableClass
 
 log = logging.getLogger("datajoint.notify")
@@ -163,9 +163,14 @@ class Notifications:
             channel.join(max(0.0, deadline - time.monotonic()))
 
     def _take(self, change: Change, connection: Connection) -> None:
-        if change.notice is None:
+        if change.kind not in self._on:
+            return
+        if change.kind == ERROR:
+            if n := self._turns.n_untold(change, connection):
+                self.tell(failures_of(change.tables[0], n))
+        elif change.notice is None:
             self._turns.is_over(change, connection)
-        elif change.kind == ERROR or (change.kind in self._on and self._turns.is_ours(change, connection)):
+        elif self._turns.is_ours(change, connection):
             self.tell(change.notice)
 
     def _watch(self) -> None:

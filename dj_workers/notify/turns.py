@@ -41,6 +41,14 @@ class Turns:
             log.debug("cannot ask who is to tell: %s", e)
             return True
 
+    def n_untold(self, change: Change, connection: Connection) -> int:
+        """Return how many failures are for this worker to tell of; where the database does not say, all."""
+        try:
+            return control.n_untold(connection, _schema(change), _name(change), change.n_before, change.n_now)
+        except DataJointError as e:
+            log.debug("cannot ask which failures are told: %s", e)
+            return max(0, change.n_now - change.n_before)
+
     def is_over(self, change: Change, connection: Connection) -> None:
         """Have it told again when it happens again.
 

@@ -49,11 +49,15 @@ class Change:
         ``schema.table`` of those that it is about.
     notice : Notice or None
         What is to be told; None where what may have been told holds no longer.
+    n_before, n_now : int
+        Failures of the table, where it is about these.
     """
 
     kind: str
     tables: tuple[str, ...]
     notice: Notice | None
+    n_before: int = 0
+    n_now: int = 0
 
 
 class Judge:
@@ -79,8 +83,10 @@ class Judge:
         """Yield what is new since the last look."""
         for table, work in works.items():
             before = self._before.get(table, work)
-            if self._counts_failures and work.error > before.error:
-                yield Change(ERROR, (table,), _failed(table, work.error - before.error))
+            if self._counts_failures and (table not in self._before or work.error != before.error):
+                n_new = work.error - before.error
+                notice = failures_of(table, n_new) if n_new > 0 else None
+                yield Change(ERROR, (table,), notice, before.error, work.error)
             was_stuck = table in self._told_stuck
             if self._is_stuck(table, work, before, n_events.get(table, 0), now):
                 yield Change(STUCK, (table,), _stuck(table, work, self._stuck_after_s))
@@ -110,7 +116,8 @@ class Judge:
         return True
 
 
-def _failed(table: str, n: int) -> Notice:
+def failures_of(table: str, n: int) -> Notice:
+    """Return what is told of so many failures."""
     jobs = "job" if n == 1 else "jobs"
     return Notice(ERROR, f"{n} {jobs} of {table} failed", "See dj-worker errors.", n)
 

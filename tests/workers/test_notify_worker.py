@@ -15,7 +15,9 @@ from dj_jobs.control import CONTROL
 from dj_query.table import FreeTable
 from dj_workers.cli.exit_codes import ExitCode
 from dj_workers.notify import Notice, Notifications
-from dj_workers.notify.watch import Work, works_of
+from dj_workers.notify.notice import ERROR
+from dj_workers.notify.turns import Turns
+from dj_workers.notify.watch import Judge, Work, works_of
 from dj_workers.plan import name_of
 from tests.workers.celery_lab import CeleryLab, until
 from tests.workers.conftest import Lab, dj_worker, end_of, start_dj_worker
@@ -129,3 +131,46 @@ def test_of_several_workers_one_tells_that_work_stands_still_or_is_done(lab: Lab
         lab.Square.populate(reserve_jobs=True)
         until(lambda: len(told) == 3, "word of the second end")
     assert kinds() == ["stuck", "drained", "drained"]
+
+
+class Dispatching:
+    """What one dispatcher makes of its looks at a table."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._table = lab.Square
+        self._judge = Judge(900, counts_failures=True)
+        self._turns = Turns(900)
+
+    def n_told(self) -> int:
+        """Look, and return how many failures it tells of."""
+        with self._table._schema.connection.clone() as connection:
+            changes = self._judge.look(works_of([self._table], connection), {}, 0.0)
+            return sum(self._turns.n_untold(change, connection) for change in changes if change.kind == ERROR)
+
+
+def test_of_several_dispatchers_one_tells_of_a_failure(lab: Lab) -> None:
+    def fail(*numbers: int) -> None:
+        lab.Number.insert([{"number": number, "what": "fail"} for number in numbers])
+        lab.Square.populate(reserve_jobs=True, suppress_errors=True)
+
+    fail(0)
+    one, two = Dispatching(lab), Dispatching(lab)
+    assert (one.n_told(), two.n_told()) == (0, 0)  # it failed before they looked
+    fail(1, 2)
+    assert (one.n_told(), two.n_told()) == (2, 0)
+    fail(3)
+    assert (two.n_told(), one.n_told()) == (1, 0)
+    fail(4)
+    assert one.n_told() == 1
+    fail(5, 6)
+    assert (two.n_told(), one.n_told()) == (2, 0)  # of the three that it has not seen, one is told
+    lab.Square.jobs.ignore({"number": 0})
+    assert (one.n_told(), two.n_told()) == (0, 0)
+    fail(7)
+    assert (two.n_told(), one.n_told()) == (1, 0)
+    for number in range(1, 6):
+        lab.Square.jobs.ignore({"number": number})
+    three = Dispatching(lab)  # while nobody else looked, the count went down
+    assert three.n_told() == 0
+    fail(8)
+    assert three.n_told() == 1
