@@ -61,6 +61,7 @@ def reserved(
     *,
     worker: Worker | None = None,
     presence: Presence | None = None,
+    said: set[str] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Outcome]:
     """Claim and compute until nothing is due; what a failure or a stop leaves claimed is given back.
@@ -71,6 +72,8 @@ def reserved(
     ----------
     presence : Presence, optional
         Of a worker that lasts longer than this call; else the call has one of its own.
+    said : set of str, optional
+        What was told before of why jobs are left alone, by calls without a presence; it is not told again.
     """
     worker = worker or (presence.worker if presence is not None else Worker.of_this_process())
     jobs: JobTable = table.jobs
@@ -80,7 +83,7 @@ def reserved(
         runner.teller.rescued(n_rescued)
     claimable = restricted_jobs(jobs, options.restrictions)
     is_alone = presence is None
-    presence = presence or Presence(table.connection, worker, [table.table_id])
+    presence = presence or Presence(table.connection, worker, [table.table_id], said=said)
     gate = Gate(claimable, worker)
     retries = Retries(claimable, options.priority)
     loop = Loop(claimable, runner, options, should_stop, presence, is_alone, gate, retries)

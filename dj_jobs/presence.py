@@ -76,6 +76,11 @@ class Activity:
 class Presence:
     """What one process tells of itself, and hears: that it is to drain.
 
+    Parameters
+    ----------
+    said : set of str, optional
+        What a program that comes again and again has told of already; see `is_news`.
+
     Attributes
     ----------
     running : dict
@@ -89,7 +94,13 @@ class Presence:
     """
 
     def __init__(
-        self, connection: Connection, worker: Worker, tables: Iterable[TableName], *, processes: int = 1
+        self,
+        connection: Connection,
+        worker: Worker,
+        tables: Iterable[TableName],
+        *,
+        processes: int = 1,
+        said: set[str] | None = None,
     ) -> None:
         names = list(tables)
         self.worker = worker
@@ -100,7 +111,7 @@ class Presence:
         self.counts: dict[str, list[int]] = {}
         self.note = ""
         self.is_draining = False
-        self._said: set[str] = set()
+        self._said: set[str] = set() if said is None else said
         self._schemas = sorted({schema for schema, _ in names})
         self._known = {schema for schema in self._schemas if is_there(connection, (schema, WORKERS))}
         self._registered: set[str] = set()

@@ -47,6 +47,7 @@ class Pipeline:
     tables: Mapping[str, TableClass]
     events: Events
     _refused: dict[str, str] = field(default_factory=dict)  # by table, why
+    _said: set[str] = field(default_factory=set)  # why jobs of a table were left to others
 
     @classmethod
     def of(cls, tables: list[TableClass], events: Events) -> Pipeline:
@@ -83,7 +84,9 @@ class Pipeline:
         def is_over() -> bool:
             return time.monotonic() >= end or should_stop()
 
-        outcomes = populating.reserved(table(), _options(wake_up), self.events, should_stop=is_over)
+        outcomes = populating.reserved(
+            table(), _options(wake_up), self.events, said=self._said, should_stop=is_over
+        )
         try:
             with released_by_sigterm():
                 for _ in outcomes:
