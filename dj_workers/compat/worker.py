@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from dj_schema.settings import Config
 from dj_workers.compat.logbook import Logbook
 from dj_workers.compat.progress import ProcessProgress, counting, workflow_progress
 from dj_workers.compat.steps import FunctionStep, Step, TableStep, step_of
+from dj_workers.host_clock import warn_of_clock_once
 from dj_workers.notify import Notifications
 from dj_workers.shutdown import StoppedAtOnceError, StopRequests
 from dj_workers.state import job_table_of
@@ -37,12 +39,12 @@ class DataJointWorker:
     worker_name : str
     worker_schema_name : str
         The schema of its log.
-    run_duration : float
-        End after so many seconds; below zero, never.
+    run_duration : float or None
+        Begin no cycle after so many seconds; one that has begun is gone through. None or below zero: no end.
     sleep_duration : float
         Seconds between two cycles.
-    max_idled_cycle : int
-        End after so many cycles in which no table had work; below zero, never.
+    max_idled_cycle : int or None
+        End after so many cycles in a row in which no table had work; None, zero or below: never.
     autoclear_error_patterns : sequence of str
         Failed jobs whose message is like one of these (``%`` for any text) are tried again.
     db_prefix : str or sequence of str
@@ -63,9 +65,9 @@ class DataJointWorker:
         worker_name: str,
         worker_schema_name: str,
         *,
-        run_duration: float = -1,
+        run_duration: float | None = -1,
         sleep_duration: float = 60,
-        max_idled_cycle: int = -1,
+        max_idled_cycle: int | None = -1,
         autoclear_error_patterns: Sequence[str] = (),
         db_prefix: str | Sequence[str] = "",
         stale_timeout_hours: float = 24,
@@ -80,9 +82,10 @@ class DataJointWorker:
         self.name = worker_name
         self.worker_schema_name = worker_schema_name
         self.events = Events(log_event)
-        self._run_duration_s = run_duration
-        self._sleep_s = sleep_duration
-        self._max_idled = max_idled_cycle
+        # by these names scripts set them anew, from their command lines
+        self._run_duration = run_duration
+        self._sleep_duration = sleep_duration
+        self._max_idled_cycle = max_idled_cycle
         self._patterns = _listed(autoclear_error_patterns)
         self._prefixes = [prefix for prefix in _listed(db_prefix) if prefix]
         self._stale_s = stale_timeout_hours * 3600 if remove_stale_reserved_jobs else None
@@ -99,9 +102,15 @@ class DataJointWorker:
         self.add_step(process, **kwargs)
         return process
 
-    def add_step(self, process: Any, **kwargs: Any) -> None:
-        """Add a table with options of populate, or a function with its arguments, behind those there are."""
-        self._steps.append(step_of(process, kwargs))
+    def add_step(self, process: Any, position_: int | None = None, **kwargs: Any) -> None:
+        """Add a table with options of populate, or a function with its arguments.
+
+        Parameters
+        ----------
+        position_ : int, optional
+            Before the step of this number, counted from 0; by default behind those there are.
+        """
+        self._steps.insert(len(self._steps) if position_ is None else position_, step_of(process, kwargs))
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -116,6 +125,7 @@ class DataJointWorker:
         if not self._steps:
             raise DataJointError(f"worker {self.name} has no steps; add tables or functions: worker(Table).")
         connection = self._log_connection()
+        warn_of_clock_once(connection)
         book = Logbook.of(self.worker_schema_name, connection)
         book.register(self.name, self._settings(), [self._row(i, s) for i, s in enumerate(self._steps)])
         tables = [step.table for step in self._steps if isinstance(step, TableStep)]
@@ -140,34 +150,34 @@ class DataJointWorker:
             self._requests.request()
 
     def _cycles(self, book: Logbook, requests: StopRequests) -> None:
-        end = time.monotonic() + self._run_duration_s if self._run_duration_s >= 0 else None
+        duration_s, max_idled = self._run_duration, self._max_idled_cycle or 0
+        end = math.inf if duration_s is None or duration_s < 0 else time.monotonic() + duration_s
         n_idle = 0
-        is_over: Callable[[], bool] = lambda: bool(requests) or (end is not None and time.monotonic() >= end)  # noqa: E731
-        while not is_over():
+        while not requests and time.monotonic() < end:
             try:
-                has_worked = self._cycle(book, is_over)
+                has_worked = self._cycle(book, requests.__bool__)
             except (LostConnectionError, ConnectionRefusedByServerError) as e:
                 log.warning("the server is away, it is asked again soon: %s", e)
                 has_worked = True  # nobody knows
             n_idle = 0 if has_worked else n_idle + 1
-            if 0 <= self._max_idled <= n_idle:
+            if 0 < max_idled <= n_idle:
                 return
-            left_s = self._sleep_s if end is None else min(self._sleep_s, end - time.monotonic())
+            left_s = min(self._sleep_duration, end - time.monotonic())
             if left_s > 0:
                 requests.wait(left_s)
 
-    def _cycle(self, book: Logbook, is_over: Callable[[], bool]) -> bool:
+    def _cycle(self, book: Logbook, is_stopped: Callable[[], bool]) -> bool:
         """Go once through the steps; return whether a table had work."""
         if time.monotonic() >= self._next_cleanup:
             book.forget_old()
             self._next_cleanup = time.monotonic() + _BETWEEN_CLEANUPS_S
         has_worked = False
         for step in self._steps:
-            if is_over():
+            if is_stopped():
                 break
             book.began(self.name, self._shown(step.name))
             try:
-                has_worked |= self._run(step, book, is_over)
+                has_worked |= self._run(step, book, is_stopped)
             except (LostConnectionError, ConnectionRefusedByServerError):
                 raise
             except Exception as e:
@@ -175,13 +185,13 @@ class DataJointWorker:
                 book.failed(self.name, self._shown(step.name), e, None, "")
         return has_worked
 
-    def _run(self, step: Step, book: Logbook, is_over: Callable[[], bool]) -> bool:
+    def _run(self, step: Step, book: Logbook, is_stopped: Callable[[], bool]) -> bool:
         if isinstance(step, FunctionStep):
             step.function(**step.arguments)
             return False
         self._clear(step)
         has_worked = False
-        for outcome in step.run(self.events, is_over):
+        for outcome in step.run(self.events, is_stopped):
             has_worked |= outcome.result in DONE or outcome.result is Result.ERROR
             if outcome.result is Result.ERROR and outcome.error is not None:
                 shown = self._shown(step.name)
@@ -206,6 +216,19 @@ class DataJointWorker:
     def progress(self) -> list[ProcessProgress]:
         """Return how far the steps of all workers of the schema are; see `workflow_progress`."""
         return workflow_progress(self.worker_schema_name, self._log_connection())
+
+    @property
+    def worker_log(self) -> Any:
+        """The table of what each worker of the schema began when."""
+        return self._book().worker_log
+
+    @property
+    def error_log(self) -> Any:
+        """The table of what failed."""
+        return self._book().error_log
+
+    def _book(self) -> Logbook:
+        return Logbook.of(self.worker_schema_name, self._log_connection())
 
     def _log_connection(self) -> Connection:
         if self._connection is None:
@@ -232,9 +255,9 @@ class DataJointWorker:
 
     def _settings(self) -> dict[str, Any]:
         return {
-            "run_duration": self._run_duration_s,
-            "sleep_duration": self._sleep_s,
-            "max_idled_cycle": self._max_idled,
+            "run_duration": self._run_duration,
+            "sleep_duration": self._sleep_duration,
+            "max_idled_cycle": self._max_idled_cycle,
             "autoclear_error_patterns": self._patterns,
             "db_prefix": self._prefixes,
             "stale_timeout_hours": None if self._stale_s is None else self._stale_s / 3600,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from dj_workers.compat import DataJointWorker, workflow_progress
 from dj_workers.compat.logbook import Logbook, _now
 from dj_workers.compat.progress import ProcessProgress
 from dj_workers.notify import Notice
+from tests.workers.celery_lab import until
 from tests.workers.conftest import Lab, expected
 
 
@@ -138,6 +140,37 @@ def test_a_step_may_stop_the_worker_and_run_duration_ends_it(lab: Lab, log_name:
     worker(lab.Square)
     worker.run()
     assert lab.squares() == {}
+
+
+def test_a_cycle_that_has_begun_is_gone_through_when_the_time_is_over(lab: Lab, log_name: str) -> None:
+    lab.add(30)
+    duration_s = 0.5
+    began = time.monotonic()
+    worker = DataJointWorker("one", log_name, sleep_duration=3600)
+    worker(lambda: until(lambda: time.monotonic() > began + 2 * duration_s, "end of the time"))
+    worker(lab.Square, max_calls=20)
+    worker._run_duration = duration_s  # as scripts do, from their command lines
+    began = time.monotonic()
+    worker.run()
+    assert len(lab.Square()) == 20
+    assert len(worker.worker_log()) == 2
+    assert len(worker.error_log()) == 0
+
+
+def test_without_a_duration_or_number_of_cycles_only_a_stop_ends_it(lab: Lab, log_name: str) -> None:
+    lab.add(2)
+    worker = DataJointWorker("one", log_name, run_duration=None, sleep_duration=0, max_idled_cycle=0)
+    cycles: list[int] = []
+
+    def end(most: int) -> None:
+        cycles.append(len(lab.Square()))
+        if len(cycles) == most:
+            worker.stop()
+
+    worker(end, most=4)
+    worker.add_step(lab.Square, position_=0)
+    worker.run()
+    assert cycles == [2, 2, 2, 2]
 
 
 @pytest.mark.parametrize("server", ["postgresql"], indirect=True)
