@@ -125,6 +125,7 @@ spec:
     spec:
       serviceAccountName: {{ include "dj.serviceAccount" $root }}
       automountServiceAccountToken: false
+      enableServiceLinks: false  # variables of a Service named dj-jobs would be settings that do not exist
       terminationGracePeriodSeconds: {{ add (int $root.Values.shutdownTimeout) 15 }}
       securityContext:
         runAsNonRoot: true

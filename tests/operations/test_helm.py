@@ -132,6 +132,7 @@ def test_pods_are_confined_and_end_in_time(render: Render) -> None:
         pod = deployment["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
         assert pod["terminationGracePeriodSeconds"] == 135
         [container] = pod["containers"]
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
