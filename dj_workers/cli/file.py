@@ -17,11 +17,24 @@ import click
 from dj_workers.cli.exit_codes import UsageMistakeError
 
 NAME = "dj-worker.toml"
+_LIKENESS = 0.8
 
 
 def environment(name: str) -> str:
     """Return the variable of an option."""
     return f"DJ_WORKER_{name.upper().replace('-', '_')}"
+
+
+def mistaken_variables(command: click.Command) -> dict[str, str]:
+    """Return variables that look like those of an option and are none, with what may be meant.
+
+    Others are left alone: Kubernetes sets some that begin alike for a Service of this name.
+    """
+    start = environment("")
+    known = [written_name(parameter).upper().replace("-", "_") for parameter in command.params]
+    unknown = [name.removeprefix(start) for name in os.environ if name.startswith(start)]
+    close = {name: difflib.get_close_matches(name, known, 1, _LIKENESS) for name in unknown}
+    return {start + name: start + found[0] for name, found in close.items() if found and found[0] != name}
 
 
 def options_file(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:

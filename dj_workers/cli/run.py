@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextlib import ExitStack
 from typing import Any
@@ -10,7 +11,7 @@ import click
 
 from dj_jobs.job import Result
 from dj_workers import logs
-from dj_workers.cli import options, run_options
+from dj_workers.cli import file, options, run_options
 from dj_workers.cli.exit_codes import ExitCode, UsageMistakeError
 from dj_workers.cli.source import Source, load_all
 from dj_workers.daemon import Worker
@@ -22,6 +23,8 @@ from dj_workers.telemetry import exported
 from dj_workers.vitals import Vitals
 from dj_workers.watched import watched
 from dj_workers.work import Tally, Work
+
+log = logging.getLogger("datajoint.workers")
 
 
 @run_options.with_environment
@@ -51,6 +54,8 @@ def run(modules: tuple[str, ...], **given: Any) -> None:
     if not modules:
         raise click.UsageError("Name a MODULE: here, as modules in dj-worker.toml, or in DJ_WORKER_MODULES.")
     work = run_options.work_of(given)
+    for name, meant in file.mistaken_variables(run).items():
+        log.warning("%s is the variable of no option; do you mean %s?", name, meant)
     worker: Worker | None = None
     try:
         with AroundWork(lambda: worker is not None and worker.has_begun, lambda: _doing(worker)) as around:

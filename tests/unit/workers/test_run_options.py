@@ -124,3 +124,12 @@ def test_a_file_with_a_mistake_is_refused(tmp_path: Path, text: str | None, mess
     shown = CliRunner().invoke(main, ["run", "nothing", "--config", str(path)])
     assert shown.exit_code == ExitCode.USAGE
     assert message in shown.output
+
+
+def test_a_variable_that_is_nearly_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PROCESES", "PROCESSES", "SHUTDOWN_TIMEOUTS", "PORT", "SERVICE_HOST", "PORT_9400_TCP_PORT"):
+        monkeypatch.setenv(f"DJ_WORKER_{name}", "3")
+    assert file.mistaken_variables(_ask) == {
+        "DJ_WORKER_PROCESES": "DJ_WORKER_PROCESSES",
+        "DJ_WORKER_SHUTDOWN_TIMEOUTS": "DJ_WORKER_SHUTDOWN_TIMEOUT",
+    }
