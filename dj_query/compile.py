@@ -306,7 +306,11 @@ class _Compiler:
             assert isinstance(origin, str)
             outer = Ident(scope[name], name) if scope[name] else self._outer(name)
             own = Ident(inner_scope[origin], origin)
-            conditions.append(sql("{} = {}", own, outer))
+            if name in condition.texts:
+                as_text = self._dialect.rows.text_of
+                conditions.append(sql("{} = {}", as_text(own), as_text(outer)))
+            else:
+                conditions.append(sql("{} = {}", own, outer))
             if name in padded:
                 conditions.append(sql("CHAR_LENGTH({}) = CHAR_LENGTH({})", own, outer))
         where = sql(" WHERE {}", join(" AND ", conditions)) if conditions else EMPTY

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from dj_schema.errors import ArgumentTypeError, DataJointError
 
@@ -39,10 +42,9 @@ class Top:
     offset: int = 0
 
     def __post_init__(self) -> None:
-        if self.limit is not None and (not isinstance(self.limit, int) or isinstance(self.limit, bool)):
-            raise ArgumentTypeError(f"limit of Top must be an int or None, not {self.limit!r}")
-        if not isinstance(self.offset, int) or isinstance(self.offset, bool):
-            raise ArgumentTypeError(f"offset of Top must be an int, not {self.offset!r}")
+        if self.limit is not None:
+            object.__setattr__(self, "limit", _whole(self.limit, "limit of Top must be an int or None"))
+        object.__setattr__(self, "offset", _whole(self.offset, "offset of Top must be an int"))
         items = self.order_by
         is_list = isinstance(items, (list, tuple)) and all(isinstance(i, str) for i in items)
         if not (items is None or isinstance(items, str) or is_list):
@@ -51,3 +53,10 @@ class Top:
             raise DataJointError("limit and offset of Top cannot be negative")
         if max(self.limit or 0, self.offset) >= 2**63:
             raise DataJointError("limit and offset of Top are less than 2**63; limit=None is for all rows")
+
+
+def _whole(value: Any, rule: str) -> int:
+    """Return a whole number as Python's own: a length or count from numpy is one, too."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise ArgumentTypeError(f"{rule}, not {value!r}")
+    return operator.index(value)

@@ -219,6 +219,7 @@ class Fetching:
     ) -> Any:
         """Fetch in the way of earlier releases; deprecated.
 
+        `format` tells the form of all attributes; those that are named come as arrays, or as dicts.
         Use `to_dicts`, `to_arrays`, `to_pandas` or `keys`.
         """
         if format not in (None, "array", "frame"):
@@ -230,10 +231,11 @@ class Fetching:
             return self.keys(**window)
         if as_dict:
             deprecated("fetch(as_dict=True)", "to_dicts(), after proj() to choose attributes")
-            wanted = _known(query, attrs) if attrs else None
+            asked = [n for a in attrs for n in (query.primary_key if a == "KEY" else [a])]
+            wanted = _known(query, tuple(dict.fromkeys(asked))) if attrs else None
             plan, rows = run(_windowed(query, **window), wanted)
             return [dict(zip(plan.decoding.names, row, strict=True)) for row in rows]
-        if format == "frame":
+        if format == "frame" and not attrs:
             deprecated("fetch(format='frame')", "to_pandas()")
             return self.to_pandas(squeeze=squeeze, **window)
         deprecated("fetch()", "to_dicts(), to_arrays(), to_pandas() or keys()")

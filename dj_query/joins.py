@@ -37,6 +37,8 @@ def joined(
         could be NULL.
     """
     check_connections(a, b, "joined")
+    if not semantic_check and (enums := enums_apart(a.heading, b.heading)):
+        a, b = _as_texts(a, enums), _as_texts(b, enums)
     using, heading, texts = _matches.get(
         (a.heading, b.heading),
         (semantic_check, is_left, allow_nullable_pk),
@@ -46,6 +48,35 @@ def joined(
         return _side_by_side(a.select, b.select, using, is_left, heading), heading
     using = (*using, *(_length_of(name) for name in texts))
     return _side_by_side(_with_lengths(a, texts), _with_lengths(b, texts), using, is_left, heading), heading
+
+
+def enums_apart(a: Heading, b: Heading) -> tuple[str, ...]:
+    """The namesakes of which one is an enum, and of another type than the other: they match as texts."""
+    mine, theirs = a.attributes, b.attributes
+    return tuple(
+        n
+        for n in mine
+        if n in theirs
+        and (mine[n].is_enum or theirs[n].is_enum)
+        and (mine[n].lineage is None or mine[n].lineage != theirs[n].lineage)
+    )
+
+
+def _as_texts(query: QueryExpression, names: tuple[str, ...]) -> QueryExpression:
+    """The same query, with some attributes as if they were computed."""
+    from dj_query.expression import QueryExpression
+
+    select = derived(query.select)
+    texts = {n: replace(query.heading.by_name[n], type=None, storage=None) for n in names}
+    columns = tuple(
+        Column(texts[c.attribute.name], compile_value(query, f"CONCAT(`{c.attribute.name}`, '')"))
+        if c.attribute.name in texts
+        else c
+        for c in select.columns
+    )
+    attributes = tuple(texts.get(a.name, a) for a in query.heading.all)
+    heading = Heading(attributes, lineage_available=query.heading.lineage_available)
+    return QueryExpression.of(replace(select, columns=columns), heading, query.connection)
 
 
 def _with_lengths(query: QueryExpression, texts: list[str]) -> Select:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 from dj_query.compile import fetch_text
 from dj_query.select import Equals, OneOf, Select, TableSource, derived
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 Decoder = Callable[[Any], Any]
 _MOST_PLANS = 512
 # The value of a computed attribute may come in another class: a truth value as a number, a sum as a decimal.
-_COMPUTED: dict[str, Decoder] = {"bool": bool, "int": int, "float": float, "decimal": Decimal, "string": str}
+_COMPUTED: dict[str, Decoder] = {
+    "bool": bool, "int": int, "float": float, "decimal": Decimal, "string": str,
+    "uuid": lambda value: UUID(bytes=value) if isinstance(value, bytes) else value,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from dj_query.conditions import AndList, Not, Top
-from dj_query.joins import check_connections
+from dj_query.joins import check_connections, enums_apart
 from dj_query.json_path import JsonPath, read_json_path
 from dj_query.projection import compile_value
 from dj_query.select import (
@@ -211,7 +211,8 @@ def _any_of(expression: QueryExpression, items: Sequence[Any], semantic_check: b
 def _expression(expression: QueryExpression, other: QueryExpression, semantic_check: bool) -> Condition:
     check_connections(expression, other, "restricted by each other")
     names = matching_names(expression.heading, other.heading, semantic_check, verb="restrict")
-    return Exists(other.select, tuple(names))
+    texts = () if semantic_check else enums_apart(expression.heading, other.heading)
+    return Exists(other.select, tuple(names), texts)
 
 
 def check_names(heading: Heading, names: Sequence[str]) -> None:

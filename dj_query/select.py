@@ -80,10 +80,11 @@ class UserCondition:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """There is a row in another query with the same values of `names`."""
+    """There is a row in another query with the same values of `names`; `texts` of them compare as texts."""
 
     select: Select
     names: tuple[str, ...]
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

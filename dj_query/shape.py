@@ -124,7 +124,7 @@ def _user_condition(condition: UserCondition, shape: Shape) -> bool:
 
 
 def _exists(condition: Exists, shape: Shape) -> bool:
-    shape.key.extend((Exists, condition.names))
+    shape.key.extend((Exists, condition.names, condition.texts))
     return _block(condition.select, shape)
 
 

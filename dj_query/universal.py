@@ -93,6 +93,11 @@ class U(OfTables):
     def __sub__(self, other: Any) -> QueryExpression:
         raise DataJointError("dj.U(...) - table would be an infinite set.")
 
+    def __add__(self, other: Any) -> QueryExpression:
+        raise DataJointError(
+            f"cannot unite {self!r}: it is no query. Use `dj.U(...) & query` to make it one."
+        )
+
     def __getattr__(self, name: str) -> NoReturn:
         from dj_query.expression import QueryExpression
 

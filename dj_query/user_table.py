@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dj_query.table import Table
@@ -23,11 +25,15 @@ class TableMeta(type):
 
     def __getattribute__(cls, name: str) -> Any:
         # What an instance offers, a declared class offers too; private names and the class's own data stay.
-        if name[0] != "_" and type.__getattribute__(cls, "_is_bound"):
-            found = type.__getattribute__(cls, name)
+        found = type.__getattribute__(cls, name)
+        if name[0] == "_":
+            return found
+        if type.__getattribute__(cls, "_is_bound"):
             is_method = callable(found) and not isinstance(found, type) and not hasattr(found, "__self__")
             return getattr(cls(), name) if is_method or isinstance(found, property) else found
-        return type.__getattribute__(cls, name)
+        if isinstance(found, FunctionType) and found.__module__.startswith("dj_query."):
+            return _asking_for_a_table(cls, found)
+        return found
 
     def __and__(cls, other: Any) -> Any:
         return cls() & other
@@ -63,6 +69,18 @@ class TableMeta(type):
         return item in cls()
 
 
+def _asking_for_a_table(cls: type, method: FunctionType) -> Callable[..., Any]:
+    """A method of a class without a schema: `super()` and the like may call it, with a table."""
+
+    @wraps(method)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], Table):
+            return method(*args, **kwargs)
+        return getattr(cls(), method.__name__)(*args, **kwargs)  # which tells what is missing
+
+    return called
+
+
 class UserTable(Table, metaclass=TableMeta):
     """Base of the classes that users write; a schema declares them."""
 
@@ -75,7 +93,8 @@ class UserTable(Table, metaclass=TableMeta):
         cls, of_class = type(self), type.__getattribute__  # not the one above, which asks an instance
         if not of_class(cls, "_is_bound"):
             raise DataJointError(
-                f"{cls.__name__} belongs to no schema. Decorate it with a schema: `@schema` before `class`."
+                f"{cls.__name__} belongs to no schema. Decorate it with a schema: `@schema` before `class`. "
+                "A schema that was made without a name must be activated: `schema.activate('name')`."
             )
         info: TableInfo = of_class(cls, "_class_info")
         self._connection = of_class(cls, "_schema").connection

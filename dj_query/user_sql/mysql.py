@@ -255,7 +255,8 @@ class MySQLRenderer(Renderer):
             arguments = [Piece(f"{self.number(arguments[0]).operand} + 0e0", "float")]
         if call.name in COMPARING:
             return COMPARING[call.name](self, arguments, kind)
-        if call.name in _EXTREMES and all(part.kind == "string" for part in arguments):
+        # An enum too: MySQL and MariaDB take the largest of an indexed one by its place among the labels.
+        if call.name in _EXTREMES and all(part.kind in TEXTS for part in arguments):
             ended = ", ".join(_ended(part).sql for part in arguments)
             return Piece(f"TRIM(TRAILING {_END} FROM {call.name}({ended}){call.over})", kind)
         name = "MIN" if call.name == "ANY_VALUE" else call.name

@@ -65,7 +65,10 @@ def _extreme(name: str) -> Translation:
             if part.kind in ("enum", "uuid")
             else part
         )
-        return Piece(f"{name}({part.sql}){call.over}", "int" if kind == "bool" else kind)
+        sql = f"{name}({part.sql}){call.over}"
+        if kind == "uuid":  # PostgreSQL has no largest one of its own; texts have the same order
+            return Piece(f"CAST({sql} AS UUID)", kind)
+        return Piece(sql, "int" if kind == "bool" else kind)
 
     return translate
 

@@ -121,7 +121,8 @@ def advice(table: Table, replace: bool) -> Iterator[None]:
         advice = (
             "another row has these values in a unique index; change or delete it first."
             if replace
-            else "a row of this key is there; skip_duplicates=True keeps it, replace=True overwrites it."
+            else "a row of this key, or of these values in a unique index, is there; skip_duplicates=True "
+            "keeps it, replace=True overwrites one of the same key."
         )
         raise DuplicateError(
             f"{str(e).rstrip('.')}. In {table.full_table_name} {advice}",

@@ -214,6 +214,9 @@ class RowStatements(Protocol):
     def single_float(self, column: Sql) -> Sql:
         """Return how a column of float32 is selected with all of its digits."""
 
+    def text_of(self, column: Ident) -> Sql:
+        """Return a text or a label as what compares with either."""
+
     def json_equals(self, name: Ident, path: list[str | int], value: Any) -> Sql:
         """Return the condition that a document holds a value at a path."""
 

@@ -63,7 +63,7 @@ class Dependencies:
         return self.in_order(seen)
 
     def in_order(self, tables: Iterable[TableName] | None = None) -> list[TableName]:
-        """Return tables so that each comes after its parents.
+        """Return tables so that each comes after all that it needs, also through tables that are not given.
 
         Where that leaves a choice, parts come next to their master, and else the order is that in which
         the tables were given.
@@ -75,24 +75,38 @@ class Dependencies:
         """
         wanted = set(self.tables if tables is None else tables)
         position = {table: i for i, table in enumerate([*self.tables, *sorted(wanted - set(self.tables))])}
-        above = {t: {p for p in self.parents(t) if p in wanted and p != t} for t in wanted}
+        above = {t: self._next_above(t, wanted) for t in wanted}
+        below: dict[TableName, list[TableName]] = {t: [] for t in wanted}
+        for table, parents in above.items():
+            for parent in parents:
+                below[parent].append(table)
         ready = [_rank(t, position) for t in wanted if not above[t]]
         heapify(ready)
         ordered: list[TableName] = []
         while ready:
             table = heappop(ready)[-1]
             ordered.append(table)
-            for child in self.children(table):
-                if child in above and table in above[child]:
-                    above[child].discard(table)
-                    if not above[child]:
-                        heappush(ready, _rank(child, position))
+            for child in below[table]:
+                above[child].discard(table)
+                if not above[child]:
+                    heappush(ready, _rank(child, position))
         if len(ordered) < len(wanted):
             raise DataJointError(
                 f"tables depend on each other in a circle: {_circle(above, wanted - set(ordered))}. "
                 "Drop one of these foreign keys (ALTER TABLE ... DROP CONSTRAINT), or one of the tables."
             )
         return ordered
+
+    def _next_above(self, table: TableName, wanted: set[TableName]) -> set[TableName]:
+        """The nearest of the wanted tables on each way up."""
+        found: set[TableName] = set()
+        seen, todo = {table}, [table]
+        while todo:
+            for parent in self.parents(todo.pop()):
+                if parent not in seen:
+                    seen.add(parent)
+                    (found.add if parent in wanted else todo.append)(parent)
+        return found
 
 
 def _rank(table: TableName, position: Mapping[TableName, int]) -> tuple[bool, int, TableName]:

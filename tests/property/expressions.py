@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
 
 import datajoint as dj
-from tests.property.worlds import VALUES, TableOfWorld
+from tests.property.worlds import TableOfWorld, values_of
 from tests.support.lab import Lab
 from tests.support.reference import Aggregates, Column, NotAllowed, Predicate, Relation, Row
 
@@ -72,11 +74,7 @@ def _constant(value: Any) -> str:
     """A value in the SQL that users write."""
     if isinstance(value, bool):
         return str(value).upper()
-    return str(value) if isinstance(value, (int, float)) else f"'{value}'" if _is_text(value) else str(value)
-
-
-def _is_text(value: Any) -> bool:
-    return type(value).__name__ in ("str", "date")
+    return str(value) if isinstance(value, (int, float, Decimal)) else f"'{value}'"
 
 
 # -- restriction -------------------------------------------------------------------------------------
@@ -84,7 +82,7 @@ def _is_text(value: Any) -> bool:
 
 def _simple_condition(draw: Draw, columns: Sequence[Column]) -> tuple[Any, Predicate]:
     column = draw(st.sampled_from(list(columns)))
-    name, values = column.name, VALUES[column.kind]
+    name, values = column.name, list(values_of(column))
     value = draw(st.sampled_from(values))
     kind = draw(st.sampled_from(["dict", "null", "greater", "is null", "unknown", "list", "equal", "in"]))
     if kind == "dict":
@@ -215,26 +213,36 @@ def _computed(draw: Draw, column: Column) -> tuple[str, str, Callable[[Row], Any
     def of(function: Callable[[Any], Any]) -> Callable[[Row], Any]:
         return lambda r: None if r[name] is None else function(r[name])
 
-    value = draw(st.sampled_from(VALUES[column.kind]))
+    value = draw(st.sampled_from(list(values_of(column))))
     choices: list[tuple[str, str, Callable[[Row], Any]]] = [
         (f"{name} <= {_constant(value)}", "bool", of(lambda v: v <= value)),
         (f"{name} IS NOT NULL", "bool", lambda r: r[name] is not None),
-        (f"IFNULL({name}, {_constant(value)})", column.kind, lambda r: value if r[name] is None else r[name]),
+        (f"COALESCE({name}, {name})", column.kind, lambda r: r[name]),
     ]
+    if column.kind in ("date", "datetime", "uuid"):  # with a text, all of it is text
+        choices.append((f"IFNULL({name}, 'none')", "string", lambda r: _as_text(r[name]) or "none"))
+    else:
+        filled = f"IFNULL({name}, {_constant(value)})"
+        choices.append((filled, column.kind, lambda r: value if r[name] is None else r[name]))
     if column.kind in ("int", "decimal", "float"):
         choices.append((f"{name} + 1", column.kind, of(lambda v: v + 1)))
         choices.append((f"-{name} * 2", column.kind, of(lambda v: -v * 2)))
     if column.kind == "string":
         choices.append((f"CONCAT({name}, '!')", "string", of(lambda v: v + "!")))
         choices.append((f"CHAR_LENGTH({name})", "int", of(len)))
-    if column.kind == "date":
-        choices[-1] = (f"YEAR({name})", "int", of(lambda v: v.year))
-        choices.append((f"DATE_ADD({name}, INTERVAL 1 DAY)", "date", of(_day_after)))
+    if column.kind in ("date", "datetime"):
+        choices.append((f"YEAR({name})", "int", of(lambda v: v.year)))
+        choices.append((f"DATE_ADD({name}, INTERVAL 1 DAY)", column.kind, of(lambda v: v + dt.timedelta(1))))
+    if column.kind == "datetime":
+        choices.append((f"DATE({name})", "date", of(lambda v: v.date())))
     return draw(st.sampled_from(choices))  # type: ignore[no-any-return]
 
 
-def _day_after(day: Any) -> Any:
-    return day.fromordinal(day.toordinal() + 1)
+def _as_text(value: Any) -> str | None:
+    """A value as a server writes it: a moment with the digits of its attribute."""
+    if isinstance(value, dt.datetime):
+        return value.isoformat(" ", "milliseconds")
+    return None if value is None else str(value)
 
 
 def _proj(place: Place, draw: Draw, e: Both, depth: int) -> Both:

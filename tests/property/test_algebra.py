@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
@@ -23,7 +24,10 @@ from tests.support.servers import ServerUnderTest
 _N_EXAMPLES = os.environ.get("DJ_TEST_EXAMPLES")
 _FIRST_WORLD = int(os.environ.get("DJ_TEST_WORLD", "0"))
 WORLDS = range(_FIRST_WORLD, _FIRST_WORLD + 8)
-CLASSES = {"int": int, "string": str, "bool": bool, "date": dt.date, "decimal": Decimal, "float": float}
+CLASSES = {
+    "int": int, "string": str, "bool": bool, "date": dt.date, "decimal": Decimal, "float": float,
+    "uuid": UUID, "datetime": dt.datetime,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from tests.support.reference import Column, Relation, Row
 
 TYPES = {
     "int": "int32", "string": "varchar(6)", "bool": "bool", "date": "date", "decimal": "decimal(5,2)",
-    "float": "float64",
+    "float": "float64", "uuid": "uuid", "datetime": "datetime(3)",
 }  # fmt: skip
+# Not in the order of the alphabet, as enums sort by their place, and compare as texts.
+ENUMS = [("b", "a", "B", ""), ("c", "a", "b")]
 # Few values of each kind, so that rows meet: letters of either case, nothing, what differs by a little.
 VALUES: Mapping[str, list[Any]] = {
     "int": [0, 1, 2, 3],
@@ -23,6 +26,12 @@ VALUES: Mapping[str, list[Any]] = {
     "date": [dt.date(2024, 2, 29), dt.date(2024, 3, 1), dt.date(1999, 12, 31)],
     "decimal": [Decimal("0.50"), Decimal("1.25"), Decimal("-3.00")],
     "float": [0.5, -1.25, 3.0],
+    "uuid": [UUID(int=15), UUID(int=15 << 120), UUID(int=1 << 100)],
+    "datetime": [
+        dt.datetime(2024, 2, 29),
+        dt.datetime(2024, 2, 29, 23, 59, 59, 250_000),
+        dt.datetime(1999, 12, 31, 12),
+    ],
 }
 _OWN = ["p", "q", "r", "s"]  # the same in several tables, so that namesakes clash
 
@@ -55,6 +64,11 @@ class TableOfWorld:
         return Relation(columns, rows)
 
 
+def values_of(column: Column) -> Sequence[Any]:
+    """Return what the rows of a column hold, and what it is compared with."""
+    return column.labels or VALUES[column.kind]
+
+
 def make_world(number: int) -> list[TableOfWorld]:
     """Return the tables of a schema, parents first."""
     chance = random.Random(number)
@@ -75,12 +89,14 @@ def make_world(number: int) -> list[TableOfWorld]:
 
 
 def _own(chance: random.Random, table: TableOfWorld, name: str, in_key: bool) -> None:
-    kind = chance.choice(["int", "int", "string", "date"] if in_key else list(TYPES))
+    of_keys = ["int", "int", "string", "date", "uuid", "datetime", "enum"]
+    kind = chance.choice(of_keys if in_key else [*TYPES, "enum"])
+    labels = chance.choice(ENUMS) if kind == "enum" else ()
+    type_ = f"enum({', '.join(map(repr, labels))})" if labels else TYPES[kind]
     is_nullable = not in_key and chance.random() < 0.7
-    table.columns.append(
-        Column(name, in_key, f"{table.name.lower()}.{name}" if in_key else None, kind, is_nullable)
-    )
-    table.lines[in_key].append(f"{name}{' = null' if is_nullable else ''} : {TYPES[kind]}")
+    lineage = f"{table.name.lower()}.{name}" if in_key else None
+    table.columns.append(Column(name, in_key, lineage, "string" if labels else kind, is_nullable, labels))
+    table.lines[in_key].append(f"{name}{' = null' if is_nullable else ''} : {type_}")
 
 
 def _refer(chance: random.Random, table: TableOfWorld, parent: TableOfWorld, in_key: bool) -> None:
@@ -92,7 +108,9 @@ def _refer(chance: random.Random, table: TableOfWorld, parent: TableOfWorld, in_
     changed = ", ".join(f"{new}='{old}'" for old, new in renames.items() if new != old)
     option = "[nullable] " if is_nullable else ""
     table.lines[in_key].append(f"-> {option}{parent.name}{f'.proj({changed})' if changed else ''}")
-    table.columns += [Column(renames[c.name], in_key, c.lineage, c.kind, is_nullable) for c in parent.key]
+    table.columns += [
+        Column(renames[c.name], in_key, c.lineage, c.kind, is_nullable, c.labels) for c in parent.key
+    ]
     table.parents.append((parent, renames, is_nullable))
 
 
@@ -108,7 +126,7 @@ def _fill(chance: random.Random, table: TableOfWorld) -> None:
             if column.name not in row:
                 is_null = column.is_nullable and chance.random() < 0.25
                 # the key of a row does not end in a space
-                values = [v for v in VALUES[column.kind] if not (column.in_key and str(v).endswith(" "))]
+                values = [v for v in values_of(column) if not (column.in_key and str(v).endswith(" "))]
                 row[column.name] = None if is_null else chance.choice(values)
         key = tuple(row[c.name] for c in table.key)
         if key not in seen:

@@ -22,13 +22,17 @@ class NotAllowed(Exception):
 
 @dataclass(frozen=True)
 class Column:
-    """An attribute: `kind` is that of its values in Python (`dj_schema.types.Kind`)."""
+    """An attribute: `kind` is that of its values in Python (`dj_schema.types.Kind`).
+
+    Those of an enum have an order, its labels'; only a sort goes by it, all else takes them as texts.
+    """
 
     name: str
     in_key: bool
     lineage: str | None
     kind: str = "int"
     is_nullable: bool = True
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,8 @@ class Relation:
         semantic_check: bool = True,
     ) -> Relation:
         names = _namesakes(self, other, semantic_check)
+        mine, theirs = self.by_name, other.by_name
+        as_texts = {n for n in names if mine[n].lineage is None or mine[n].lineage != theirs[n].lineage}
         if left and not allow_nullable_pk and not _determines(self, other):
             raise NotAllowed("a left join that does not determine the other")
         key, first, second = _joined_key(self, other, both=left and allow_nullable_pk)
@@ -128,7 +134,10 @@ class Relation:
             rows += [{**r, **row} for r in partners]
             if left and not partners:
                 rows.append({**dict.fromkeys(other.names), **row})
-        columns = tuple(replace(merged[n], in_key=n in key) for n in order)
+        columns = tuple(
+            replace(merged[n], in_key=n in key, labels=() if n in as_texts else merged[n].labels)
+            for n in order
+        )
         return Relation(columns, tuple({n: r[n] for n in order} for r in rows))
 
     def union(self, other: Relation) -> Relation:
@@ -193,15 +202,16 @@ class Relation:
             return whole.top(min(limits, default=None), order, self.cut.offset + offset)
         rows = list(self.rows)
         for name, is_descending in reversed(order):
-            rows.sort(
-                key=lambda r: (r[name] is not None, 0 if r[name] is None else r[name]), reverse=is_descending
-            )
+            labels = self.by_name[name].labels
+            rows.sort(key=lambda r: _nulls_first(r[name], labels), reverse=is_descending)
         kept = rows[offset:] if limit is None else rows[offset : offset + limit]
         return Relation(self.columns, tuple(kept), Cut(self.rows, limit, tuple(order), offset))
 
 
-def _nulls_first(value: Any) -> tuple[bool, Any]:
-    return (False, 0) if value is None else (True, value)
+def _nulls_first(value: Any, labels: Sequence[str]) -> tuple[bool, Any]:
+    if value is None:
+        return False, 0
+    return True, labels.index(value) if labels else value
 
 
 def _agree(a: Row, b: Row, names: Iterable[str]) -> bool:

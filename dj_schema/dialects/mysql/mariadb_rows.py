@@ -12,12 +12,21 @@ from dj_schema.dialects.mysql.rows import (
     one_of_many,
     order_nulls,
     single_float,
+    text_of,
 )
 from dj_schema.dialects.mysql.rows import json_equals as mysql_json_equals
 from dj_schema.json_text import json_text
 from dj_schema.sql import Ident, Param, Sql, join, sql
 
-__all__ = ["copy_text", "json_equals", "on_duplicate", "one_of_many", "order_nulls", "single_float"]
+__all__ = [
+    "copy_text",
+    "json_equals",
+    "on_duplicate",
+    "one_of_many",
+    "order_nulls",
+    "single_float",
+    "text_of",
+]
 
 
 def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:

@@ -32,6 +32,11 @@ def single_float(column: Sql) -> Sql:
     return sql("({}) - 0e0", column)
 
 
+def text_of(column: Ident) -> Sql:
+    """Return a text or a label as what compares with either: both do, as they are."""
+    return sql("{}", column)
+
+
 def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:
     """Return the condition that the document holds this value at a path; None for null or nothing."""
     found = json_found(name, path)

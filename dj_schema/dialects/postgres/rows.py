@@ -27,6 +27,11 @@ def single_float(column: Sql) -> Sql:
     return column
 
 
+def text_of(column: Ident) -> Sql:
+    """Return a text or a label as what compares with either: labels of two types do not compare."""
+    return sql("CAST({} AS TEXT)", column)
+
+
 def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:
     """Return the condition that the document holds this value at a path; None for null or nothing."""
     steps = Param([str(step) for step in path])

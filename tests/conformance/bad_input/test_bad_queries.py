@@ -429,6 +429,7 @@ PROJECTIONS: list[Case] = [
     (lambda lab, dj: dj.U("name") * lab.Person, "DataJointError", "dj.U(...) * table is no longer"),
     (lambda lab, dj: dj.U("name").to_dicts(), "NotATableError", "dj.U('name') has no to_dicts: it"),
     (lambda lab, dj: dj.U("name") - lab.Person, "DataJointError", "dj.U(...) - table would be an infinite"),
+    (lambda lab, dj: dj.U("name") + lab.Person, "DataJointError", "cannot unite dj.U('name'): it is no"),
     (lambda lab, dj: lab.Person @ lab.Pet, "DataJointError", "The @ operator has been removed in"),
     (lambda lab, dj: lab.Person ^ lab.Pet, "DataJointError", "The ^ operator has been removed in"),
     (

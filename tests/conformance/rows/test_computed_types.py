@@ -83,6 +83,53 @@ def test_a_float32_in_sql_keeps_all_of_its_digits(new_schema: Any, dj: Any) -> N
 
 
 @pytest.mark.rule("query-algebra", "3.4")
+def test_a_uuid_in_sql_stays_one(new_schema: Any, dj: Any) -> None:
+    table = new_schema()(type("Tagged", (dj.Manual,), {"definition": "k : int32\n---\nu = null : uuid"}))
+    low, high = uuid.UUID(int=15), uuid.UUID(int=15 << 120)
+    table.insert([(1, high), (2, low), (3, None)])
+    assert dj.U().aggr(table, first="min(u)", last="max(u)").fetch1() == {"first": low, "last": high}
+    for text in ("coalesce(u, u)", "if(k < 9, u, null)", "case when k < 9 then u end", "nullif(u, null)"):
+        query = table.proj(v=text)
+        assert query.heading["v"].kind == "uuid", text
+        assert query.to_arrays("v", order_by="KEY").tolist() == [high, low, None], text
+        assert query.to_arrow(order_by="KEY")["v"].to_pylist() == [str(high), str(low), None], text
+        assert (query & {"v": low}).keys() == [{"k": 2}], text
+
+
+@pytest.mark.rule("query-algebra", "5.4")
+def test_the_largest_label_is_that_of_texts_also_in_an_index(new_schema: Any, dj: Any) -> None:
+    definition = "e : enum('c','a','b')\n---\nf = null : enum('c','a','b')\nindex(f)"
+    table = new_schema()(type("Labelled", (dj.Manual,), {"definition": definition}))
+    table.insert([(label, label) for label in "bca"])
+    asked = {"last": "max(e)", "first": "min(e)", "f_last": "max(f)", "f_first": "min(f)"}
+    found = dj.U().aggr(table, **asked).fetch1()
+    assert found == {"last": "c", "first": "a", "f_last": "c", "f_first": "a"}
+
+
+@pytest.mark.rule("query-algebra", "4.7", "2.9")
+def test_enums_of_other_labels_match_by_name_as_texts(new_schema: Any, dj: Any) -> None:
+    schema, other = new_schema(), new_schema()
+    mine = schema(type("Mine", (dj.Manual,), {"definition": "a : int32\n---\ne = null : enum('y','x')"}))
+    theirs = {
+        "other labels": schema(
+            type("Theirs", (dj.Manual,), {"definition": "b : int32\n---\ne = null : enum('x','z')"})
+        ),
+        "of another schema": other(
+            type("Mine", (dj.Manual,), {"definition": "b : int32\n---\ne = null : enum('y','x')"})
+        ),
+        "a text": schema(type("Text", (dj.Manual,), {"definition": "b : int32\n---\ne = null : varchar(4)"})),
+    }
+    mine.insert([(1, "x"), (2, "y"), (3, None)])
+    for what, table in theirs.items():
+        table.insert([(7, "x"), (8, None)])
+        assert mine.join(table, semantic_check=False).to_dicts() == [{"a": 1, "b": 7, "e": "x"}], what
+        assert mine().restrict(table, semantic_check=False).keys() == [{"a": 1}], what
+        assert mine().restrict(dj.Not(table), semantic_check=False).keys(order_by="a") == [{"a": 2}, {"a": 3}]
+        left = mine.join(table.proj("e", b_="b"), semantic_check=False, left=True, allow_nullable_pk=True)
+        assert left.to_arrays("e", order_by="a").tolist() == ["x", "y", None], what
+
+
+@pytest.mark.rule("query-algebra", "3.4")
 def test_integers_without_a_sign_use_all_of_their_bits(new_schema: Any, dj: Any) -> None:
     definition = "k : int32\n---\nu : uint64\nv : uint32\nraw = null : bytes"
     table = new_schema()(type("Big", (dj.Manual,), {"definition": definition}))

@@ -350,6 +350,20 @@ def test_fetch_is_deprecated_once_and_works(few: Any, monkeypatch: pytest.Monkey
         assert keys == [{"k": 0, "side": "left"}]
         assert v.tolist() == [0]
         assert few.fetch(format="array").shape == (12,)
+        # "KEY" among dicts is all of the key; attributes that are named have no other form than arrays
+        assert one.fetch("KEY", "v", as_dict=True) == [{"k": 1, "side": "left", "v": 10}]
+        assert one.fetch("v", "KEY", as_dict=True, order_by="v") == [{"v": 10, "k": 1, "side": "left"}]
+        assert one.fetch("v", format="frame").tolist() == [10]
+
+
+@pytest.mark.rule("fetch-api", "limit-offset")
+def test_limit_and_offset_may_be_numbers_of_numpy(few: Any) -> None:
+    import numpy as np
+
+    rows = few.to_dicts(order_by="KEY")
+    assert few.to_dicts(order_by="KEY", limit=np.int64(2), offset=np.uint8(1)) == rows[1:3]
+    with pytest.raises(TypeError, match="limit of Top"):
+        few.to_dicts(limit=np.True_)
 
 
 @pytest.mark.rule("query-data", "len")

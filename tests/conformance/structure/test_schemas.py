@@ -70,6 +70,17 @@ def test_tables_are_listed_in_the_same_order_on_each_server(new_schema: NewSchem
     assert [table.table_name for table in schema] == expected
 
 
+@pytest.mark.rule("virtual-schemas", "2.3")
+def test_tables_come_after_those_that_they_need_through_another_schema(
+    new_schema: NewSchema, dj: ModuleType
+) -> None:
+    schema, between = new_schema(), new_schema()
+    zeta = schema(table_class(dj, "Zeta", "z : int8"))
+    middle = between(table_class(dj, "Middle", "-> Zeta"), context={"Zeta": zeta})
+    schema(table_class(dj, "Alpha", "-> Middle"), context={"Middle": middle})
+    assert schema.list_tables() == ["zeta", "alpha"]
+
+
 @pytest.mark.rule("virtual-schemas", "8")
 def test_classes_wait_for_the_activation_of_their_schema(
     connection: Connection, new_schema_name: NewName, new_schema: NewSchema, dj: ModuleType
@@ -80,6 +91,9 @@ def test_classes_wait_for_the_activation_of_their_schema(
     second = schema(table_class(dj, "Second", "-> First\n-> Extra"), context={"First": first})
     with pytest.raises(DataJointError, match="belongs to no schema"):
         first()
+    for use in (first.to_dicts, first.describe, lambda: first.insert1({"k": 1}), lambda: first & "k = 1"):
+        with pytest.raises(DataJointError, match="First belongs to no schema.* activate"):
+            use()
     with pytest.raises(DataJointError, match="activate"):
         schema.list_tables()
     name = new_schema_name()
