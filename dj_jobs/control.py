@@ -141,6 +141,12 @@ class Rules:
     paused_time: datetime | None = None
     required_version: str = ""
 
+    def pause_text(self, table: str) -> str:
+        """Say that the table is paused; empty where it is not."""
+        if self.paused_by is None:
+            return ""
+        return f"{table} is paused, by {self.paused_by} since {self.paused_time:%Y-%m-%d %H:%M} UTC"
+
 
 NO_RULES = Rules()
 

@@ -176,11 +176,8 @@ class Gate:
     def _judge(self) -> None:
         rules, limits = self._rules, self._limits
         table = self._jobs.target.full_table_name
-        self.closed = self._slots.missing if self._slots is not None else ""
-        if rules.paused_by is not None:
-            self.closed = (
-                f"{table} is paused, by {rules.paused_by} since {rules.paused_time:%Y-%m-%d %H:%M} UTC"
-            )
+        missing = self._slots.missing if self._slots is not None else ""
+        self.closed = rules.pause_text(table) or missing
         for required in (rules.required_version, limits.version if limits is not None else ""):
             if not self.closed and not is_wanted_version(self._version, required):
                 self.closed = (

@@ -41,6 +41,18 @@ def test_max_calls_is_exact_and_only_urgent_jobs_are_computed(pool: Pool) -> Non
     assert len(pool.pipeline.Score.jobs.reserved) == 0
 
 
+def test_a_paused_table_is_told_of_and_left_alone(pool: Pool, caplog: pytest.LogCaptureFixture) -> None:
+    pool.pipeline.add(3)
+    pool.pipeline.Score.jobs.refresh()
+    pool.pipeline.Score.jobs.pause()
+    assert pool.populate()["success_count"] == 0
+    if pool.name != "process":  # whose children tell of it
+        assert "is paused, by " in caplog.text
+    assert pool.pipeline.Score.jobs.progress()["pending"] == 3
+    pool.pipeline.Score.jobs.resume()
+    assert pool.populate()["success_count"] == 3
+
+
 def test_errors_are_listed_and_the_others_computed(pool: Pool, capsys: pytest.CaptureFixture[str]) -> None:
     pool.pipeline.add(8, fail=[3], fail_oddly=[5], nothing=[6])
     summary = pool.populate(suppress_errors=True, display_progress=True)

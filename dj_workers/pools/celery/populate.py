@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
+from dj_jobs import control
 from dj_jobs import populate as populating
 from dj_jobs.events import Events
 from dj_jobs.job import Key, Outcome
 from dj_jobs.options import Options
+from dj_jobs.table import JobTable
 from dj_workers.plan import name_of
 from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.dispatch import bring_in_line
@@ -91,6 +93,7 @@ class _Call:
         check_travels("keys", keys[0])
         self._broker = broker
         self._config = table.connection.config
+        self._jobs: JobTable = table.jobs
         self._name = name_of(type(table))
         self._queue = queue_of(table, self._config)
         self._urgency = message_priority(min(row["priority"] for row in rows))
@@ -123,6 +126,8 @@ class _Call:
                 if not self._watch.open:
                     is_done = True
                     return
+                if not n_ended and self._is_paused():
+                    return
                 self._fill(self._watch.due)
                 looked_s = time.monotonic() - started
                 pause_s = _SHORTEST_PAUSE_S if n_ended else min(pause_s * 1.5, _LONGEST_PAUSE_S)
@@ -131,6 +136,15 @@ class _Call:
         finally:
             if not is_done:
                 self._take_back()
+
+    def _is_paused(self) -> bool:
+        """Whether nobody computes, because an operator wants it so; say it then, as every pool does."""
+        if self._watch.n_reserved:
+            return False
+        text = control.rules_of(self._jobs).pause_text(self._jobs.target.full_table_name)
+        if text:
+            log.warning("%s", text)
+        return bool(text)
 
     def _fill(self, due: set[KeyValues]) -> None:
         """Send for what is due, as far as the queue has room."""
