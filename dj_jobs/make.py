@@ -19,7 +19,14 @@ from dj_jobs.job import Phases
 from dj_jobs.retry import INFRASTRUCTURE
 from dj_jobs.watch import InterruptedMakeError
 from dj_query.make_scope import inserts_allowed
-from dj_schema.errors import DataJointError, FailedTransactionError, InputChangedError, MakeError
+from dj_schema.errors import (
+    DataJointError,
+    FailedTransactionError,
+    InputChangedError,
+    MakeError,
+    PassedOverDeadlockError,
+)
+from dj_schema.live_session import DOOMED
 from dj_schema.transaction import saving_statements, transaction
 
 if TYPE_CHECKING:
@@ -80,7 +87,7 @@ class Making:
         kind: Any = type(table)
         self._form = form_of(kind)
         self._fetch: Callable[[], Any] = self._nothing
-        self._insert: Callable[[], None] = self._made
+        self._insert: Callable[[], None] = self._make
         self._before: bytes | None = None
         self._steps: Generator[Any, None, None] | None = None
         self._locks: InputLocks | None = None
@@ -151,21 +158,24 @@ class Making:
             if self._before is not None and not is_verified:
                 _verify(table, self._key, self._before, self._fetch)
             with saving_statements(table.connection, self._saves_statements):
-                self._insert()
+                self._insert_rows()
             finish(scope.has_rows)
         return scope.has_rows
 
-    def _made(self) -> None:
-        """Call a plain make, and see whether it passed over an error that has undone its transaction."""
+    def _insert_rows(self) -> None:
+        """Let it insert, and see whether it passed over an error that has undone its transaction."""
         connection = self._table.connection
         handled = sys.exception()
+        cause: Exception | None = None
         try:
-            self._make()
+            self._insert()
         except Exception as e:
-            if connection.is_failed and not self._saves_statements and _passed_over(e, handled):
-                raise _PassedOverError from None
-            raise
-        if connection.is_failed and not self._saves_statements:
+            if not (connection.is_failed and _passed_over(e, handled)):
+                raise
+            cause = e
+        if connection.is_failed and self._saves_statements:  # nothing but a deadlock undoes more than itself
+            raise PassedOverDeadlockError(DOOMED) from cause
+        if connection.is_failed:
             raise _PassedOverError
 
     @contextmanager

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dj_schema.catalog import Catalog
 from dj_schema.dialects.base import Result, Row, Session
-from dj_schema.errors import DataJointError, DeadlockError, LostConnectionError, TransactionError
+from dj_schema.errors import (
+    DataJointError,
+    DeadlockError,
+    LostConnectionError,
+    PassedOverDeadlockError,
+    TransactionError,
+)
 from dj_schema.live_session import DOOMED, LiveSession
 from dj_schema.rows import Rows
 from dj_schema.sql import Sql, Statement, render
@@ -428,4 +434,4 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
             if self.transaction_state is state:
                 self._forget_transaction()
         if is_doomed and is_commit:
-            raise TransactionError(DOOMED)
+            raise PassedOverDeadlockError(DOOMED)

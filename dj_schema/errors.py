@@ -22,6 +22,8 @@
     ├── NotATableError               a query is asked for what only a table can do; an AttributeError too
     ├── ArgumentTypeError            an argument is of a type that is not taken; a TypeError too
     ├── TransactionError             a transaction is used where it cannot be
+    │   ├── PassedOverDeadlockError  a deadlock has undone it, and was passed over; a DeadlockError too
+    │   └── FailedTransactionError   PostgreSQL undoes all of it, for an error that was passed over
     ├── MakeError                    a `make` broke its contract
     │   ├── ForeignKeyOfMakeError    it inserted a row of another key
     │   └── InputChangedError        what it fetched changed before it inserted
@@ -151,6 +153,10 @@ class ArgumentTypeError(DataJointError, TypeError):
 
 class TransactionError(DataJointError):
     """A transaction is opened, closed or used where that cannot be."""
+
+
+class PassedOverDeadlockError(TransactionError, DeadlockError):
+    """A deadlock had ended the transaction, and its error was passed over; the whole may be repeated."""
 
 
 class FailedTransactionError(TransactionError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from dj_schema.dialects import open_dialect
 from dj_schema.dialects.base import Dialect, Session
-from dj_schema.errors import DataJointError, DeadlockError, LostConnectionError, TransactionError
+from dj_schema.errors import DataJointError, DeadlockError, LostConnectionError, PassedOverDeadlockError
 from dj_schema.table_info import TableName
 from dj_schema.transaction import TransactionState
 from dj_schema.turn import Turn
@@ -249,7 +249,7 @@ class LiveSession:
         session = self._live_session(reconnect)
         state = self.transaction_state
         if state.is_doomed and state.is_open:
-            raise TransactionError(DOOMED)
+            raise PassedOverDeadlockError(DOOMED)
         now = time.monotonic()
         if not is_read and now - self._last_use > _STALE_AFTER_S and not state.is_open:
             try:

@@ -543,11 +543,13 @@ class JobMachine(RuleBasedStateMachine):
     def release_a_worker(self, i: int, j: int) -> None:
         name = self.at(j).worker.name
         held = [key for key in self.model.in_state("reserved") if self.model.jobs[key].worker == name]
+        sessions = {self.model.jobs[key].main_session for key in held}
         assert self.at(i).jobs.release(name) == len(held)
         for key in held:
             job = self.model.jobs[key]
             assert job.token is not None
             self.model.leave(key, job.token, "pending", attempts=job.attempts - 1, was_taken=True)
+        self._lose(sessions - self.model.dead - {self.at(i).session})
 
     def insert_by_another_program(self, key: int) -> None:
         if key not in self.model.results:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -137,3 +139,56 @@ def test_a_make_that_passes_over_the_loss_of_its_connection_writes_nothing_on_it
         if reserve_jobs and not done["success"]:
             table.populate({"id": 1}, reserve_jobs=True)
     assert len(table.Part) == 5
+
+
+@BOTH
+@pytest.mark.parametrize("is_generator", [False, True], ids=["one part", "generator"])
+@pytest.mark.parametrize("then", ["another statement", "nothing"])
+def test_a_make_that_passes_over_a_deadlock_is_run_again(
+    declare: Any, connection: Any, source: Any, reserve_jobs: bool, then: str, is_generator: bool
+) -> None:
+    """Nothing of it can be kept, and that is no failure of its key."""
+    rows = source.full_table_name
+    update = f"UPDATE {rows} SET x = x + 1 WHERE id"
+    calls: list[int] = []
+    has_rows, may_wait = threading.Event(), threading.Event()
+
+    def other_one(other: Any) -> None:
+        with contextlib.suppress(errors.DeadlockError), other.transaction:
+            for i in (0, 2, 3, 4, 5):  # many rows: the one that has few is to lose
+                other.query(f"{update} = %s", [i])
+            has_rows.set()
+            assert may_wait.wait(30)
+            other.query(f"{update} = %s", [1])
+
+    def insert(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key["id"])
+        if len(calls) == 1:
+            connection.query(f"{update} = %s", [1])
+            may_wait.set()
+            with contextlib.suppress(errors.DeadlockError):
+                connection.query(f"{update} = %s", [2])
+                raise AssertionError("there was no deadlock")
+            if then == "nothing":
+                return
+        self.insert1(key)
+
+    def steps(self: Any, key: dict[str, Any]) -> Any:
+        yield 0
+        yield 0
+        insert(self, key)
+
+    table = declare(make=steps if is_generator else insert)
+    with (
+        connection.clone() as other,
+        ThreadPoolExecutor(1) as pool,
+        connection.config.override(jobs={"group_commit_s": 0}),
+    ):
+        if connection.dialect.name == "postgresql":
+            other.query("SET deadlock_timeout = '1h'")  # whoever looks is the one who loses
+        done = pool.submit(other_one, other)
+        assert has_rows.wait(30)
+        found = table.populate({"id": 1}, reserve_jobs=reserve_jobs, suppress_errors=True)
+        done.result(30)
+    assert (found["success"], found["error_list"]) == (1, [])
+    assert len(table) == 1

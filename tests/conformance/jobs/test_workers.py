@@ -53,6 +53,14 @@ def kill(connection: Connection, session: int) -> None:
         connection.query("SELECT pg_terminate_backend(%s)", [session])
 
 
+def end(connection: Connection, session: int) -> None:
+    """End a session in the server, and wait until it is gone."""
+    kill(connection, session)
+    live = connection.dialect.jobs.LIVE_SESSIONS
+    while session in {int(row[0]) for row in connection.execute(live, is_read=True).rows}:
+        continue
+
+
 @pytest.fixture
 def at_once(connection: Connection) -> Any:
     """Return what runs a function in several threads at once, each with a connection of its own."""
@@ -70,6 +78,21 @@ def at_once(connection: Connection) -> Any:
             return list(pool.map(one, range(n)))
 
     return run
+
+
+def test_a_claim_whose_session_was_lost_before_it_took_anything_is_made_again(
+    result: Any, connection: Connection
+) -> None:
+    """A worker that took it for a table with nothing to do would end."""
+    result.jobs.refresh()
+    with connection.clone() as own:
+        jobs = jobs_on(own, result)
+        end(connection, own.connection_id)
+        assert len(claims.claim(jobs, Worker.of_this_process(), 2)) == 2
+        end(connection, own.connection_id)
+        claimed = claims.claim(jobs, Worker.of_this_process(), 2)
+        assert [c.key["id"] for c in claimed] == [2, 3]
+    assert states(result) == {"pending": 2, "reserved": 4}
 
 
 def test_eight_workers_claim_each_job_once(result: Any, source: Any, at_once: Any) -> None:
