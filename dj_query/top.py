@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING
 from dj_query.conditions import Top
 from dj_query.json_path import read_json_path
 from dj_query.projection import compile_value
-from dj_query.select import Ordering, Select, Window, derived, may_end_in_spaces
-from dj_schema.heading import unknown_attribute
+from dj_query.select import (
+    DerivedSource,
+    JoinSource,
+    Ordering,
+    Select,
+    Source,
+    UnionSource,
+    Window,
+    derived,
+    may_end_in_spaces,
+)
+from dj_schema.heading import Attribute, unknown_attribute
+from dj_schema.types import CoreType
 
 if TYPE_CHECKING:
     from dj_query.expression import QueryExpression
+    from dj_query.user_sql import UserExpression
 
 
 _COMMA = re.compile(r",(?![^()]*\))")
@@ -47,11 +59,33 @@ def orderings_of(query: QueryExpression, order_by: str | list[str] | tuple[str, 
             if n not in heading.by_name:
                 raise unknown_attribute(n, heading.names)
             attribute = heading.by_name[n]
-            found.append(Ordering(n, direction == "DESC", attribute.is_nullable))
+            place = _place_of_label(query, attribute)
+            found.append(Ordering(n, direction == "DESC", attribute.is_nullable, place))
             if may_end_in_spaces(attribute) and not query.connection.dialect.flags.has_exact_texts:
                 length = compile_value(query, f"CHAR_LENGTH(`{n}`)")  # of equals, the shorter comes first
                 found.append(Ordering(n, direction == "DESC", attribute.is_nullable, length))
     return tuple(found)
+
+
+def _place_of_label(query: QueryExpression, attribute: Attribute) -> UserExpression | None:
+    """SQL for the place of an enum's value among its labels, where MySQL, MariaDB forget it: in a union."""
+    storage = attribute.storage
+    is_union = not query.connection.dialect.flags.has_exact_texts and _has_union(query.select.source)
+    if not (is_union and attribute.is_enum and isinstance(storage, CoreType)):
+        return None
+    labels = ", ".join("'" + label.replace("\\", "\\\\").replace("'", "''") + "'" for label in storage.labels)
+    return compile_value(query, f"FIELD(`{attribute.name}`, {labels})")
+
+
+def _has_union(source: Source) -> bool:
+    match source:
+        case UnionSource():
+            return True
+        case DerivedSource(select=select):
+            return _has_union(select.source)
+        case JoinSource(left=left, right=right):
+            return _has_union(left) or _has_union(right)
+    return False
 
 
 def window_of(query: QueryExpression, top: Top) -> Select:

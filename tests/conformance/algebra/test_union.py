@@ -98,3 +98,18 @@ def test_a_date_in_the_key_of_a_union_is_never_null(new_schema: Any) -> None:
             assert len(query & condition) == 0
             assert len(query - condition) == 2
     assert len(united & "day IS NOT NULL") == 2
+
+
+@pytest.mark.rule("query-algebra", "7.3")
+def test_labels_of_a_union_are_in_the_order_of_their_enum(new_schema: Any) -> None:
+    schema = new_schema()
+    key = {"definition": "e : enum('c','it''s','a\\b','B')\n---\nx : int8"}
+    one = schema(type("One", (dj.Manual,), key))
+    other = schema(type("Other", (dj.Manual,), {"definition": "-> One\n---\nn : int8"}), context={"One": one})
+    one.insert([(label, 1) for label in ("B", "c", "it's", "a\\b")])
+    other.insert([("B", 1), ("it's", 3)])
+    both = one + other
+    for query in (one, both, both & "x < 9", dj.U("e") & both, both * other.proj(), both.proj("n")):
+        found = query.to_arrays("e", order_by="KEY").tolist()
+        assert found == [label for label in ("c", "it's", "a\\b", "B") if label in found]
+        assert query.to_arrays("e", order_by="e DESC", limit=1).tolist() == ["B"]
