@@ -31,7 +31,6 @@ TAKEN: Mapping[str, Sql] = {"_was_taken": sql("({} OR {} IS NOT NULL)", Ident("_
 the token of its end, so that a worker whose COMMIT had no answer does not take the row of another for its
 own. Other programs look for no token."""
 _MOST_DEADLOCKS = 5
-_MOST_LOSSES = 3  # of the connection, before a claim is given up that took nothing
 
 
 def claim(
@@ -57,13 +56,10 @@ def claim(
         A further condition, which begins with AND.
     """
     token = token or uuid4()
-    for n_left in reversed(range(_MOST_LOSSES)):
-        try:
-            return _claims(jobs, _claim_rows(jobs, worker, n, priority, token, also), token)
-        except LostConnectionError:
-            if (claimed := held(jobs, token)) or not n_left:
-                return claimed
-    raise AssertionError("the last loss was returned from")
+    try:
+        return _claims(jobs, _claim_rows(jobs, worker, n, priority, token, also), token)
+    except LostConnectionError:
+        return held(jobs, token)
 
 
 def _claim_rows(

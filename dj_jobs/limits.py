@@ -36,6 +36,7 @@ log = logging.getLogger("datajoint.jobs")
 
 STARTS = "~job_starts"
 _WINDOW_S = 60.0
+_MOST_LOSSES = 3  # of the connection, before a claim is given up that took nothing
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,19 @@ class Gate:
             self._judge()
 
     def claim(self, n: int, priority: int | None, token: UUID | None = None) -> list[Claim]:
-        """Claim up to `n` jobs with a token, as the limits allow."""
+        """Claim up to `n` jobs with a token, as the limits allow.
+
+        A claim that took nothing for a lost connection is made again, under a lock that was taken again.
+        """
+        connection = self._jobs.connection
+        for _ in range(_MOST_LOSSES):
+            session = connection.session_id
+            claimed = self._claim_once(n, priority, token)
+            if claimed or self.is_full or self.closed or session in (0, connection.session_id):
+                break
+        return claimed
+
+    def _claim_once(self, n: int, priority: int | None, token: UUID | None) -> list[Claim]:
         self.is_full = False
         if self.closed:
             return []

@@ -41,7 +41,8 @@ def turn(connection: Connection, name: str) -> Iterator[Turn]:
     since, is_ours = None, False
     if not connection.in_transaction:
         with suppress(LockTimeoutError):
-            since, is_ours = connection.execute(take).rows[0]
+            # taken again on a new session where this one is lost, as it is free then
+            since, is_ours = connection.execute(take, is_read=True).rows[0]
     if since is None or not is_ours:
         statement = sql("SELECT {}", connection.dialect.jobs.NOW)
         since = connection.execute(statement, is_read=True).rows[0][0]

@@ -21,6 +21,7 @@ from dj_jobs import claim as claims
 from dj_jobs import control
 from dj_jobs.events import Event, Events
 from dj_jobs.job import Worker
+from dj_jobs.limits import Limits
 from dj_jobs.options import Options
 from dj_jobs.populate import reserved
 from dj_jobs.rescue import rescue
@@ -80,19 +81,33 @@ def at_once(connection: Connection) -> Any:
     return run
 
 
+@pytest.mark.parametrize("has_limits", [False, True])
 def test_a_claim_whose_session_was_lost_before_it_took_anything_is_made_again(
-    result: Any, connection: Connection
+    declare: Any, connection: Connection, has_limits: bool
 ) -> None:
     """A worker that took it for a table with nothing to do would end."""
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1(key)
+
+    result = declare(make=make, **({"limits": Limits(concurrent=50)} if has_limits else {}))
     result.jobs.refresh()
+    lost: list[int] = []
+    events = Events()
+
+    def lose(event: Event) -> None:
+        if event.kind == "succeeded" and not lost:
+            lost.append(own.connection_id)
+            end(connection, own.connection_id)
+
+    events.subscribe(lose)
     with connection.clone() as own:
-        jobs = jobs_on(own, result)
-        end(connection, own.connection_id)
-        assert len(claims.claim(jobs, Worker.of_this_process(), 2)) == 2
-        end(connection, own.connection_id)
-        claimed = claims.claim(jobs, Worker.of_this_process(), 2)
-        assert [c.key["id"] for c in claimed] == [2, 3]
-    assert states(result) == {"pending": 2, "reserved": 4}
+        target = result()
+        target._connection = own
+        done = [o.result.name for o in reserved(target, Options(refresh=False), events)]
+    assert lost
+    assert done == ["SUCCESS"] * 6
+    assert states(result) == {}
 
 
 def test_eight_workers_claim_each_job_once(result: Any, source: Any, at_once: Any) -> None:
