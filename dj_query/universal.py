@@ -101,6 +101,8 @@ class U(OfTables):
     def __getattr__(self, name: str) -> NoReturn:
         from dj_query.expression import QueryExpression
 
+        if name in vars(OfTables):
+            OfTables.__dict__[name].__get__(self, U)  # says what to do, and was asked already
         if hasattr(QueryExpression, name):
             raise NotATableError(
                 f"{self!r} has no {name}: it stands for every value, and no rows. Those of a query are "

@@ -29,7 +29,7 @@ from dj_schema.dialects.postgres.errors import from_sqlstate
         ("42703", errors.UnknownAttributeError),
         ("42P01", errors.MissingTableError),
         ("3F000", errors.MissingTableError),
-        ("25P02", errors.TransactionError),
+        ("25P02", errors.FailedTransactionError),
         ("57P01", errors.LostConnectionError),
         ("08006", errors.LostConnectionError),
         (None, errors.LostConnectionError),
