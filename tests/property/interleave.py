@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +36,8 @@ class _Call:
     thread: threading.Thread = field(init=False)
 
     def start(self) -> None:
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        settings = copy_context()  # those of a block are the thread's that opened it
+        self.thread = threading.Thread(target=settings.run, args=[self._run], daemon=True)
         self.thread.start()
 
     def _run(self) -> None:
