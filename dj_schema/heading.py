@@ -6,11 +6,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from dj_schema.definition.spec import Default
 from dj_schema.errors import UnknownAttributeError
 from dj_schema.types import CodecType, CoreType, Kind, NativeType, TypeSpec
+
+KindInSql = (
+    Kind
+    | Literal["enum", "uint32", "uint64"]
+    | Literal["datetime1", "datetime2", "datetime3", "datetime4", "datetime5", "datetime6"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,7 @@ class Heading:
         return [n for n, a in self.attributes.items() if not a.in_key]
 
     @cached_property
-    def kinds(self) -> dict[str, Kind | Literal["enum", "uint32", "uint64"]]:
+    def kinds(self) -> dict[str, KindInSql]:
         """Names and kinds, hidden attributes too: what user SQL is checked against."""
         return {a.name: _kind_in_sql(a) for a in self.all}
 
@@ -178,7 +184,7 @@ def unknown_attribute(name: str, names: list[str], of: str = "") -> UnknownAttri
     return UnknownAttributeError(f"there is no attribute {name!r}{f' in {of}' if of else ''}. {hint}")
 
 
-def _kind_in_sql(attribute: Attribute) -> Kind | Literal["enum", "uint32", "uint64"]:
+def _kind_in_sql(attribute: Attribute) -> KindInSql:
     if attribute.is_enum:
         return "enum"
     if attribute.kind == "int":
@@ -187,4 +193,6 @@ def _kind_in_sql(attribute: Attribute) -> Kind | Literal["enum", "uint32", "uint
                 return "uint32"
             case "uint64" | "None":  # what is computed has no type, and may be as large
                 return "uint64"
+    if attribute.kind == "datetime" and isinstance(attribute.storage, CoreType) and attribute.seconds_digits:
+        return cast("KindInSql", f"datetime{attribute.seconds_digits}")
     return attribute.kind

@@ -20,8 +20,13 @@ Kind = Literal[
     "uuid",
     "unknown",
 ]
-AttributeKind = Kind | Literal["uint32", "uint64"]
-"""Of an attribute: these integers do not fit, or their products do not, in 64 bits with a sign."""
+AttributeKind = (
+    Kind
+    | Literal["uint32", "uint64"]
+    | Literal["datetime1", "datetime2", "datetime3", "datetime4", "datetime5", "datetime6"]
+)
+"""Of an attribute: these integers do not fit, or their products do not, in 64 bits with a sign; moments have
+so many digits behind their seconds, also where these are zeros."""
 Dialect = Literal["postgresql", "mysql", "mariadb"]
 
 EXACT = frozenset({"bool", "int", "decimal"})
@@ -48,6 +53,8 @@ class Piece:
         32 or 64 for an integer without a sign that may use them all, else 0: PostgreSQL has it in a numeric.
     scale : str or None
         SQL for the decimal places to which MySQL rounds the value; not yet rounded where this is set.
+    seconds_digits : int
+        Of an attribute that is a moment: its text has so many behind the seconds.
     is_bits : bool
         Bits of a signed number, which MySQL shows as an unsigned one; not yet converted where this is set.
     """
@@ -63,6 +70,7 @@ class Piece:
     n_unsigned_bits: int = 0
     scale: str | None = None
     is_bits: bool = False
+    seconds_digits: int = 0
 
     @property
     def is_text_constant(self) -> bool:

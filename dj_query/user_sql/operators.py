@@ -79,7 +79,10 @@ class OperatorRenderer(ServerRules):
         kind = self.attributes[name]
         if kind == "uint32" or kind == "uint64":
             return Piece(self.quote_name(name), "int", is_column=True, n_unsigned_bits=int(kind[4:]))
-        return Piece(self.quote_name(name), kind, is_column=True)
+        if kind.startswith("datetime") and kind != "datetime":
+            digits = int(kind.removeprefix("datetime"))
+            return Piece(self.quote_name(name), "datetime", is_column=True, seconds_digits=digits)
+        return Piece(self.quote_name(name), cast(Kind, kind), is_column=True)
 
     def _node_literal(self, node: exp.Literal) -> Piece:
         if node.is_string:

@@ -124,6 +124,8 @@ class PostgresRenderer(PostgresArithmetic):
             is_large = isinstance(piece.constant, str) and abs(float(piece.constant)) >= _LONG_FLOAT
             double = f"CAST({piece.sql} AS DOUBLE PRECISION)" if is_large else piece.sql
             return Piece(f"REPLACE(REPLACE(CAST({double} AS TEXT), 'e+', 'e'), 'e-0', 'e-')", "string")
+        if piece.seconds_digits:  # a cast leaves zeros at the end out
+            return Piece(f"TO_CHAR({piece.sql}, 'YYYY-MM-DD HH24:MI:SS.FF{piece.seconds_digits}')", "string")
         return Piece(f"CAST({piece.sql} AS TEXT)", "string")
 
     def as_moment(self, piece: Piece) -> Piece:

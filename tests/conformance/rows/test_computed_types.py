@@ -96,6 +96,27 @@ def test_a_uuid_in_sql_stays_one(new_schema: Any, dj: Any) -> None:
         assert (query & {"v": low}).keys() == [{"k": 2}], text
 
 
+@pytest.mark.rule("query-algebra", "3.4")
+def test_the_text_of_a_moment_has_the_digits_of_its_attribute(new_schema: Any, dj: Any) -> None:
+    definition = "k : int32\n---\nt : datetime\nt3 : datetime(3)\nt6 = null : datetime(6)"
+    table = new_schema()(type("Moment", (dj.Manual,), {"definition": definition}))
+    table.insert1((1, "2024-02-29 10:00:00", "2024-02-29 10:00:00.25", "2024-02-29 10:00:00"))
+    table.insert1((2, "2024-02-29 10:00:01", "2024-02-29 10:00:01", None))
+    texts = {
+        "concat(t, '')": "2024-02-29 10:00:00",
+        "concat(t3, '!')": "2024-02-29 10:00:00.250!",
+        "ifnull(t6, 'none')": "2024-02-29 10:00:00.000000",
+        "char_length(t3)": 23,
+        "year(t3)": 2024,
+    }
+    for text, expected in texts.items():
+        assert (table & "k = 1").proj(v=text).fetch1("v") == expected, text
+    assert (table & "k = 2").proj(v="ifnull(t6, 'none')").fetch1("v") == "none"
+    assert (table & "t3 LIKE '%.250'").keys() == [{"k": 1}]
+    assert (table & "t3 = '2024-02-29 10:00:00.25'" & "t3 > t").keys() == [{"k": 1}]
+    assert dj.U().aggr(table, last="max(t3)").fetch1("last") == dt.datetime(2024, 2, 29, 10, 0, 1)
+
+
 @pytest.mark.rule("query-algebra", "5.4")
 def test_the_largest_label_is_that_of_texts_also_in_an_index(new_schema: Any, dj: Any) -> None:
     definition = "e : enum('c','a','b')\n---\nf = null : enum('c','a','b')\nindex(f)"
