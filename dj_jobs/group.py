@@ -100,7 +100,7 @@ class Group:
         waiting = state.waiting if self.is_joined else None
         if waiting is None or waiting.n_added <= max(waiting.n_taken, self._n_rows_before):
             return False
-        state.is_doomed = True
+        state.is_doomed = self.has_failures = self._has_savepoints = True
         return True
 
     def undo(self) -> None:

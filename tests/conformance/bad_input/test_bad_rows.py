@@ -196,11 +196,11 @@ ROWS: list[Case] = [
     (lambda: [{"person": 9, "name": "x", "is_here": 2}], "DataError", "2 does not fit attribute"),
     (lambda: [{"person": 9, "name": "x", "size": 128}], "DataError", "128 does not fit attribute"),
     (lambda: [{"person": 9, "name": "x", "size": -129}], "DataError", "-129 does not fit attribute"),
-    (lambda: [{"person": 1, "name": "x"}], "DuplicateError", "a row of this key is there;"),
+    (lambda: [{"person": 1, "name": "x"}], "DuplicateError", "a row of this key, or of these values"),
     (
         lambda: [{"person": 9, "name": "x"}, {"person": 9, "name": "y"}],
         "DuplicateError",
-        "a row of this key is there;",
+        "a row of this key, or of these values",
     ),
     (lambda: [{"person": 9, "name": "x"}, {"person": 10, "name": "x" * 99}], "DataError", "does not fit"),
     (lambda: "/no/such/file.csv", "DataJointError", "there is no file '/no/such/file.csv' to"),
