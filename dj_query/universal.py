@@ -102,7 +102,7 @@ class U(OfTables):
         from dj_query.expression import QueryExpression
 
         if name in vars(OfTables):
-            OfTables.__dict__[name].__get__(self, U)  # says what to do, and was asked already
+            getattr(U, name)  # raises, and says what to do
         if hasattr(QueryExpression, name):
             raise NotATableError(
                 f"{self!r} has no {name}: it stands for every value, and no rows. Those of a query are "

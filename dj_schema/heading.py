@@ -17,6 +17,8 @@ KindInSql = (
     | Literal["enum", "uint32", "uint64"]
     | Literal["datetime1", "datetime2", "datetime3", "datetime4", "datetime5", "datetime6"]
 )
+"""Of an attribute in user SQL: these integers do not fit, or their products do not, in 64 bits with a sign;
+moments have so many digits behind their seconds, also where these are zeros."""
 
 
 @dataclass(frozen=True, slots=True)

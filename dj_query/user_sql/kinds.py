@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dj_schema.heading import KindInSql
+
 Kind = Literal[
     "bool",
     "int",
@@ -20,13 +22,7 @@ Kind = Literal[
     "uuid",
     "unknown",
 ]
-AttributeKind = (
-    Kind
-    | Literal["uint32", "uint64"]
-    | Literal["datetime1", "datetime2", "datetime3", "datetime4", "datetime5", "datetime6"]
-)
-"""Of an attribute: these integers do not fit, or their products do not, in 64 bits with a sign; moments have
-so many digits behind their seconds, also where these are zeros."""
+AttributeKind = Kind | KindInSql
 Dialect = Literal["postgresql", "mysql", "mariadb"]
 
 EXACT = frozenset({"bool", "int", "decimal"})
