@@ -102,6 +102,7 @@ def test_a_claim_that_waits_is_begun_given_back_or_known_to_be_lost(
         giving = LeaseKeeper(connection)
     giving.hold(jobs, [third])
     giving._heartbeat.tell(giving, [])
+    time.sleep(giving._lease_s)  # that of a claim, after which it goes back
     giving._give_back()
     assert not giving.start(jobs, third)
     assert [giving.take_n_given_back() for _ in range(2)] == [1, 0]
