@@ -11,7 +11,7 @@ from dj_jobs.job import Outcome, Result
 from dj_jobs.job_log import log_event
 from dj_jobs.keys import key_source_of, missing_keys
 from dj_jobs.limits import Limits
-from dj_jobs.make import check_make
+from dj_jobs.make_form import check_make
 from dj_jobs.options import Options, PoolRunner, Summary
 from dj_jobs.retry import Retry
 from dj_jobs.table import JobTable

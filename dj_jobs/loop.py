@@ -16,7 +16,7 @@ from dj_jobs.group import Group
 from dj_jobs.job import Claim, Outcome, Result
 from dj_jobs.lease import LeaseKeeper
 from dj_jobs.limits import Gate
-from dj_jobs.make import is_one_part
+from dj_jobs.make_form import is_one_part
 from dj_jobs.options import Options
 from dj_jobs.presence import Presence
 from dj_jobs.rescue import is_our_turn, rescue

@@ -7,8 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from enum import Enum
-from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -16,6 +14,7 @@ from weakref import WeakSet
 from dj_jobs.fingerprint import fingerprint
 from dj_jobs.input_locks import InputLocks
 from dj_jobs.job import Phases
+from dj_jobs.make_form import Form, as_tuple, form_of, last_names, named, results_for
 from dj_jobs.retry import INFRASTRUCTURE
 from dj_jobs.watch import InterruptedMakeError
 from dj_query.make_scope import inserts_allowed
@@ -34,21 +33,11 @@ if TYPE_CHECKING:
 
 Finish = Callable[[bool], None]
 _NOTHING = object()
-_PARTS = ("make_fetch", "make_compute", "make_insert")
 _passing_over: WeakSet[type] = WeakSet()  # classes whose make has passed over an error of the database
 
 
 class _PassedOverError(Exception):
     """Has a plain make run again whose transaction PostgreSQL undid for an error that it passed over."""
-
-
-class Form(Enum):
-    """How a class computes."""
-
-    ONE_PART = "one part"
-    THREE_PARTS = "three parts"
-    GENERATOR = "generator"
-    NONE = "none"
 
 
 class Making:
@@ -217,15 +206,15 @@ class Making:
     def _prepare_parts(self) -> None:
         table, key, kwargs = self._table, self._key, self._kwargs
         compute, insert = table.make_compute, table.make_insert
-        self._fetch = lambda: _as_tuple(table.make_fetch(dict(key), **kwargs))
+        self._fetch = lambda: as_tuple(table.make_fetch(dict(key), **kwargs))
         with self._timed(0):
             fetched = self._fetched(self._fetch)
             self._before = fingerprint(fetched)
-        inputs = (fetched,) if _last_names(compute, kwargs)[-1:] == ["fetched"] else fetched
+        inputs = (fetched,) if last_names(compute, kwargs)[-1:] == ["fetched"] else fetched
         with self._timed(1):
-            computed = _as_tuple(compute(dict(key), *inputs, **_named(compute, kwargs)))
-        results = _results(_last_names(insert, kwargs), fetched, computed)
-        self._insert = lambda: insert(dict(key), *results, **_named(insert, kwargs))
+            computed = as_tuple(compute(dict(key), *inputs, **named(compute, kwargs)))
+        results = results_for(last_names(insert, kwargs), fetched, computed)
+        self._insert = lambda: insert(dict(key), *results, **named(insert, kwargs))
 
     # -- as a generator ----------------------------------------------------------------------------
 
@@ -260,64 +249,6 @@ class Making:
             self._times[part] += time.perf_counter() - started
 
 
-def form_of(kind: type) -> Form:
-    """Return how a class computes: as the most derived class says that says anything; `make` before parts.
-
-    Found anew each time: in a notebook, a class gets its `make` after a first try without.
-    """
-    for base in kind.__mro__:
-        if "make" in base.__dict__:
-            return Form.GENERATOR if _is_generator(_function(base.__dict__["make"])) else Form.ONE_PART
-        if any(name in base.__dict__ for name in _PARTS):
-            return Form.THREE_PARTS
-    return Form.NONE
-
-
-@lru_cache(maxsize=1024)
-def _is_generator(function: Any) -> bool:
-    return inspect.isgeneratorfunction(inspect.unwrap(function))
-
-
-def is_one_part(kind: type) -> bool:
-    """Whether a class fetches, computes and inserts in one plain `make`, all in one transaction."""
-    return form_of(kind) is Form.ONE_PART
-
-
-def check_make(kind: type, make_kwargs: Mapping[str, Any] | None = None) -> None:
-    """Raise where a class cannot be computed, or not with these arguments.
-
-    Raises
-    ------
-    MakeError
-        Says which method is missing, or which argument it does not take.
-    """
-    form = form_of(kind)
-    name = kind.__name__
-    if form is Form.NONE:
-        raise MakeError(
-            f"{name} has no make(self, key); write one, or make_fetch, make_compute, make_insert."
-        )
-    if form is Form.THREE_PARTS and (missing := [part for part in _PARTS if _raw(kind, part) is None]):
-        raise MakeError(f"{name} computes in three parts, and {', '.join(missing)} is missing.")
-    first = "make_fetch" if form is Form.THREE_PARTS else "make"
-    method = _raw(kind, first)
-    arguments = ("key",) if isinstance(method, staticmethod) else ("self", "key")
-    try:
-        inspect.signature(_function(method)).bind(*arguments, **make_kwargs or {})
-    except TypeError as e:
-        raise MakeError(
-            f"{first} of {name} cannot be called with a key and make_kwargs={make_kwargs}: {e}."
-        ) from e
-
-
-def _raw(kind: type, name: str) -> Any:
-    return next((base.__dict__[name] for base in kind.__mro__ if name in base.__dict__), None)
-
-
-def _function(method: Any) -> Any:
-    return method.__func__ if isinstance(method, (staticmethod, classmethod)) else method
-
-
 def _passed_over(error: BaseException | None, handled: BaseException | None) -> bool:
     """Whether an error, in a transaction that a statement undid, is not the one of that statement itself.
 
@@ -334,42 +265,6 @@ def _passed_over(error: BaseException | None, handled: BaseException | None) -> 
         return False  # its time is over, or its claim is lost
     passed = (isinstance(e, FailedTransactionError) for e in chain)
     return any(passed) or not any(isinstance(e, DataJointError) for e in chain)
-
-
-# -- what the parts are given, and what they give ---------------------------------------------------
-
-
-def _as_tuple(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _results(names: list[str], fetched: tuple[Any, ...], computed: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A method that names `computed`, or `fetched` and `computed`, gets them whole; another, the items."""
-    if names == ["fetched", "computed"]:
-        return fetched, computed
-    return (computed,) if names[-1:] == ["computed"] else computed
-
-
-def _last_names(method: Any, kwargs: Mapping[str, Any]) -> list[str]:
-    """Return the names of the last two arguments that have to be given, those of `make_kwargs` aside."""
-    return [name for name in _required(getattr(method, "__func__", method)) if name not in kwargs][-2:]
-
-
-@lru_cache(maxsize=1024)
-def _required(function: Any) -> tuple[str, ...]:
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = inspect.signature(function).parameters.values()
-    return tuple(p.name for p in parameters if p.kind in kinds and p.default is p.empty)
-
-
-def _named(method: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return those of `make_kwargs` that a method names."""
-    if not kwargs:
-        return kwargs
-    parameters = inspect.signature(method).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return kwargs
-    return {k: v for k, v in kwargs.items() if k in parameters}
 
 
 def _verify(table: Any, key: Mapping[str, Any], before: bytes, fetch: Callable[[], Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dj_jobs.autopopulate import AutoPopulate
 from dj_jobs.limits import limits_of
-from dj_jobs.make import check_make
+from dj_jobs.make_form import check_make
 from dj_jobs.wakeup import News
 from dj_schema.errors import DataJointError, MakeError
 from dj_schema.graph.dependencies import Dependencies, load_dependencies

@@ -10,7 +10,7 @@ from dj_jobs import populate as populating
 from dj_jobs.autopopulate import AutoPopulate
 from dj_jobs.events import Events
 from dj_jobs.job import Outcome
-from dj_jobs.make import check_make
+from dj_jobs.make_form import check_make
 from dj_jobs.options import Options
 from dj_schema.errors import DataJointError
 from dj_workers.plan import TableClass, name_of

@@ -1,13 +1,12 @@
-"""PostgreSQL through psycopg 3: the only file that knows this driver."""
+"""PostgreSQL through psycopg 3: a session. With `wire.py`, all that knows this driver."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +15,13 @@ from psycopg import generators, pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import error_from_result
-from psycopg.types.datetime import TimeBinaryLoader
-from psycopg.types.json import set_json_loads
-from psycopg.types.string import TextBinaryLoader
 
 from dj_schema.dialects.base import Result, Row
-from dj_schema.dialects.postgres import bulk
+from dj_schema.dialects.postgres import bulk, wire
 from dj_schema.dialects.postgres.arrow import ArrowReader
 from dj_schema.dialects.postgres.errors import from_sqlstate
-from dj_schema.dialects.postgres.json_loads import json_loads
 from dj_schema.dialects.postgres.repeated import RepeatedText, RepeatedTexts
 from dj_schema.errors import (
-    ConnectionRefusedByServerError,
     DataError,
     DataJointError,
     DeadlockError,
@@ -36,12 +30,10 @@ from dj_schema.errors import (
 )
 
 if TYPE_CHECKING:
-    from psycopg.abc import PQGen
-    from psycopg.pq.abc import PGconn, PGresult
+    from psycopg.pq.abc import PGresult
 
     from dj_schema.server_address import ConnectionSettings
 
-_INVALID_OID = 0
 _TUPLES_OK = pq.ExecStatus.TUPLES_OK
 _COMMAND_OK = pq.ExecStatus.COMMAND_OK
 _BINARY = pq.Format.BINARY
@@ -63,67 +55,7 @@ def connect(
     ConnectionRefusedByServerError
         Where the server does not answer, or refuses the user.
     """
-    options: dict[str, Any] = {
-        "host": socket_dir or settings.host,
-        "port": settings.port,
-        "user": settings.user,
-        "dbname": settings.database_name,
-        "connect_timeout": max(2, int(settings.connect_timeout_s)),
-        "client_encoding": "UTF8",
-        "application_name": "datajoint",
-        "options": "-c TimeZone=UTC -c IntervalStyle=postgres -c extra_float_digits=1",
-        "autocommit": True,
-    }
-    if settings.password and not socket_dir:
-        options["password"] = settings.password
-    if not socket_dir:
-        options |= _tls_options(settings.tls)
-    try:
-        connection = psycopg.connect(**options)
-    except psycopg.OperationalError as e:
-        where = socket_dir or f"{settings.host}:{settings.port}"
-        raise ConnectionRefusedByServerError(
-            f"cannot connect to PostgreSQL at {where} as {settings.user!r}: {_first_line(e)}. "
-            "Check database.host, port, user, password and use_tls (dj.config, DJ_* variables)."
-        ) from None
-    return PostgresSession(connection, on_close)
-
-
-def _tls_options(tls: bool | Mapping[str, Any] | None) -> dict[str, str]:
-    if tls is None or isinstance(tls, bool):
-        return {"sslmode": "prefer" if tls is None else "require" if tls else "disable"}
-    files = {"ca": "sslrootcert", "cert": "sslcert", "key": "sslkey"}
-    options = {files[k]: str(v) for k, v in tls.items() if k in files and v}
-    if not tls.get("verify", bool(tls.get("ca"))):
-        return {**options, "sslmode": "require"}
-    options.setdefault("sslrootcert", "system")
-    return {**options, "sslmode": "verify-full" if tls.get("check_hostname", True) else "verify-ca"}
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
-def _names(result: PGresult) -> tuple[str, ...]:
-    return tuple([(result.fname(i) or b"").decode() for i in range(result.nfields)])
-
-
-def _results(libpq: PGconn, n_statements: int) -> PQGen[list[PGresult]]:
-    """Yield what is waited for, and return the last result of each statement of a pipeline."""
-    yield from generators.send(libpq)
-    results = []
-    for _ in range(n_statements):
-        found = yield from generators.fetch_many(libpq)
-        results.append(found[-1])
-    yield from generators.fetch_many(libpq)  # the end of the pipeline
-    return results
-
-
-class _TimeLoader(TimeBinaryLoader):
-    """A `time` as the time since midnight, as the one of MySQL comes; up to 24:00 itself."""
-
-    def load(self, data: Any) -> Any:
-        return timedelta(microseconds=int.from_bytes(data, "big"))
+    return PostgresSession(wire.open_connection(settings, socket_dir), on_close)
 
 
 class PostgresSession:
@@ -132,10 +64,6 @@ class PostgresSession:
     def __init__(self, connection: psycopg.Connection[Any], on_close: Callable[[], None] | None) -> None:
         self._connection = connection
         self._on_close = on_close
-        connection.adapters.register_loader(_INVALID_OID, TextBinaryLoader)  # enums come as their labels
-        connection.adapters.register_loader("time", _TimeLoader)
-        set_json_loads(json_loads, connection)
-        connection.prepare_threshold = None
         self._libpq = connection.pgconn
         self._transformer = Transformer(connection)
         self._repeated = RepeatedTexts()
@@ -184,7 +112,7 @@ class PostgresSession:
                         "rolls back all of it; put what may fail into `with connection.transaction:`"
                     )
                 return Result([], max(cursor.rowcount, 0))
-            return Result(cursor.fetchall(), cursor.rowcount, partial(_names, found))
+            return Result(cursor.fetchall(), cursor.rowcount, partial(wire.names_of, found))
         except psycopg.Error as e:
             raise self._translate(e, text) from e
 
@@ -207,7 +135,7 @@ class PostgresSession:
         if result.status == _TUPLES_OK:
             transformer.set_pgresult(result)
             n_rows = result.ntuples
-            return Result(transformer.load_rows(0, n_rows, tuple), n_rows, partial(_names, result))
+            return Result(transformer.load_rows(0, n_rows, tuple), n_rows, partial(wire.names_of, result))
         if result.status == _COMMAND_OK:
             return Result([], result.command_tuples or 0)
         error = error_from_result(result, "utf-8")
@@ -255,7 +183,7 @@ class PostgresSession:
                 libpq.send_query_params(text.encode(), None)
             send()
             libpq.pipeline_sync()
-            results = self._connection.wait(_results(libpq, len(deferred) + 1))
+            results = self._connection.wait(wire.pipeline_results(libpq, len(deferred) + 1))
             libpq.exit_pipeline_mode()
             self._is_sending = False
         except BaseException:
@@ -361,7 +289,7 @@ class PostgresSession:
             while (notification := self._libpq.notifies()) is not None:
                 names.append(notification.relname.decode())
         except psycopg.Error as e:
-            raise LostConnectionError(f"the connection to PostgreSQL was lost: {_first_line(e)}") from e
+            raise LostConnectionError(f"the connection to PostgreSQL was lost: {wire.first_line(e)}") from e
         return names
 
     def is_open(self) -> bool:
@@ -392,10 +320,10 @@ class PostgresSession:
 
     def _translate(self, error: psycopg.Error, statement: str) -> DataJointError:
         if self._connection.closed or isinstance(error, psycopg.InterfaceError):
-            return LostConnectionError(f"the connection to PostgreSQL was lost: {_first_line(error)}")
+            return LostConnectionError(f"the connection to PostgreSQL was lost: {wire.first_line(error)}")
         if error.sqlstate is None and not isinstance(error, psycopg.OperationalError):
-            return DataError(_first_line(error), statement=statement)  # refused by the driver itself
+            return DataError(wire.first_line(error), statement=statement)  # refused by the driver itself
         diag = error.diag
-        message = diag.message_primary or _first_line(error)
+        message = diag.message_primary or wire.first_line(error)
         detail = diag.message_detail or ""
         return from_sqlstate(error.sqlstate, message, detail, statement, diag.constraint_name)
