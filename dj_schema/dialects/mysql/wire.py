@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -113,6 +114,41 @@ def _collation(name: str | None) -> str:
     return name
 
 
+class _HandedOver:
+    """A socket for `ssl.SSLContext.wrap_socket`, whose descriptor is nobody's any more.
+
+    What that makes of a socket has the descriptor a moment before the socket gives it away. An interruption
+    between the two would have each of them close it: the second time it is another file's.
+    """
+
+    def __init__(self, plain: socket.socket) -> None:
+        self.family, self.type, self.proto = plain.family, plain.type, plain.proto
+        self._timeout_s = plain.gettimeout()
+        self._descriptor = plain.detach()
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    detach = fileno
+
+    def getsockopt(self, *_: int) -> int:
+        return self.type
+
+    def gettimeout(self) -> float | None:
+        return self._timeout_s
+
+
+class _Encryption:
+    """A context for TLS as the driver uses it: it wraps the socket of a connection."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+
+    def wrap_socket(self, plain: socket.socket, server_hostname: str) -> ssl.SSLSocket:
+        handed_over: Any = _HandedOver(plain)
+        return self._context.wrap_socket(handed_over, server_hostname=server_hostname)
+
+
 class Connection(pymysql.Connection):
     """The driver's connection, which reads short results itself.
 
@@ -132,8 +168,8 @@ class Connection(pymysql.Connection):
         self.is_answered = True
         super().__init__(**settings)
 
-    def _create_ssl_ctx(self, given: ssl.SSLContext | Mapping[str, Any]) -> ssl.SSLContext:
-        return given if isinstance(given, ssl.SSLContext) else _unverified()
+    def _create_ssl_ctx(self, given: ssl.SSLContext | Mapping[str, Any]) -> _Encryption:
+        return _Encryption(given if isinstance(given, ssl.SSLContext) else _unverified())
 
     def _write_bytes(self, data: bytes) -> None:
         """Send, as the driver does; what a signal's handler raises is no lost connection."""

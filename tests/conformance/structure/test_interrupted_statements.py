@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import os
 import pickle
 import signal
 import subprocess
@@ -12,12 +14,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import pytest
 
 from dj_schema.connection import Connection
+from dj_schema.errors import DataJointError
 
 _N_ALARMS = 100
 _N_ROWS = 2_000
@@ -94,17 +97,28 @@ def test_an_alarm_at_any_moment_leaves_the_connection_in_step(
     )
 
 
-class Interrupting:
-    """Raises a TimeoutError at a step of a driver's Python; a tracer of this thread."""
+def is_drivers(code: CodeType) -> bool:
+    return bool({"pymysql", "psycopg"} & {*Path(code.co_filename).parts}) and code.co_name != "__del__"
 
-    def __init__(self, step: int) -> None:
+
+def makes_a_socket(code: CodeType) -> bool:
+    is_of_sockets = Path(code.co_filename).name in ("socket.py", "ssl.py", "wire.py")
+    return is_of_sockets and code.co_name in (
+        "create_connection", "__init__", "wrap_socket", "_create", "detach", "do_handshake",
+    )  # fmt: skip
+
+
+class Interrupting:
+    """Raises a TimeoutError at a step of some Python code; a tracer of this thread."""
+
+    def __init__(self, step: int, is_meant: Callable[[CodeType], bool]) -> None:
         self.left = step
+        self.is_meant = is_meant
         self.where = ""
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
         code = frame.f_code
-        is_drivers = {"pymysql", "psycopg"} & {*Path(code.co_filename).parts} and code.co_name != "__del__"
-        if event == "line" and not self.where and is_drivers:
+        if event == "line" and not self.where and self.is_meant(code):
             self.left -= 1
             if self.left < 0:
                 self.where = f"{code.co_name}, line {frame.f_lineno}"
@@ -117,7 +131,7 @@ def interrupt_at_each_step(connection: Connection, n_bytes: int) -> None:
     value = "x" * n_bytes
     connection.ping()
     for step in range(_MOST_STEPS):
-        tracer = Interrupting(step)
+        tracer = Interrupting(step, is_drivers)
         sys.settrace(tracer)
         try:
             found = connection.query("SELECT %s AS value", [value])
@@ -134,29 +148,72 @@ def interrupt_at_each_step(connection: Connection, n_bytes: int) -> None:
     raise AssertionError(f"not at its end after {_MOST_STEPS} steps")
 
 
+def interrupt_opening_at_each_step(connection: Connection) -> None:
+    """Raise a TimeoutError at each step in which a socket is made; see that files opened later stay open."""
+    connection.ping()
+    for step in range(_MOST_STEPS):
+        tracer = Interrupting(step, makes_a_socket)
+        other = connection.clone()
+        kept: BaseException | None = None
+        sys.settrace(tracer)
+        try:
+            other.connect()
+        except (TimeoutError, DataJointError) as e:
+            kept = e  # and with it what was made before it
+        finally:
+            sys.settrace(None)
+        pipes = [os.pipe() for _ in range(2)]
+        others = {fd: os.fstat(fd).st_ino for pipe in pipes for fd in pipe}
+        other.close()
+        del kept, other
+        gc.collect()
+        closed = [fd for fd, number in others.items() if _number_of(fd) != number]
+        assert not closed, f"{tracer.where}: the descriptor of another was closed"
+        for fd in others:
+            os.close(fd)
+        if not tracer.where:
+            assert step > 10 or connection.dialect.name == "postgresql"  # whose driver is not Python here
+            return
+    raise AssertionError(f"not at its end after {_MOST_STEPS} steps")
+
+
+def _number_of(fd: int) -> int | None:
+    try:
+        return os.fstat(fd).st_ino
+    except OSError:
+        return None
+
+
 _BY_ITSELF = """
 import pickle, sys, warnings
 warnings.simplefilter("ignore")
 sys.unraisablehook = lambda _: None
-from tests.conformance.structure.test_interrupted_statements import interrupt_at_each_step
-interrupt_at_each_step(*pickle.load(sys.stdin.buffer))
+from tests.conformance.structure import test_interrupted_statements as tests
+function, arguments = pickle.load(sys.stdin.buffer)
+getattr(tests, function)(*arguments)
 """
+
+
+def run_by_itself(function: Callable[..., None], *arguments: Any) -> None:
+    """In a process of its own: what others have loaded or left to be collected would be steps, too."""
+    done = subprocess.run(
+        [sys.executable, "-c", _BY_ITSELF],
+        input=pickle.dumps((function.__name__, arguments)),
+        capture_output=True,
+        cwd=Path(__file__).parents[3],
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr.decode()
 
 
 @pytest.mark.parametrize("n_bytes", [1, 1_000_000])
 def test_a_timeout_at_any_step_of_a_driver_is_no_lost_connection(
     connection: Connection, n_bytes: int
 ) -> None:
-    """In a process of its own: what others have loaded or left to be collected would be steps, too.
-
-    Without TLS, whose sessions the driver has nothing to do with.
-    """
+    """Without TLS, whose sessions the driver has nothing to do with."""
     plain = Connection(replace(connection.settings, tls=False), connection.config)
-    done = subprocess.run(
-        [sys.executable, "-c", _BY_ITSELF],
-        input=pickle.dumps((plain, n_bytes)),
-        capture_output=True,
-        cwd=Path(__file__).parents[3],
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr.decode()
+    run_by_itself(interrupt_at_each_step, plain, n_bytes)
+
+
+def test_a_timeout_while_a_session_opens_closes_no_file_of_another(connection: Connection) -> None:
+    run_by_itself(interrupt_opening_at_each_step, connection)
