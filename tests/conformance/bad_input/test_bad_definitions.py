@@ -167,13 +167,12 @@ def test_what_is_no_table_class_and_what_cannot_name_one_is_refused(
 
 
 def test_what_cannot_name_a_schema_is_refused_and_no_schema_is_made(dj: Any, connection: Any) -> None:
-    before = dj.list_schemas(connection)
+    before = set(dj.list_schemas(connection))
     for name in SCHEMA_NAMES:
         with pytest.raises(DataJointError, match=r"name"):
             dj.Schema(connection=connection).activate(name)
-    assert set(dj.list_schemas(connection)) - set(before) == set() or all(
-        name.startswith("djt_") for name in set(dj.list_schemas(connection)) - set(before)
-    )  # other tests may run on this server
+    made = set(dj.list_schemas(connection)) - before  # also by other tests on this server, of any name
+    assert not made.intersection(str(name)[:63] for name in SCHEMA_NAMES)
 
 
 def test_tables_in_sees_what_is_left(lab: Any, connection: Any) -> None:
