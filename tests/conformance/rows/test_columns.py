@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dj_query.frames import arrow_table
 from dj_schema.errors import DataError
 from dj_schema.types import INTEGER_RANGES
+from tests.support.examples import examples
 
 
 class Typed(NamedTuple):
@@ -108,7 +109,7 @@ def table(new_schema: Any, dj: Any) -> Any:
     return new_schema()(type("Typed", (dj.Manual,), {"definition": "\n".join(["k : int32", "---", *lines])}))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(12)
 @given(seed=st.integers(0, 2**32))
 def test_each_type_comes_back_as_rows_and_as_arrow(table: Any, seed: int) -> None:
     inserted = _rows(seed)
