@@ -27,27 +27,23 @@ cd {folder}
 export DJ_JOBS_SHUTDOWN_TIMEOUT={shutdown_s}
 
 is_at_limit=0
+n_told=0
 worker=
 drain() {{
   is_at_limit=$1
-  is_told=1
+  n_told=$((n_told + 1))
   [ -z "$worker" ] || kill -TERM "$worker"
 }}
 # USR1 comes {lead_s} s before the time limit; TERM from scancel, after which nothing is queued again.
-is_told=0
 trap 'drain 1' USR1
 trap 'drain 0' TERM INT
 
 {command} &
 worker=$!
-[ "$is_told" = 0 ] || kill -TERM "$worker"
+[ "$n_told" = 0 ] || kill -TERM "$worker"
 
-# A signal ends `wait`, not the worker.
-code=0
-while kill -0 "$worker" 2>/dev/null; do
-  wait "$worker"
-  code=$?
-done
+# A signal ends `wait`, not the worker, whose exit code is there for the next `wait` though it has ended.
+while n_before=$n_told; wait "$worker"; code=$?; [ "$n_before" != "$n_told" ]; do :; done
 if [ "$is_at_limit" = 1 ]; then
   scontrol requeue "${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}"
 fi

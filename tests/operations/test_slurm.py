@@ -14,6 +14,15 @@ from click.testing import CliRunner
 from dj_workers.cli.exit_codes import UsageMistakeError
 from dj_workers.cli.main import main
 from dj_workers.cli.slurm import seconds_of
+from tests.support.patience import PATIENCE_S
+
+# Read by bash before the script, as if that were so slow that the worker has ended when it goes on.
+SLOW = """
+kill() {
+  builtin kill "$@" || return
+  while [ "$1" = -TERM ] && builtin kill -0 "$2" 2>/dev/null; do sleep 0.01; done
+}
+"""
 
 # Stands for `dj-worker run`: notes its arguments, and drains for a moment when told to.
 WORKER = """#!/bin/bash
@@ -46,6 +55,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.parametrize("slow", ["", SLOW], ids=["at once", "slow"])
 @pytest.mark.parametrize(
     ("number", "code", "requeued"),
     [
@@ -56,19 +66,21 @@ def environment(tmp_path: Path) -> dict[str, str]:
     ids=["time limit", "time limit, failed jobs", "scancel"],
 )
 def test_a_task_drains_and_is_queued_again_only_at_its_time_limit(
-    tmp_path: Path, environment: dict[str, str], number: signal.Signals, code: str, requeued: str
+    tmp_path: Path, environment: dict[str, str], number: signal.Signals, code: str, requeued: str, slow: str
 ) -> None:
+    (tmp_path / "before").write_text(slow)
     (tmp_path / "job.sh").write_text(script_of("my_lab.pipeline", "--", "--tables", "A,B"))
     log = tmp_path / "log"
     with open(log, "w") as out:
+        more = {"CODE": code, "BASH_ENV": str(tmp_path / "before")}
         task = subprocess.Popen(
-            ["bash", str(tmp_path / "job.sh")], env={**environment, "CODE": code}, stdout=out, stderr=out
+            ["bash", str(tmp_path / "job.sh")], env={**environment, **more}, stdout=out, stderr=out
         )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while not log.read_text() and time.monotonic() < deadline:
             time.sleep(0.02)
         task.send_signal(number)
-        assert task.wait(60) == int(code)
+        assert task.wait(PATIENCE_S) == int(code)
     expected = "90 run my_lab.pipeline --processes 1 --idle-exit 300 --tables A,B"
     assert log.read_text().splitlines() == [expected, "drains"]
     noted = tmp_path / "queued"
