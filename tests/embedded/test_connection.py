@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from dj_schema.connection import Connection
 from dj_schema.dialects.embedded.folder import DataFolder
 from dj_schema.dialects.embedded.locks import is_held
+from dj_schema.dialects.embedded.watchdog import postmaster_pid
 from dj_schema.errors import LostConnectionError
 from dj_schema.server_address import connection_settings
 from dj_schema.settings import Config
+from tests.embedded.conftest import wait_until_stopped
 
 
 @pytest.fixture
@@ -25,10 +26,10 @@ def connection(folder: DataFolder) -> Iterator[Connection]:
         yield opened
 
 
-def _postmaster(connection: Connection) -> int:
-    """Return the process that started the one of our session."""
-    stat = Path(f"/proc/{connection.connection_id}/stat").read_text()
-    return int(stat.rsplit(")", 1)[1].split()[1])
+def _kill_server(folder: DataFolder) -> None:
+    pid = postmaster_pid(folder.cluster)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
 
 
 def test_without_a_host_the_embedded_server_is_started_and_left(
@@ -47,26 +48,27 @@ def test_without_a_host_the_embedded_server_is_started_and_left(
     assert connection.connect().query("SELECT 4") == [(4,)]
 
 
-def test_a_killed_server_is_started_again(connection: Connection) -> None:
+def test_a_killed_server_is_started_again(connection: Connection, folder: DataFolder) -> None:
     connection.query("CREATE TABLE kept (k int)")
     connection.query("INSERT INTO kept VALUES (7)")
-    os.kill(_postmaster(connection), signal.SIGKILL)
+    _kill_server(folder)
+    wait_until_stopped(folder)
     assert _until_it_answers(connection) == [(7,)]
     with pytest.raises(LostConnectionError):
-        _insert_until_it_breaks(connection)
+        _insert_until_it_breaks(connection, folder)
     assert not connection.in_transaction
     assert _until_it_answers(connection) == [(7,)]
 
 
-def _insert_until_it_breaks(connection: Connection) -> None:
+def _insert_until_it_breaks(connection: Connection, folder: DataFolder) -> None:
     with connection.transaction:
-        os.kill(_postmaster(connection), signal.SIGKILL)
+        _kill_server(folder)
         while True:
             connection.query("INSERT INTO kept VALUES (8)")
 
 
 def _until_it_answers(connection: Connection) -> list[tuple[int, ...]]:
-    """A session may live on for a moment after the server's main process is gone."""
+    """Ask again where a connection was lost, which is said once."""
     while True:
         try:
             return list(connection.query("SELECT k FROM kept"))
