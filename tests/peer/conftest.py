@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.patience import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 INSTALLED = ".bench/peer/.installed"
 PROGRAM = Path(__file__).parent / "shared_tables.py"
@@ -73,7 +75,7 @@ def start(peer_python: Path, server: Any, config: Any, tmp_path: Path) -> Iterat
 
 def seen(process: subprocess.Popen[str]) -> Any:
     """Wait for the end of a program, and return what it has seen."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err[-3000:]
     (line,) = [line for line in out.splitlines() if line.startswith("SEEN ")]
     return json.loads(line.removeprefix("SEEN "))

@@ -3,7 +3,7 @@
 ``python squares.py ACTION SCHEMA [KEY]`` prints what it sees as JSON:
 
 declare   declare the tables, and fill in the inputs
-drain     say READY, wait for a line, and compute all that is due
+drain     say READY, wait for a line, and compute all that is due; the first results wait for each other
 hold      compute KEY: its `make` says WAITING, before or after it inserts, and goes on with the next line
 reset     return to pending what is reserved, whoever holds it
 
@@ -16,6 +16,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import datajoint as dj
@@ -28,6 +29,7 @@ if name := os.environ.get("SHARED_DATABASE"):
 schema = dj.Schema()
 who = os.environ["SHARED_BY"]
 held: tuple[int, str] | None = None
+is_draining = False
 
 
 def is_bad(number: int) -> bool:
@@ -55,6 +57,7 @@ class Square(dj.Computed):
         time.sleep(MAKE_S)
         if is_bad(number):
             raise ValueError(f"{number} is bad")
+        _meet()
         _wait(number, "before")
         self.insert1({**key, "square": number**2, "maker": who})
         _wait(number, "after")
@@ -68,12 +71,23 @@ def _wait(number: int, when: str) -> None:
         sys.stdin.readline()
 
 
+def _meet() -> None:
+    """While both drain: wait until the other computes, too, so that none is done before the other begins."""
+    if not is_draining:
+        return
+    Path(f"draining-{who}").touch()
+    while len(list(Path().glob("draining-*"))) < 2:
+        time.sleep(MAKE_S)
+
+
 def declare() -> None:
     Number.insert([{"number": number} for number in range(N)])
     Square().jobs.refresh()
 
 
 def drain() -> Any:
+    global is_draining
+    is_draining = True
     jobs = Square().jobs
     print("READY", jobs.table_name, flush=True)
     sys.stdin.readline()

@@ -12,6 +12,7 @@ import pytest
 from dj_query.table import FreeTable
 from dj_schema.connection import Connection
 from tests.peer.conftest import seen
+from tests.support.patience import PATIENCE_S
 
 PROGRAM = Path(__file__).parent / "squares.py"
 N = 100
@@ -110,14 +111,14 @@ def test_a_job_that_the_other_takes_for_an_orphan_has_one_result(
     if when == "before":
         assert seen(other)["success"] == 1
         go_on(holder)
-        holder.wait(60)
+        holder.wait(PATIENCE_S)
     else:  # the row is there, not committed, and whoever inserts it too waits
         while tables.jobs[3] != "reserved":
             assert other.poll() is None
             time.sleep(0.05)
         go_on(holder)
-        holder.wait(60)
-        other.wait(60)
+        holder.wait(PATIENCE_S)
+        other.wait(PATIENCE_S)
     if owner == "ours":
         assert seen(holder) == {"success": 0, "errors": []}
     makers = tables.makers
