@@ -22,6 +22,8 @@ from dj_workers.cli.exit_codes import ExitCode
 from tests.conftest import make_connection
 from tests.support import compose
 from tests.support.compose import ROOT, Service
+from tests.support.launch import free_port
+from tests.support.patience import PATIENCE_S
 from tests.support.scrape import Scrape
 from tests.support.servers import ServerUnderTest
 
@@ -80,12 +82,6 @@ def test_the_image_has_what_its_lines_name() -> None:
 # -- the commands, outside of containers -----------------------------------------------------------
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 def variables_of(server: ServerUnderTest) -> dict[str, str]:
     settings = server.settings
     return {
@@ -95,10 +91,10 @@ def variables_of(server: ServerUnderTest) -> dict[str, str]:
         "DJ_USER": settings["user"],
         "DJ_PASS": settings["password"] or "none",
         "DJ_DATABASE_NAME": settings["database_name"] or "unused",
-        "WORKER_METRICS_PORT": free_port(),
-        "CELERY_METRICS_PORT": free_port(),
-        "DISPATCHER_METRICS_PORT": free_port(),
-        "EXPORTER_METRICS_PORT": free_port(),
+        "WORKER_METRICS_PORT": str(free_port()),
+        "CELERY_METRICS_PORT": str(free_port()),
+        "DISPATCHER_METRICS_PORT": str(free_port()),
+        "EXPORTER_METRICS_PORT": str(free_port()),
     }
 
 
@@ -159,7 +155,7 @@ class Running:
         for _, process in self._processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-        return {service.name: process.wait(60) for service, process in self._processes}
+        return {service.name: process.wait(PATIENCE_S) for service, process in self._processes}
 
     def kill(self) -> None:
         for _, process in self._processes:

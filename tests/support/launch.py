@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.support.recipes import LOOPBACK, Address, Recipe
@@ -20,6 +20,7 @@ from tests.support.supervise import start_as
 START_TIMEOUT_S = 60
 IMAGE_TIMEOUT_S = 300
 ATTEMPTS = 3  # another process may take the port between our look and the server's
+_FIRST_PORT, _N_PORTS = 20_000, 12_000
 
 _SUPERVISE = Path(__file__).with_name("supervise.py")
 _POLICY = Path("/usr/sbin/policy-rc.d")
@@ -112,11 +113,17 @@ def _start_container(recipe: Recipe, name: str, run_dir: Path) -> Address:
 
 
 def _new_address(recipe: Recipe) -> Address:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port = int(probe.getsockname()[1])
     # A password of its own also tells our server from another that took the port.
-    return Address(port, recipe.user, secrets.token_hex(8))
+    return Address(free_port(), recipe.user, secrets.token_hex(8))
+
+
+def free_port() -> int:
+    """Return a port that nobody has now, and that no system gives to who asks it for any."""
+    while True:
+        port = _FIRST_PORT + secrets.randbelow(_N_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return port
 
 
 def _ordinary_account() -> str:
@@ -167,6 +174,7 @@ def _supervise(
             if time.monotonic() < deadline:
                 continue
             supervisor.terminate()
+            supervisor.wait()  # it removes the folder, in which the next attempt begins
             raise Unavailable(f"{command[0]} is not ready after {timeout_s} s: {last}") from last
         raise Unavailable(f"{command[0]} ended as it started: {_tail(log)}")
 
