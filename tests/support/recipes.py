@@ -199,7 +199,7 @@ class Redis(Recipe):
 
 
 class Prometheus(Recipe):
-    """Scrapes what a file of targets names, many times a second; nothing is kept."""
+    """Scrapes what a file of targets names, each second; nothing is kept."""
 
     programs = ("prometheus",)
     debian_packages = ("prometheus",)
@@ -211,7 +211,7 @@ class Prometheus(Recipe):
 
     def prepare(self, program: str, folder: Path, password: str, run: Callable[[list[str]], None]) -> None:
         config = {
-            "global": {"scrape_interval": "250ms", "scrape_timeout": "250ms"},
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
             "scrape_configs": [
                 {
                     "job_name": "tests",
