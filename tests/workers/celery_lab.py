@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -12,18 +13,25 @@ import redis
 from dj_schema.settings import Config
 from dj_workers.pools.celery.broker import Broker
 from dj_workers.routes import queue_of
+from tests.support.patience import PATIENCE_S
 from tests.workers.celery_process import CeleryProcess
 from tests.workers.conftest import Lab
 
-_PATIENCE_S = 60.0
-
 
 def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait for what nobody tells; look often, and fail after a minute."""
-    deadline = time.monotonic() + _PATIENCE_S
+    """Wait for what nobody tells; look often, and fail where it does not come."""
+    deadline = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < deadline, f"no {what}"
         time.sleep(0.02)
+
+
+def address_of(process: CeleryProcess) -> str:
+    """Wait until a process says where its metrics are."""
+    process.wait_for("metrics are at")
+    found = re.search(r"metrics are at (\S+)/metrics", process.log)
+    assert found is not None
+    return found[1]
 
 
 def wait_until_empty(config: Config, queues: list[str]) -> None:
@@ -57,7 +65,7 @@ class Populating:
 
     def summary(self) -> dict[str, Any]:
         """Wait for its end."""
-        self._thread.join(_PATIENCE_S)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive(), "populate does not end"
         if self._error is not None:
             raise self._error

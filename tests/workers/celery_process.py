@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-_PATIENCE_S = 60
+from tests.support.patience import PATIENCE_S
 
 
 class CeleryProcess:
@@ -65,7 +65,7 @@ class CeleryProcess:
             return holds(self.lines) or not self._reader.is_alive()
 
         with self._has_changed:
-            self._has_changed.wait_for(is_over, _PATIENCE_S)
+            self._has_changed.wait_for(is_over, PATIENCE_S)
             if not holds(self.lines):
                 pytest.fail(f"no {what}:\n{''.join(self.lines[-40:])}")
 
@@ -77,17 +77,17 @@ class CeleryProcess:
         """End it by SIGKILL, all of it at once."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
-        self.popen.wait(30)
+        self.popen.wait(PATIENCE_S)
         self._reader.join(10)
 
-    def end(self, timeout_s: float = 30) -> int:
+    def end(self) -> int:
         """End it by SIGTERM; one that does not end is killed, and fails the test."""
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
         try:
-            code = self.popen.wait(timeout_s)
+            code = self.popen.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.kill()
             pytest.fail(f"the worker did not end:\n{''.join(self.lines[-40:])}")
-        self._reader.join(10)
+        self._reader.join(PATIENCE_S)
         return code
