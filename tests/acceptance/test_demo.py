@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from dj_schema.dialects.embedded import is_available
+from tests.support.patience import PATIENCE_S
 
 PROJECT = Path(__file__).parents[2]
 N_PHOTOGRAPHS = 2
@@ -54,7 +55,7 @@ class Lab:
     def run(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "dj_workers.demo", "--folder", str(self.folder), *options]
         return subprocess.run(
-            command, env=self.environment(**environment), capture_output=True, text=True, timeout=200
+            command, env=self.environment(**environment), capture_output=True, text=True, timeout=PATIENCE_S
         )
 
     def ask(self) -> dict[str, Any]:
@@ -64,7 +65,7 @@ class Lab:
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=True,
         )
         answers: dict[str, Any] = json.loads(done.stdout)
@@ -150,7 +151,7 @@ def test_printed_command_has_the_failed_jobs_tried_again(
         env=lab.environment(DJ_HOST="db.example.org", DJ_BACKEND="mysql"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = lab.ask()["jobs"]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dj_workers.metrics.catalog import METRICS
+from tests.support.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "helm" / "files" / "alerts.yaml"
@@ -20,7 +21,9 @@ def test_each_alert_fires_when_it_should_and_only_then(program: Callable[[str], 
         ["check", "rules", "--lint=all", "--lint-fatal", str(RULES)],
         ["test", "rules", str(TESTS)],
     ):
-        done = subprocess.run([promtool, *command], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [promtool, *command], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
 

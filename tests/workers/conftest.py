@@ -17,12 +17,15 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     from tests.workers.celery_lab import CeleryLab
     from tests.workers.own_redis import OwnRedis
 
 SOURCE = Path(__file__).with_name("squares.py")
 ROOT = Path(__file__).resolve().parents[2]
+STARTED = b"now"
 
 
 @dataclass
@@ -31,6 +34,7 @@ class Lab:
 
     module: ModuleType
     folder: Path
+    _started_fd: int = -1
 
     @property
     def name(self) -> str:
@@ -58,9 +62,16 @@ class Lab:
         """Make the pipes that the deed `wait` goes by."""
         os.mkfifo(self.folder / "started")
         os.mkfifo(self.folder / "go")
+        # open at both ends for as long as the test: of two jobs that begin at once each is heard
+        self._started_fd = os.open(self.folder / "started", os.O_RDWR)
 
     def wait_until_started(self) -> None:
-        (self.folder / "started").read_text()
+        """Wait until a job has begun, or, when this was called before, one more."""
+        assert os.read(self._started_fd, len(STARTED)) == STARTED
+
+    def close(self) -> None:
+        if self._started_fd >= 0:
+            os.close(self._started_fd)
 
     def let_go(self) -> None:
         (self.folder / "go").write_text("")
@@ -95,10 +106,12 @@ def new_module(
 @pytest.fixture
 def lab(
     new_module: Callable[[], Lab], new_schema_name: Callable[[], str], monkeypatch: pytest.MonkeyPatch
-) -> Lab:
+) -> Iterator[Lab]:
     """Return a pipeline without rows."""
     monkeypatch.setenv("SQUARES_SCHEMA", new_schema_name())
-    return new_module()
+    lab = new_module()
+    yield lab
+    lab.close()
 
 
 @dataclass(frozen=True)
@@ -134,19 +147,26 @@ def start_dj_worker(*arguments: str, env: Mapping[str, str] | None = None) -> su
     return start_python("-m", "dj_workers.cli.main", *arguments, env=env)
 
 
+def wait_for_line(process: subprocess.Popen[str], text: str) -> str:
+    """Wait until a process says something on stderr, and return the line; what `end_of` returns lacks it."""
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        if text in line:
+            return line
+        lines.append(line)
+    pytest.fail(f"the process ended without {text!r}:\n{''.join(lines)}")
+
+
 def wait_for_notice(process: subprocess.Popen[str]) -> None:
     """Wait until a process says that it has taken note of a signal."""
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "stopping after the running jobs" in line:
-            return
-    pytest.fail("the process ended without a word on the signal")
+    wait_for_line(process, "stopping after the running jobs")
 
 
 def end_of(process: subprocess.Popen[str]) -> Ended:
-    """Wait for the end of a process; one that does not end within a minute is killed, and fails the test."""
+    """Wait for the end of a process; one that does not end is killed, and fails the test."""
     try:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()

@@ -145,12 +145,15 @@ def test_a_step_may_stop_the_worker_and_run_duration_ends_it(lab: Lab, log_name:
 def test_a_cycle_that_has_begun_is_gone_through_when_the_time_is_over(lab: Lab, log_name: str) -> None:
     lab.add(30)
     duration_s = 0.5
-    began = time.monotonic()
     worker = DataJointWorker("one", log_name, sleep_duration=3600)
-    worker(lambda: until(lambda: time.monotonic() > began + 2 * duration_s, "end of the time"))
+
+    @worker
+    def outlast() -> None:
+        end = time.monotonic() + 2 * duration_s
+        until(lambda: time.monotonic() > end, "end of the time")
+
     worker(lab.Square, max_calls=20)
     worker._run_duration = duration_s  # as scripts do, from their command lines
-    began = time.monotonic()
     worker.run()
     assert len(lab.Square()) == 20
     assert len(worker.worker_log()) == 2

@@ -13,6 +13,7 @@ from dj_workers.plan import name_of
 from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.dispatch import Dispatcher
 from dj_workers.pools.celery.message import WakeUp
+from tests.support.patience import PATIENCE_S
 from tests.workers.celery_lab import CeleryLab, until
 
 BLOCKS = {
@@ -44,7 +45,7 @@ def test_a_second_signal_ends_it_in_the_middle_of_a_refresh(
         dispatcher.popen.send_signal(signal.SIGTERM)
         dispatcher.wait_for("stopping")
         dispatcher.popen.send_signal(number)
-        assert dispatcher.popen.wait(60) == ExitCode.AT_ONCE
+        assert dispatcher.popen.wait(PATIENCE_S) == ExitCode.AT_ONCE
     assert "Traceback" not in dispatcher.log
 
 

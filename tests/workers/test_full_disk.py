@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import PATIENCE_S
 from tests.workers.conftest import Lab, expected
 
 pytestmark = [
@@ -26,7 +27,7 @@ def test_work_goes_on_without_its_log_and_says_so(lab: Lab, processes: str) -> N
             stdout=subprocess.PIPE,
             stderr=full,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
     assert lab.squares() == expected(6, without={2})

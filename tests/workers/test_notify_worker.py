@@ -117,7 +117,8 @@ def test_of_several_workers_one_tells_that_work_stands_still_or_is_done(lab: Lab
         control = FreeTable.at(lab.schema.connection, str(lab.schema.database), CONTROL)
         return len(control & "table_name LIKE 'tell %'" & "refreshed_time IS NOT NULL")
 
-    options = {"tables": [lab.Square], "gather_s": 0, "interval_s": 0, "stuck_after_s": 0.5}
+    # long enough that the work which comes later does not stand still, too, on a busy machine
+    options = {"tables": [lab.Square], "gather_s": 0, "interval_s": 0, "stuck_after_s": 5}
     with ExitStack() as stack:
         for _ in range(3):
             stack.enter_context(Notifications(told.append, **options))

@@ -100,11 +100,14 @@ def test_a_process_whose_job_takes_too_long_and_cannot_be_interrupted_is_killed(
     config = lab.schema.connection.config
     with config.override(jobs={"max_rescues": 1, "keep_completed": True}):
         summary = lab.Square.populate(
-            processes=2, reserve_jobs=reserve_jobs, suppress_errors=True, timeout_s=0.5
+            processes=2,
+            reserve_jobs=reserve_jobs,
+            suppress_errors=True,
+            timeout_s=4,  # the other makes are not to take as long, on a busy machine either
         )
     [(key, message)] = summary["error_list"]
     assert key == {"number": 2}
-    assert message.startswith("JobTimeoutError: the make took longer than its timeout_s of 0.5 seconds")
+    assert message.startswith("JobTimeoutError: the make took longer than its timeout_s of 4 seconds")
     assert lab.squares() == expected(8, without={2})
     assert lab.calls().count(2) == 1
     jobs = lab.Square.jobs
@@ -122,7 +125,8 @@ def test_a_process_whose_job_is_taken_from_it_and_cannot_be_interrupted_is_kille
 
     def take(event: Event) -> None:
         told.append(event)
-        if event.kind != "started" or event.key != {"number": 0} or len(lab.calls()) > 1:
+        starts = [e for e in told if e.kind == "started" and e.key == {"number": 0}]
+        if event not in starts or len(starts) > 1:
             return
         with connection.clone() as other:
             jobs = JobTable.of_target(FreeTable.at(other, *lab.Square().table_id))
@@ -134,7 +138,7 @@ def test_a_process_whose_job_is_taken_from_it_and_cannot_be_interrupted_is_kille
                 assert jobs.release(event.worker) >= 1
 
     config = lab.schema.connection.config
-    with config.override(jobs={"max_rescues": 1, "keep_completed": True, "lease_timeout": 3.0}):
+    with config.override(jobs={"max_rescues": 1, "keep_completed": True, "lease_timeout": 6.0}):
         summary = lab.Square.populate(processes=2, reserve_jobs=True, on_event=take)
     assert summary["error_list"] == []
     kinds = [event.kind for event in told if event.key == {"number": 0} and event.kind != "started"]
@@ -166,7 +170,7 @@ def test_a_process_is_also_killed_for_a_job_that_began_without_a_word(
 
     canceller = threading.Thread(target=cancel, daemon=True)
     canceller.start()
-    with lab.schema.connection.config.override(jobs={"lease_timeout": 3.0, "group_commit_s": 60}):
+    with lab.schema.connection.config.override(jobs={"lease_timeout": 9.0, "group_commit_s": 60}):
         summary = lab.Square.populate(processes=2, reserve_jobs=True, on_event=told.append)
     canceller.join()
     assert summary["error_list"] == []
