@@ -6,9 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dj_query.compile import where_clause
+from dj_jobs.keys import is_there
 from dj_schema.errors import LostConnectionError
-from dj_schema.sql import Ident, sql
 
 if TYPE_CHECKING:
     from dj_query.table import Table
@@ -45,7 +44,7 @@ class Doubt:
         """
         connection = self._table.connection
         if self._id is None:
-            if self._is_there():
+            if is_there(self._table, self._key):
                 raise LostConnectionError(self._text("and this server does not tell whose rows they are"))
             return False
         give_up = time.monotonic() + _LONGEST_S
@@ -54,13 +53,6 @@ class Doubt:
                 raise LostConnectionError(self._text("and its transaction has not ended yet"))
             time.sleep(_PAUSE_S)
         return bool(end)
-
-    def _is_there(self) -> bool:
-        """Wait for whoever has inserted the row, and see."""
-        connection = self._table.connection
-        where = where_clause((self._table & self._key).select, connection.dialect)
-        statement = sql("SELECT 1 FROM {}{} FOR UPDATE", Ident(*self._table.table_id), where)
-        return bool(connection.execute(statement, is_read=True).rows)
 
     def _text(self, why: str) -> str:
         return (

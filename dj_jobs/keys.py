@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dj_query.compile import where_clause
 from dj_query.select import Exists, Negated
 from dj_schema.errors import DataJointError
+from dj_schema.sql import Ident, sql
 
 if TYPE_CHECKING:
     from dj_query.expression import QueryExpression
+    from dj_query.table import Table
 
 
 def key_source_of(target: Any, restrictions: Sequence[Any]) -> QueryExpression:
@@ -62,3 +65,13 @@ def missing_keys(target: Any, restrictions: Sequence[Any]) -> QueryExpression:
 def is_wanted(target: Any, key: Mapping[str, Any]) -> bool:
     """Return whether a key is one that the table should have, by what the key source says now."""
     return bool(key_source_of(target, ()) & dict(key))
+
+
+def is_there(table: Table, key: Mapping[str, Any]) -> bool:
+    """Return whether the row of a key is there, now that whoever writes it has ended.
+
+    Also where the snapshot of this transaction is older than the row; it is locked.
+    """
+    where = where_clause((table & dict(key)).select, table.connection.dialect)
+    statement = sql("SELECT 1 FROM {}{} FOR UPDATE", Ident(*table.table_id), where)
+    return bool(table.connection.execute(statement, is_read=True).rows)

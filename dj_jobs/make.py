@@ -14,6 +14,7 @@ from weakref import WeakSet
 from dj_jobs.fingerprint import fingerprint
 from dj_jobs.input_locks import InputLocks
 from dj_jobs.job import Phases
+from dj_jobs.keys import is_there
 from dj_jobs.make_form import Form, as_tuple, form_of, last_names, named, results_for
 from dj_jobs.retry import INFRASTRUCTURE
 from dj_jobs.watch import InterruptedMakeError
@@ -29,6 +30,7 @@ from dj_schema.live_session import DOOMED
 from dj_schema.transaction import saving_statements, transaction
 
 if TYPE_CHECKING:
+    from dj_query.make_scope import MakeScope
     from dj_query.table import Table
 
 Finish = Callable[[bool], None]
@@ -148,12 +150,19 @@ class Making:
                 _verify(table, self._key, self._before, self._fetch)
             with saving_statements(table.connection, self._saves_statements):
                 self._insert_rows()
-            finish(scope.has_rows)
-        return scope.has_rows
+            has_rows = self._has_rows(scope)
+            finish(has_rows)
+        return has_rows
+
+    def _has_rows(self, scope: MakeScope) -> bool:
+        """Whether a row of the table itself was inserted; where it need not be there, the server is asked."""
+        is_in_doubt = scope.is_in_doubt or self._table.connection.transaction_state.has_undone
+        return scope.has_rows and (not is_in_doubt or is_there(self._table, self._key))
 
     def _insert_rows(self) -> None:
         """Let it insert, and see whether it passed over an error that has undone its transaction."""
         connection = self._table.connection
+        connection.transaction_state.has_undone = False  # a group has had other makes in it
         handled = sys.exception()
         cause: Exception | None = None
         try:

@@ -19,14 +19,13 @@ from dj_jobs import control, finish, metadata
 from dj_jobs.events import Events
 from dj_jobs.group import Group
 from dj_jobs.job import Claim, Outcome, Result, Worker, error_message, error_stack
-from dj_jobs.keys import is_wanted
+from dj_jobs.keys import is_there, is_wanted
 from dj_jobs.lease import lost_error, note_lock_session
 from dj_jobs.make import Making
 from dj_jobs.retry import AWAY, CONFLICTS, Retry, verdict
 from dj_jobs.states import Status
 from dj_jobs.telling import Teller
 from dj_jobs.watch import InterruptedMakeError, Watch
-from dj_query.compile import where_clause
 from dj_schema.errors import (
     ClaimLostError,
     DuplicateError,
@@ -35,7 +34,6 @@ from dj_schema.errors import (
     JobTimeoutError,
     LostConnectionError,
 )
-from dj_schema.sql import Ident, sql
 
 if TYPE_CHECKING:
     from dj_jobs.table import JobTable
@@ -268,14 +266,9 @@ class Runner:
         return bool(rows) and tuple(rows[0][name] for name in columns) == ours
 
     def _is_there(self, key: Mapping[str, Any]) -> bool:
-        """Whether the row of a key is there, also where this transaction's snapshot is older than the row."""
-        connection = self.table.connection
-        rows = self.table & dict(key)
-        if not connection.in_transaction:
-            return bool(rows)
-        where = where_clause(rows.select, connection.dialect)
-        statement = sql("SELECT 1 FROM {}{} FOR UPDATE", Ident(*self.table.table_id), where)
-        return bool(connection.execute(statement).rows)
+        if self.table.connection.in_transaction:
+            return is_there(self.table, key)
+        return bool(self.table & dict(key))
 
     def resolved(self, jobs: JobTable, claim: Claim) -> Result | None:
         """After an answer that never came: what the database says became of the job, by its token.

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 
 class MakeScope:
-    """The table and the key of one call of `make`, and whether it inserted anything yet."""
+    """The table and the key of one call of `make`, and whether it inserted anything yet.
+
+    Attributes
+    ----------
+    has_rows : bool
+        It has inserted rows of the table itself.
+    is_in_doubt : bool
+        They need not be there: refused and passed over, left out as duplicates, or deleted since.
+    """
 
     def __init__(self, master: Table, key: Mapping[str, Any]) -> None:
         self.master = master.table_id
@@ -27,7 +35,7 @@ class MakeScope:
         self.key = {
             n: comparable(attributes[n], v) for n, v in key.items() if n in master.heading.primary_key
         }
-        self.has_rows = False
+        self.has_rows = self.is_in_doubt = False
 
     def saw(self, table: TableName, fields: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
         """Take note of rows that are about to be inserted.

@@ -35,6 +35,8 @@ class TransactionState:
         It is the user's own: a statement that fails undoes itself alone, on PostgreSQL by a savepoint.
     is_block : bool
         A ``with`` block ends it, so that what comes in that block after a loss must not run on its own.
+    has_undone : bool
+        A block in it was rolled back.
     is_doomed : bool
         It can only be rolled back, or the server has done so already.
     is_lost : bool
@@ -49,6 +51,7 @@ class TransactionState:
     is_guarded: bool = False
     saves_statements: bool = False
     is_block: bool = False
+    has_undone: bool = False
     is_doomed: bool = False
     is_lost: bool = False
     waiting: WaitingRows | None = None
@@ -153,6 +156,7 @@ def _savepoint(connection: Connection) -> Iterator[Connection]:
             if connection.is_failed:
                 raise FailedTransactionError(_PASSED_OVER)
         except BaseException:
+            state.has_undone = True
             if connection.owns(state) and not state.is_doomed:
                 connection.run(f"ROLLBACK TO SAVEPOINT {name}")
             raise

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from dj_query.compile import count_statement, exists_statement, padded_statement, where_clause
+from dj_query.make_scope import current_scope
 from dj_query.select import (
     AllOf,
     AnyOf,
@@ -161,12 +162,14 @@ def _delete_own_rows(table: Table) -> int:
     if table.table_id not in tables_in(select):
         return delete_block(connection, table.table_id, select)
     found = rows_of(connection, table.info, select, tuple(table.heading.key_columns))
-    with connection.atomic():
+    with connection.transaction:  # inside another one a savepoint, so that none is deleted of a failure
         return sum(delete_block(connection, table.table_id, block) for block in _blocks(table.info, found))
 
 
 def delete_block(connection: Connection, table: TableName, select: Select) -> int:
     """Delete the rows of a block over one table; return how many."""
+    if (scope := current_scope.get()) is not None:
+        scope.is_in_doubt = True
     statement = sql("DELETE FROM {}{}", Ident(*table), where_clause(select, connection.dialect))
     return connection.execute(statement).n_rows
 

@@ -59,15 +59,22 @@ def insert_rows(
             scope.check_query(table.table_id, rows)
         n_rows = _insert_query(table, rows, replace, skip_duplicates, ignore_extra_fields)
         if scope is not None and n_rows:
+            scope.is_in_doubt |= skip_duplicates
             scope.saw(table.table_id, (), ())
         return
     for batch in batches(rows, table.heading, chunk_size):
         found = groups(batch, table.heading, ignore_extra_fields, table.full_table_name)
         encoded = [_encoded(table, group) for group in found]
         if scope is not None:
+            scope.is_in_doubt |= skip_duplicates
             for group in encoded:
                 scope.saw(table.table_id, group.fields, group.columns)
-        _send(table, encoded, replace, skip_duplicates)
+        try:
+            _send(table, encoded, replace, skip_duplicates)
+        except DataJointError:
+            if scope is not None:
+                scope.is_in_doubt = True
+            raise
 
 
 def _encoded(table: Table, group: RowGroup) -> RowGroup:
