@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dj_schema.dialects.base import Result, Row, Session
 from dj_schema.errors import DataJointError
-from dj_schema.transaction import transaction
+from dj_schema.transaction import saving_statements, transaction
 
 if TYPE_CHECKING:
     from dj_schema.connection import Connection
@@ -60,7 +60,7 @@ class InputLocks:
             stack.enter_context(transaction(self._own, guarded=True, isolation=isolation))
             opened(self._own.connection_id)
             self._transaction = stack.pop_all()
-        with self._main.borrowing(self._own, self._locking):
+        with self._main.borrowing(self._own, self._locking), saving_statements(self._main, True):
             return fetch()
 
     def _locking(self, session: Session) -> Session:

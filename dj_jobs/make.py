@@ -19,14 +19,7 @@ from dj_jobs.make_form import Form, as_tuple, form_of, last_names, named, result
 from dj_jobs.retry import INFRASTRUCTURE
 from dj_jobs.watch import InterruptedMakeError
 from dj_query.make_scope import inserts_allowed
-from dj_schema.errors import (
-    DataJointError,
-    FailedTransactionError,
-    InputChangedError,
-    MakeError,
-    PassedOverDeadlockError,
-)
-from dj_schema.live_session import DOOMED
+from dj_schema.errors import DataJointError, InputChangedError, MakeError
 from dj_schema.transaction import saving_statements, transaction
 
 if TYPE_CHECKING:
@@ -146,9 +139,9 @@ class Making:
         table = self._table
         with self._insertion() as is_verified, inserts_allowed(table, self._key) as scope:
             confirm()
-            if self._before is not None and not is_verified:
-                _verify(table, self._key, self._before, self._fetch)
             with saving_statements(table.connection, self._saves_statements):
+                if self._before is not None and not is_verified:
+                    _verify(table, self._key, self._before, self._fetch)
                 self._insert_rows()
             has_rows = self._has_rows(scope)
             finish(has_rows)
@@ -162,17 +155,18 @@ class Making:
     def _insert_rows(self) -> None:
         """Let it insert, and see whether it passed over an error that has undone its transaction."""
         connection = self._table.connection
-        connection.transaction_state.has_undone = False  # a group has had other makes in it
+        state = connection.transaction_state
+        state.has_undone = state.has_refused = False  # a group has had other makes in it
         handled = sys.exception()
         cause: Exception | None = None
         try:
             self._insert()
         except Exception as e:
-            if not (connection.is_failed and _passed_over(e, handled)):
+            if not (connection.is_failed and _may_follow(e, handled, has_refused=state.has_refused)):
                 raise
             cause = e
-        if connection.is_failed and self._saves_statements:  # nothing but a deadlock undoes more than itself
-            raise PassedOverDeadlockError(DOOMED) from cause
+        if connection.is_failed and self._saves_statements:
+            raise connection.passed_over() from cause
         if connection.is_failed:
             raise _PassedOverError
 
@@ -258,13 +252,15 @@ class Making:
             self._times[part] += time.perf_counter() - started
 
 
-def _passed_over(error: BaseException | None, handled: BaseException | None) -> bool:
-    """Whether an error, in a transaction that a statement undid, is not the one of that statement itself.
+def _may_follow(error: BaseException | None, handled: BaseException | None, *, has_refused: bool) -> bool:
+    """Whether a make failed, in a transaction that a statement undid, for more than the error of that.
 
     Parameters
     ----------
     handled : exception, optional
         What was being handled when the make was called, and is none of its own.
+    has_refused : bool
+        Statements that came after were refused.
     """
     chain: list[BaseException] = []
     while error is not None and error is not handled and error not in chain:
@@ -272,8 +268,7 @@ def _passed_over(error: BaseException | None, handled: BaseException | None) -> 
         error = error.__cause__ or error.__context__
     if any(isinstance(e, InterruptedMakeError) for e in chain):
         return False  # its time is over, or its claim is lost
-    passed = (isinstance(e, FailedTransactionError) for e in chain)
-    return any(passed) or not any(isinstance(e, DataJointError) for e in chain)
+    return has_refused or not any(isinstance(e, DataJointError) for e in chain)
 
 
 def _verify(table: Any, key: Mapping[str, Any], before: bytes, fetch: Callable[[], Any]) -> None:

@@ -182,7 +182,7 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
         def call(session: Session) -> Result:
             return session.execute(text, params)
 
-        is_saved = self.transaction_state.saves_statements and first_words(text)[0] not in self._not_saved
+        is_saved = self.transaction_state.saves_statements and self._may_be_saved(text)
         return self._exchange(self._saved(call) if is_saved else call, is_read, reconnect, reads)
 
     def insert_later(self, insert: LaterInsert, rows: Sequence[Row]) -> bool:
@@ -201,9 +201,10 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
         state.waiting.add(insert, rows)
         return True
 
-    @property
-    def _not_saved(self) -> frozenset[str]:
-        return self.dialect.flags.transaction_verbs | {"SET"}
+    def _may_be_saved(self, text: str) -> bool:
+        """Whether a statement may come after a savepoint: none of those that rule the transaction itself."""
+        verb, kind = first_words(text)
+        return verb not in self.dialect.flags.transaction_verbs and (verb, kind) != ("SET", "TRANSACTION")
 
     def _saved(self, call: Callable[[Session], T]) -> Callable[[Session], T]:
         """Let what fails in a transaction of the user's own undo itself alone, as MySQL has it.

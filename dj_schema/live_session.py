@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from dj_schema.dialects import open_dialect
 from dj_schema.dialects.base import Dialect, Session
-from dj_schema.errors import DataJointError, DeadlockError, LostConnectionError, PassedOverDeadlockError
+from dj_schema.errors import (
+    DataJointError,
+    DeadlockError,
+    FailedTransactionError,
+    LostConnectionError,
+    PassedOverDeadlockError,
+    TransactionError,
+)
 from dj_schema.table_info import TableName
 from dj_schema.transaction import TransactionState
 from dj_schema.turn import Turn
@@ -28,9 +35,13 @@ log = logging.getLogger("datajoint.connection")
 T = TypeVar("T")
 _IN_TRANSACTION = "Its transaction was rolled back; run the whole of it again."
 _OUTSIDE = "Whether the statement was carried out is not known: look before you repeat it."
+_FAILED = (
+    "a statement of this block failed, its error was passed over, and PostgreSQL undoes all of the block; "
+    "let the error leave it, or put what may fail into `with connection.transaction:`"
+)
 DOOMED = (
-    "the server rolled this transaction back to end a deadlock, so nothing more can be done in it; "
-    "let the error leave the block, and run the whole block again"
+    "the server rolled this transaction back, for a deadlock or a lock that was not granted, so nothing more "
+    "can be done in it; let the error leave the block, and run the whole block again"
 )
 _STALE_AFTER_S = 30.0  # an idle session is asked whether it lives before a statement that cannot be repeated
 
@@ -210,7 +221,13 @@ class LiveSession:
                 return self._called(call, self.session(reconnect))
             except DeadlockError:
                 state = self.transaction_state
-                state.is_doomed = state.is_open and self.dialect.flags.deadlock_ends_transaction
+                state.has_deadlock = state.is_open
+                state.is_doomed |= state.is_open and self.dialect.flags.deadlock_ends_transaction
+                raise
+            except FailedTransactionError as e:
+                self.transaction_state.has_refused = True
+                if self.transaction_state.has_deadlock:
+                    raise self.passed_over() from e
                 raise
         finally:
             if not had_turn and self._turn.is_mine:
@@ -282,6 +299,12 @@ class LiveSession:
     def is_failed(self) -> bool:
         """Whether a statement failed in the open transaction, and the server does nothing more in it."""
         return self._session is not None and self._session.is_failed
+
+    def passed_over(self) -> TransactionError:
+        """Return what to raise where the open transaction was undone for an error that was passed over."""
+        if self.transaction_state.has_deadlock:
+            return PassedOverDeadlockError(DOOMED)
+        return FailedTransactionError(_FAILED)
 
     def refuse_after_loss(self) -> None:
         """Raise LostConnectionError in a `with` block of this thread whose transaction is gone."""

@@ -7,16 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dj_schema.errors import FailedTransactionError, LostConnectionError, TransactionError
+from dj_schema.errors import LostConnectionError, TransactionError
 from dj_schema.waiting_rows import WaitingRows
 
 if TYPE_CHECKING:
     from dj_schema.connection import Connection
-
-_PASSED_OVER = (
-    "a statement of this block failed, its error was passed over, and PostgreSQL undoes all of the block; "
-    "let the error leave it, or put what may fail into `with connection.transaction:`"
-)
 
 
 @dataclass(eq=False, slots=True)
@@ -37,6 +32,10 @@ class TransactionState:
         A ``with`` block ends it, so that what comes in that block after a loss must not run on its own.
     has_undone : bool
         A block in it was rolled back.
+    has_refused : bool
+        PostgreSQL has refused a statement of it, for one before that had failed.
+    has_deadlock : bool
+        It is a deadlock that it has failed for, or is to be undone for.
     is_doomed : bool
         It can only be rolled back, or the server has done so already.
     is_lost : bool
@@ -52,6 +51,8 @@ class TransactionState:
     saves_statements: bool = False
     is_block: bool = False
     has_undone: bool = False
+    has_refused: bool = False
+    has_deadlock: bool = False
     is_doomed: bool = False
     is_lost: bool = False
     waiting: WaitingRows | None = None
@@ -154,11 +155,12 @@ def _savepoint(connection: Connection) -> Iterator[Connection]:
             yield connection
             _require(connection, state)
             if connection.is_failed:
-                raise FailedTransactionError(_PASSED_OVER)
+                raise connection.passed_over()
         except BaseException:
             state.has_undone = True
             if connection.owns(state) and not state.is_doomed:
                 connection.run(f"ROLLBACK TO SAVEPOINT {name}")
+                state.has_deadlock = False
             raise
         connection.defer(f"RELEASE SAVEPOINT {name}")
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -148,27 +149,12 @@ def test_a_make_that_passes_over_a_deadlock_is_run_again(
     declare: Any, connection: Any, source: Any, reserve_jobs: bool, then: str, is_generator: bool
 ) -> None:
     """Nothing of it can be kept, and that is no failure of its key."""
-    rows = source.full_table_name
-    update = f"UPDATE {rows} SET x = x + 1 WHERE id"
     calls: list[int] = []
-    has_rows, may_wait = threading.Event(), threading.Event()
-
-    def other_one(other: Any) -> None:
-        with contextlib.suppress(errors.DeadlockError), other.transaction:
-            for i in (0, 2, 3, 4, 5):  # many rows: the one that has few is to lose
-                other.query(f"{update} = %s", [i])
-            has_rows.set()
-            assert may_wait.wait(30)
-            other.query(f"{update} = %s", [1])
 
     def insert(self: Any, key: dict[str, Any]) -> None:
         calls.append(key["id"])
         if len(calls) == 1:
-            connection.query(f"{update} = %s", [1])
-            may_wait.set()
-            with contextlib.suppress(errors.DeadlockError):
-                connection.query(f"{update} = %s", [2])
-                raise AssertionError("there was no deadlock")
+            lose()
             if then == "nothing":
                 return
         self.insert1(key)
@@ -179,16 +165,137 @@ def test_a_make_that_passes_over_a_deadlock_is_run_again(
         insert(self, key)
 
     table = declare(make=steps if is_generator else insert)
-    with (
-        connection.clone() as other,
-        ThreadPoolExecutor(1) as pool,
-        connection.config.override(jobs={"group_commit_s": 0}),
-    ):
+    with losing(connection, source) as lose, connection.config.override(jobs={"group_commit_s": 0}):
+        found = table.populate({"id": 1}, reserve_jobs=reserve_jobs, suppress_errors=True)
+    assert (found["success"], found["error_list"]) == (1, [])
+    assert len(table) == 1
+
+
+@BOTH
+def test_an_error_of_this_package_that_is_raised_for_what_could_not_be_read_is_run_again_too(
+    declare: Any, reserve_jobs: bool
+) -> None:
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1(key)
+        assert is_duplicate(self, key)
+        n = None
+        with contextlib.suppress(errors.DataJointError):
+            n = len(self & key)
+        if n is None:
+            raise errors.MakeError("nothing can be read")
+
+    table = declare(make=make)
+    assert table.populate(reserve_jobs=reserve_jobs)["success"] == 6
+
+
+@BOTH
+@pytest.mark.parametrize("verify", ["fingerprint", "lock"])
+@pytest.mark.parametrize("is_generator", [False, True], ids=["three parts", "generator"])
+@pytest.mark.parametrize("then", ["a read", "nothing"])
+def test_what_is_fetched_may_pass_over_an_error_too(
+    declare: Any, source: Any, connection: Any, reserve_jobs: bool, verify: str, is_generator: bool, then: str
+) -> None:
+    """Also where it is fetched again, in the transaction of the insert."""
+
+    def fetch(key: dict[str, Any]) -> int:
+        x = (source & key).fetch1("x")
+        with contextlib.suppress(errors.MissingTableError):
+            connection.query(f"SELECT y FROM {source.database}.no_such_table")
+        return int((source & key).fetch1("x")) if then == "a read" else int(x)
+
+    def steps(self: Any, key: dict[str, Any]) -> Any:
+        x = fetch(key)
+        yield x
+        yield
+        self.insert1({**key, "y": x})
+
+    parts = {
+        "make_fetch": lambda self, key: fetch(key),
+        "make_compute": lambda self, key, x: x,
+        "make_insert": lambda self, key, x: self.insert1({**key, "y": x}),
+    }
+    table = declare(**({"make": steps} if is_generator else parts))
+    with connection.config.override(jobs={"verify": verify}):
+        done = table.populate(reserve_jobs=reserve_jobs, suppress_errors=True)
+    assert (done["success"], done["error_list"]) == (6, [])
+    assert table.to_arrays("y", order_by="id").tolist() == [0, 10, 20, 30, 40, 50]
+
+
+@BOTH
+@pytest.mark.parametrize("form", ["one part", "generator"])
+@pytest.mark.parametrize("statement", ["SET no_such_variable = 1", "SET TRANSACTION ISOLATION LEVEL NONE"])
+def test_a_setting_that_is_refused_may_be_passed_over_or_is_told_as_what_it_is(
+    declare: Any, connection: Any, reserve_jobs: bool, form: str, statement: str
+) -> None:
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1(key)
+        with contextlib.suppress(errors.DataJointError):
+            connection.query(statement)
+
+    def steps(self: Any, key: dict[str, Any]) -> Any:
+        yield 0
+        yield
+        make(self, key)
+
+    table = declare(make=make if form == "one part" else steps)
+    done = table.populate({"id": 1}, reserve_jobs=reserve_jobs, suppress_errors=True)
+    if "TRANSACTION" in statement and connection.dialect.name == "postgresql":  # has no savepoint before it
+        [(_, message)] = done["error_list"]
+        assert "FailedTransactionError" in message
+        assert len(table) == 0
+    else:
+        assert (done["success"], done["error_list"]) == (1, [])
+
+
+@BOTH
+@pytest.mark.parametrize("where", ["in the block", "at its end"])
+def test_a_deadlock_that_is_passed_over_in_a_block_is_no_failure_of_the_key(
+    declare: Any, connection: Any, source: Any, reserve_jobs: bool, where: str
+) -> None:
+    """What was passed over is told by the block, and by any statement in it, as the deadlock that it was."""
+    calls: list[int] = []
+
+    def insert(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key["id"])
+        with connection.transaction:
+            if len(calls) == 1:
+                lose()
+                if where == "in the block":
+                    len(self & key)
+        self.insert1(key)
+
+    table = declare(make=insert)
+    with losing(connection, source) as lose, connection.config.override(jobs={"group_commit_s": 0}):
+        found = table.populate({"id": 1}, reserve_jobs=reserve_jobs, suppress_errors=True)
+    assert (found["success"], found["error_list"]) == (1, [])
+    assert len(table) == 1
+
+
+@contextlib.contextmanager
+def losing(connection: Any, source: Any) -> Iterator[Callable[[], None]]:
+    """Yield what has the connection lose to a deadlock once, and passes over that."""
+    update = f"UPDATE {source.full_table_name} SET x = x + 1 WHERE id"
+    has_rows, may_wait = threading.Event(), threading.Event()
+
+    def other_one(other: Any) -> None:
+        with contextlib.suppress(errors.DeadlockError), other.transaction:
+            for i in (0, 2, 3, 4, 5):  # many rows: the one that has few is to lose
+                other.query(f"{update} = %s", [i])
+            has_rows.set()
+            assert may_wait.wait(30)
+            other.query(f"{update} = %s", [1])
+
+    def lose() -> None:
+        connection.query(f"{update} = %s", [1])
+        may_wait.set()
+        with contextlib.suppress(errors.DeadlockError):
+            connection.query(f"{update} = %s", [2])
+            raise AssertionError("there was no deadlock")
+
+    with connection.clone() as other, ThreadPoolExecutor(1) as pool:
         if connection.dialect.name == "postgresql":
             other.query("SET deadlock_timeout = '1h'")  # whoever looks is the one who loses
         done = pool.submit(other_one, other)
         assert has_rows.wait(30)
-        found = table.populate({"id": 1}, reserve_jobs=reserve_jobs, suppress_errors=True)
+        yield lose
         done.result(30)
-    assert (found["success"], found["error_list"]) == (1, [])
-    assert len(table) == 1
