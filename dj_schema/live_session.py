@@ -19,6 +19,7 @@ from dj_schema.errors import (
     DataJointError,
     DeadlockError,
     FailedTransactionError,
+    LockTimeoutError,
     LostConnectionError,
     PassedOverDeadlockError,
     TransactionError,
@@ -228,6 +229,10 @@ class LiveSession:
                 self.transaction_state.has_refused = True
                 if self.transaction_state.has_deadlock:
                     raise self.passed_over() from e
+                raise
+            except LockTimeoutError:
+                state = self.transaction_state
+                state.is_doomed |= state.is_open and not session.in_transaction
                 raise
         finally:
             if not had_turn and self._turn.is_mine:

@@ -22,6 +22,7 @@ from dj_schema.errors import (
     ConnectionRefusedByServerError,
     DataJointError,
     DeadlockError,
+    LockTimeoutError,
     LostConnectionError,
     QueryError,
     TransactionError,
@@ -99,7 +100,7 @@ class MysqlSession:
             rows = _all_rows(cursor, text) if is_query else list(cursor.fetchall())
             return Result(rows, len(rows), partial(_names, cursor.description))
         except (pymysql.err.MySQLError, OSError) as e:
-            error = _translate(e, text)
+            error = self._failure(e, text)
             size_bytes = sum(len(v) for v in params or () if isinstance(v, (str, bytes)))
             if isinstance(error, LostConnectionError) and size_bytes >= _LARGE_BYTES:
                 error = LostConnectionError(
@@ -188,7 +189,7 @@ class MysqlSession:
             self._make_room()
             return run_all(self._connection, bulk.statements(text, columns, self._connection.escape))
         except (pymysql.err.MySQLError, OSError) as e:
-            raise _translate(e, text) from e
+            raise self._failure(e, text) from e
 
     def fetch_arrow(self, text: str, params: Sequence[Any], in_transaction: bool) -> Any:
         try:
@@ -203,6 +204,17 @@ class MysqlSession:
                 return arrow_of(unread)
         except (pymysql.err.MySQLError, OSError) as e:
             raise _translate(e, text) from e
+
+    def _failure(self, error: Exception, statement: str) -> DataJointError:
+        """Return our error; see whether the server has undone the transaction, which it does not say with it.
+
+        For want of a lock it undoes the statement, or all, as `innodb_rollback_on_timeout` has it.
+        """
+        ours = _translate(error, statement)
+        if isinstance(ours, LockTimeoutError) and self.in_transaction:
+            with suppress(pymysql.err.MySQLError):  # the connection is closed then
+                self._connection.ping(reconnect=False)
+        return ours
 
     def is_open(self) -> bool:
         return bool(self._connection.open)

@@ -53,6 +53,7 @@ _NUMBERS: dict[int, type[QueryError]] = {
     3685: errors.DataError,
     3696: errors.DataError,
     1205: errors.LockTimeoutError,
+    1206: errors.LockTimeoutError,  # there is no room for more locks
     3572: errors.LockTimeoutError,
     1213: errors.DeadlockError,
     3101: errors.DeadlockError,  # rolled back at its commit: another member of a group was first
