@@ -161,10 +161,16 @@ class Runner:
     ) -> bool:
         """Insert what was computed, again after a fault: it may have taken hours, and is not thrown away."""
         give_up = time.monotonic() + LONGEST_HOLD_S
+        unknown: Exception | None = None  # how a COMMIT ended whose answer was lost
         for n_faults in itertools.count(claim.n_faults):
             try:
                 return insert()
+            except ClaimLostError as e:
+                if unknown is None:
+                    raise
+                raise unknown from e  # so that it is found out
             except AWAY as e:
+                unknown = e
                 if not making.can_insert_again or time.monotonic() > give_up:
                     raise
                 self._wait(n_faults, watch)

@@ -140,3 +140,36 @@ def test_a_result_that_is_inserted_again_after_its_commit_has_succeeded(
     assert [o.result.value for o in outcomes] == ["success"]
     assert calls == [7, 7]
     assert states(table) == {}
+
+
+def test_a_result_without_rows_that_is_inserted_again_after_its_commit_is_done(
+    declare: Any, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to COMMIT is lost, and at first nothing tells what became of it."""
+    kind = type(connection.session())
+    execute = kind.execute
+    left = {"COMMIT": 1, "SELECT": 2}  # statements whose answers are lost: a read is sent again
+
+    def execute_and_cut(self: Any, text: str, params: Any) -> Any:
+        answer = execute(self, text, params)
+        verb = text.split()[0]
+        if calls and left.get(verb) and (verb == "COMMIT" or "_is_empty" in text):
+            left[verb] -= 1
+            self.close()
+            raise LostConnectionError("cut")
+        return answer
+
+    def make_insert(self: Any, key: dict[str, Any], y: int) -> None:
+        calls.append(y)
+
+    calls: list[int] = []
+    table = declare(
+        make_fetch=lambda self, key: (1,), make_compute=lambda self, key, one: (7,), make_insert=make_insert
+    )
+    table.jobs.refresh({"id": 1})
+    monkeypatch.setattr(kind, "execute", execute_and_cut)
+    outcomes = list(reserved(table(), Options(refresh=False), Events()))
+    assert left == {"COMMIT": 0, "SELECT": 0}
+    assert calls == [7, 7]
+    assert [o.result.value for o in outcomes] == ["empty"]
+    assert states(table) == {"success": 1}
