@@ -17,21 +17,28 @@ _PAUSE_S = 0.05
 
 
 class Doubt:
-    """What is known of one transaction from within it, for who loses the answer to its COMMIT."""
+    """What is known of one transaction from within it, for who loses the answer to its COMMIT.
+
+    Attributes
+    ----------
+    is_at_end : bool
+        It came to its COMMIT, and there is something to ask for.
+    """
 
     def __init__(self, table: Table, key: Mapping[str, Any]) -> None:
         self._table = table
         self._key = dict(key)
         self._id: str | None = None
-        self.is_at_end = False
+        self.has_rows = self.is_at_end = False
 
-    def reaches_end(self) -> None:
-        """Take note that all rows are there, and that COMMIT comes next."""
+    def reaches_end(self, *, has_rows: bool) -> None:
+        """Take note that COMMIT comes next, and whether the row of the key is in it."""
         connection = self._table.connection
         statement = connection.dialect.jobs.TRANSACTION_ID
         if statement is not None:
             self._id = connection.execute(statement).rows[0][0]
-        self.is_at_end = True
+        self.has_rows = has_rows
+        self.is_at_end = has_rows or self._id is not None
 
     def was_committed(self) -> bool:
         """Whether it was; asked on a new session.

@@ -37,7 +37,7 @@ def run_key(runner: Runner, key: Mapping[str, Any]) -> Outcome:
             watch.finish()
             if has_rows:
                 metadata.record(runner.table, key, time.perf_counter() - started)
-                doubt.reaches_end()
+            doubt.reaches_end(has_rows=has_rows)
 
         try:
             with making, watch:
@@ -66,7 +66,8 @@ def _known_end(
         if not doubt.is_at_end:
             return None  # nothing was committed
         try:
-            return Outcome(dict(key), Result.SUCCESS, seconds) if doubt.was_committed() else None
+            result = Result.SUCCESS if doubt.has_rows else Result.EMPTY
+            return Outcome(dict(key), result, seconds) if doubt.was_committed() else None
         except AWAY as e:
             return _failed(key, e, started)
     if isinstance(error, DuplicateError):

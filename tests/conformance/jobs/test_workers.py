@@ -23,7 +23,7 @@ from dj_jobs.events import Event, Events
 from dj_jobs.job import Worker
 from dj_jobs.limits import Limits
 from dj_jobs.options import Options
-from dj_jobs.populate import reserved
+from dj_jobs.populate import direct, reserved
 from dj_jobs.rescue import rescue
 from dj_query.table import FreeTable
 from dj_schema.connection import Connection
@@ -487,6 +487,38 @@ def test_a_lost_answer_to_the_commit_of_a_populate_without_jobs_is_no_guess(
         assert "does not tell whose rows" in done["error_list"][0][1]
     else:
         assert counts == ((1, 0, 0) if answer == "after the commit" else (0, 1, 0))
+
+
+def test_a_make_without_output_whose_commit_has_no_answer_has_one_effect_where_the_server_tells(
+    declare: Any, source: Any, connection: Connection, dj: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has written elsewhere may be all that it does."""
+
+    @source._schema
+    class Note(dj.Manual):  # type: ignore[name-defined,misc]
+        definition = "note : int32"
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        Note.insert1([len(Note())])
+        cut.append(True)
+
+    table = declare(make=make)
+    cut: list[bool] = []
+    kind = type(connection.session())
+    execute = kind.execute
+
+    def execute_and_cut(self: Any, text: str, params: Any) -> Any:
+        answer = execute(self, text, params)
+        if text == "COMMIT" and cut == [True]:
+            cut.append(False)
+            self.close()
+            raise LostConnectionError("cut")
+        return answer
+
+    monkeypatch.setattr(kind, "execute", execute_and_cut)
+    outcomes = list(direct(table(), Options(({"id": 1},)), Events()))
+    assert [o.result.name for o in outcomes] == ["EMPTY"]
+    assert len(Note()) == (1 if connection.dialect.name == "postgresql" else 2)
 
 
 def release(jobs: Any) -> None:
