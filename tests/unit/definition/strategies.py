@@ -19,7 +19,7 @@ from dj_schema.types import INTEGER_RANGES, CodecType, CoreType, NativeType
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
 one_line = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), max_size=30)
-comments = one_line.map(lambda text: " ".join(text.split()).lstrip(":"))
+comments = one_line.map(lambda text: " ".join(text.split()).lstrip(": "))
 tables = st.lists(
     st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True), min_size=1, max_size=3
 ).filter(lambda parts: "proj" not in parts)
