@@ -79,6 +79,7 @@ class LeaseKeeper:
         self._n_given_back = 0
         self._running: tuple[Claim, Watch] | None = None
         self._lock = threading.Lock()
+        self._giving_back = threading.Lock()  # held while claims are on their way back; before the other
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="datajoint-lease", daemon=True)
         self._heartbeat = Heartbeat.of(connection, self._lease_s)
@@ -132,8 +133,11 @@ class LeaseKeeper:
         return True
 
     def take_n_given_back(self) -> int:
-        """Return how many claims went back, by themselves, since this was asked last."""
-        with self._lock:
+        """Return how many claims went back, by themselves, since this was asked last.
+
+        What is on its way back is waited for: who looks for more to do, and sees it still held, would end.
+        """
+        with self._giving_back, self._lock:
             n, self._n_given_back = self._n_given_back, 0
             return n
 
@@ -224,18 +228,19 @@ class LeaseKeeper:
     def _give_back(self) -> None:
         """Give back what waits behind a job that takes long, so that other workers can have it."""
         latest = time.monotonic() - self._lease_s / 3
-        with self._lock:
-            waiting = [(jobs, claim) for jobs, claim, since in self._waiting.values() if since <= latest]
-            for jobs, claim in waiting:
-                self._drop(jobs.table_id, claim)
-        if not waiting:
-            return
-        try:
-            n = finish.release_all(waiting[0][0], [claim for _, claim in waiting], self._connection)
+        with self._giving_back:
             with self._lock:
-                self._n_given_back += n
-        except DataJointError as e:
-            log.warning("%d jobs that wait behind a long one are left to be rescued: %s", len(waiting), e)
+                waiting = [(jobs, claim) for jobs, claim, since in self._waiting.values() if since <= latest]
+                for jobs, claim in waiting:
+                    self._drop(jobs.table_id, claim)
+            if not waiting:
+                return
+            try:
+                n = finish.release_all(waiting[0][0], [claim for _, claim in waiting], self._connection)
+                with self._lock:
+                    self._n_given_back += n
+            except DataJointError as e:
+                log.warning("%d jobs that wait behind a long one are left to be rescued: %s", len(waiting), e)
 
     def _renew(self, place: Place, jobs: JobTable, keys: list[Key]) -> None:
         table, token = place

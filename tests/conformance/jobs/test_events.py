@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 from uuid import uuid4
@@ -82,6 +83,35 @@ def test_keys_that_go_back_while_another_is_computed_are_told_to_be_released(
     with connection.config.override(jobs={"lease_timeout": 0.6}):
         assert table.populate(reserve_jobs=True, on_event=events.append)["success"] == 6
     assert n_of(events, Kind.SUCCEEDED) == 6
+    assert n_of(events, Kind.CLAIMED) == 6 + n_of(events, Kind.RELEASED)
+
+
+def test_keys_that_are_on_their_way_back_are_waited_for(
+    declare: Any, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks for more to do, and sees them still held, would end."""
+    events: list[Event] = []
+    is_on_its_way, has_looked = threading.Event(), threading.Event()
+    execute = type(connection.session()).execute
+
+    def execute_late(self: Any, text: str, params: Any) -> Any:
+        if threading.current_thread().name == "datajoint-lease" and "_attempts" in text:  # gives back
+            is_on_its_way.set()
+            has_looked.wait(1)  # it does not look before these are back
+        answer = execute(self, text, params)
+        if is_on_its_way.is_set() and "SKIP LOCKED" in text:
+            has_looked.set()
+        return answer
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1(key)
+        if [e.n for e in events if e.kind is Kind.CLAIMED][-1] > 1:  # others wait behind it
+            assert is_on_its_way.wait(60)
+
+    table = declare(make=make)
+    monkeypatch.setattr(type(connection.session()), "execute", execute_late)
+    with connection.config.override(jobs={"lease_timeout": 0.6}):
+        assert table.populate(reserve_jobs=True, on_event=events.append)["success"] == 6
     assert n_of(events, Kind.CLAIMED) == 6 + n_of(events, Kind.RELEASED)
 
 
