@@ -14,7 +14,7 @@ def now(connection: Connection) -> Sql:
     """Return the server's time, in milliseconds."""
     jobs = connection.dialect.jobs
     offset_s = connection.clock_offset_s
-    moved: Sql = jobs.after(Param(offset_s)) if offset_s else jobs.NOW
+    moved: Sql = jobs.after(Param(offset_s), jobs.NOW) if offset_s else jobs.NOW
     return moved
 
 

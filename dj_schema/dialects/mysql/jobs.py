@@ -11,6 +11,7 @@ from dj_schema.errors import DataError
 from dj_schema.sql import Ident, Param, Sql, idents, join, sql
 
 NOW = sql("UTC_TIMESTAMP(3)")
+_FINE_NOW = sql("UTC_TIMESTAMP(6)")
 HAS_KEY_IN_INDEXES = True
 CLAIM_ISOLATION: str | None = "READ COMMITTED"
 """Under REPEATABLE READ a locking read locks the gaps too, and workers would wait for each other."""
@@ -75,9 +76,9 @@ def appended(history: Ident, item: Mapping[str, Sql | Param], most: int) -> Sql:
     return sql("IF({}, JSON_REMOVE({}, '$[0]'), {})", is_long, whole, whole)
 
 
-def after(seconds: Sql | Param) -> Sql:
-    """Return the server's time that many seconds from now."""
-    return sql("(UTC_TIMESTAMP(6) + INTERVAL {} SECOND)", seconds)
+def after(seconds: Sql | Param, now: Sql = _FINE_NOW) -> Sql:
+    """Return the server's time that many seconds from now, which may be less fine."""
+    return sql("({} + INTERVAL {} SECOND)", now, seconds)
 
 
 def lock(name: str, longest_s: float) -> tuple[Sql, Sql]:

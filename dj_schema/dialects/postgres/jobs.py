@@ -10,6 +10,7 @@ from dj_schema.dialects.base import Execute, Row
 from dj_schema.sql import Ident, Param, Sql, join, sql
 
 NOW = sql("date_trunc('milliseconds', clock_timestamp()::timestamp)")
+_FINE_NOW = sql("clock_timestamp()::timestamp")
 HAS_KEY_IN_INDEXES = False
 CLAIM_ISOLATION: str | None = None
 HAS_CHANNELS = True
@@ -80,9 +81,9 @@ def appended(history: Ident, item: Mapping[str, Sql | Param], most: int) -> Sql:
     )
 
 
-def after(seconds: Sql | Param) -> Sql:
-    """Return the server's time that many seconds from now."""
-    return sql("(clock_timestamp()::timestamp + make_interval(secs => {}))", seconds)
+def after(seconds: Sql | Param, now: Sql = _FINE_NOW) -> Sql:
+    """Return the server's time that many seconds from now, which may be less fine."""
+    return sql("({} + make_interval(secs => {}))", now, seconds)
 
 
 def lock(name: str, longest_s: float) -> tuple[Sql, Sql]:
