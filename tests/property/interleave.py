@@ -13,7 +13,7 @@ from typing import Any
 from dj_schema.connection import Connection
 
 _BLOCKED_S = 0.15  # a statement that takes longer than this waits for a lock of another call
-_LONGEST_S = 15.0
+_LONGEST_S = 15.0  # without one that goes on
 
 
 @dataclass(eq=False)
@@ -96,6 +96,7 @@ def interleaved(
                 chosen = ready[next(turns, 0) % len(ready)]
                 chosen.permits += 1
                 chosen.state = "running"
+                deadline = time.monotonic() + _LONGEST_S
                 changed.notify_all()
             elif time.monotonic() > deadline:
                 raise TimeoutError("calls that wait for each other for ever")

@@ -460,22 +460,29 @@ class JobMachine(RuleBasedStateMachine):
     def _rescuing(self, worker: SimWorker, function: Callable[[], Any]) -> tuple[Any, list[int]]:
         """Call what rescues; return what it returns, and the jobs it got because it ended their session."""
         ended = self.model.silent_sessions(worker.session) - self.model.dead
+        since = self.now()
         held = [
             key
             for key, job in self.model.jobs.items()
             if job.is_held and not self.model.is_dead(job) and job.sessions <= self.model.dead | ended
         ]
         done = function()
-        self._lose(ended)
+        self._lose(ended, since)
         # the server ends a session when it comes to it, before the rescue has looked, or after that
         tokens = {key: self.model.jobs[key].token for key in held}
         actual = self.read()
         return done, [key for key in held if key not in actual or actual[key].token != tokens[key]]
 
-    def _lose(self, sessions: set[int]) -> None:
-        """Wait until the server has ended sessions, and open new ones for their workers."""
+    def _lose(self, sessions: set[int], since: float) -> None:
+        """Wait until the server has ended sessions, and open new ones for their workers.
+
+        Parameters
+        ----------
+        since : float
+            Before it was asked to end the first of them.
+        """
         self._wait_for_end(sessions)
-        self.faults.append(Fault("ended", self.now(), sessions=frozenset(sessions)))
+        self.faults.append(Fault("ended", since, sessions=frozenset(sessions), until=self.now()))
         for worker in self.workers:
             if worker.session in sessions:
                 worker.connection.close()
@@ -497,11 +504,12 @@ class JobMachine(RuleBasedStateMachine):
 
     def lose_session(self, i: int) -> None:
         session = self.at(i).session
+        since = self.now()
         if self.lab.connection.settings.backend == "mysql":
             self.lab.connection.query(f"KILL {session}")
         else:
             self.lab.connection.query("SELECT pg_terminate_backend(%s)", [session])
-        self._lose({session})
+        self._lose({session}, since)
 
     def move_the_clock(self, seconds: float) -> None:
         moves, rows, _ = self.lab.audit.read()
@@ -544,12 +552,13 @@ class JobMachine(RuleBasedStateMachine):
         name = self.at(j).worker.name
         held = [key for key in self.model.in_state("reserved") if self.model.jobs[key].worker == name]
         sessions = {self.model.jobs[key].main_session for key in held}
+        since = self.now()
         assert self.at(i).jobs.release(name) == len(held)
         for key in held:
             job = self.model.jobs[key]
             assert job.token is not None
             self.model.leave(key, job.token, "pending", attempts=job.attempts - 1, was_taken=True)
-        self._lose(sessions - self.model.dead - {self.at(i).session})
+        self._lose(sessions - self.model.dead - {self.at(i).session}, since)
 
     def insert_by_another_program(self, key: int) -> None:
         if key not in self.model.results:
@@ -568,6 +577,7 @@ class JobMachine(RuleBasedStateMachine):
     )
     def at_once(self, what: list[tuple[str, int]], schedule: list[int]) -> None:
         seen = max((move.seq for move in self.history().moves), default=0)
+        since, sessions = self.now(), {worker.session for worker in self.workers}
         calls: list[Call] = []
         for kind, pick in what:
             call = self._call(kind, pick, {id(call.worker) for call in calls})
@@ -578,7 +588,7 @@ class JobMachine(RuleBasedStateMachine):
         rows = self.lab.audit.read()[1]
         for call, result in zip(calls, results, strict=True):
             call.check(result, moves, [row for row in rows if row.seq > seen])
-        self._adopt()
+        self._adopt(sessions, since)
 
     def _call(self, kind: str, pick: int, busy: set[int]) -> Call | None:
         """Return a call for a worker that has none yet."""
@@ -590,11 +600,17 @@ class JobMachine(RuleBasedStateMachine):
             return CallOnClaim(kind, worker, self, found[1])
         return CallOnTable(kind, worker, self, pick)
 
-    def _adopt(self) -> None:
-        """Take over what the database says: each way there was judged, and which was gone is open."""
-        sessions = {worker.session for worker in self.workers}  # some are new, where one was lost
+    def _adopt(self, sessions: set[int], since: float) -> None:
+        """Take over what the database says: each way there was judged, and which was gone is open.
+
+        Parameters
+        ----------
+        sessions : set of int
+            Those of the workers before the calls. One that has ended may still be listed: its worker knows.
+        """
+        kept = {worker.connection.session_id for worker in self.workers if worker.connection.is_connected}
+        self._lose(sessions - kept, since)
         live = self.live()
-        self._lose(sessions - live)
         named = {session for job in self.read().values() for session in job.sessions}
         self.model.dead |= named - live
         self.model.jobs = self.read()
@@ -619,11 +635,15 @@ class Call:
         raise NotImplementedError
 
     def _own(self, moves: list[Move], *edges: str) -> list[Move]:
-        session = self.session
-        return [m for m in moves if m.session == session and edge_of(m.before, m.after) in edges]
+        return [m for m in moves if m.session in self.sessions and edge_of(m.before, m.after) in edges]
 
     def __post_init__(self) -> None:
         self.session = self.worker.session
+
+    @property
+    def sessions(self) -> set[int]:
+        """The session that it began in, and the one that it may have got for a lost one."""
+        return {self.session, self.worker.session}
 
 
 @dataclass
@@ -664,7 +684,7 @@ class CallOnTable(Call):
             assert result["re_pended"] == len(self._own(moves, "again"))
         else:
             ignored = [
-                m for m in moves if m.session == self.session and m.after and m.after.status == "ignore"
+                m for m in moves if m.session in self.sessions and m.after and m.after.status == "ignore"
             ]
             assert result == len(ignored)
 
@@ -698,7 +718,7 @@ class CallOnClaim(Call):
             return
         did = any(m.key == key for m in self._own(mine, *edges[self.kind]))
         if self.kind == "complete":
-            assert any(r.key == key and r.session == self.session for r in rows) == did
+            assert any(r.key == key and r.session in self.sessions for r in rows) == did
             if isinstance(result, BaseException):
                 assert isinstance(result, (ClaimLostError, DuplicateError, *_MAY_FAIL)), repr(result)
             else:
