@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dj_jobs.events import Events
+from dj_jobs.events import Event, Events
 from dj_jobs.options import Options
 from dj_jobs.populate import reserved
 from dj_schema.connection import Connection
@@ -181,10 +181,14 @@ def test_jobs_insert_in_one_statement_where_each_would_be_a_wait(
     source.insert({"id": i, "x": 10 * i} for i in range(6, 406))
     table = declare(make=make)
     table.populate(reserve_jobs=True, max_calls=6)  # what is done once
+    batches: list[Event] = []  # of as many jobs as this machine computes in a quarter of a second
     before = connection.n_statements
-    assert table.populate(reserve_jobs=True)["success"] == 400
-    per_job = (connection.n_statements - before) / 400
-    assert per_job < (5 if connection.dialect.flags.has_cheap_savepoints else 1.5)
+    done = table.populate(
+        reserve_jobs=True, on_event=lambda event: batches.append(event) if event.kind == "claimed" else None
+    )
+    assert done["success"] == 400
+    per_job = 4 if connection.dialect.flags.has_cheap_savepoints else 1
+    assert connection.n_statements - before <= 400 * per_job + 15 * len(batches)
 
 
 def test_a_master_with_other_fields_goes_before_its_parts_too(declare: Any, dj: Any) -> None:
