@@ -19,7 +19,7 @@ from tests.conformance.jobs.test_workers import jobs_on, states
 def limit_waits(connection: Connection) -> None:
     """Have a statement that waits for a lock fail rather than wait for ever."""
     is_mysql = connection.settings.backend == "mysql"
-    connection.query(f"SET SESSION {'innodb_lock_wait_timeout = 2' if is_mysql else 'lock_timeout = 2000'}")
+    connection.query(f"SET SESSION {'innodb_lock_wait_timeout = 20' if is_mysql else 'lock_timeout = 20000'}")
 
 
 @pytest.mark.parametrize("first", ["has no output", "is kept", "fails", "is there"])

@@ -9,6 +9,7 @@ import pytest
 
 from dj_schema.connection import Connection
 from dj_schema.errors import LockTimeoutError
+from tests.conformance.jobs.test_groups import limit_waits
 from tests.conformance.jobs.test_workers import kill
 
 FORMS = pytest.mark.parametrize("form", ["three parts", "generator"])
@@ -151,6 +152,7 @@ def test_a_make_that_fails_lets_go(declare: Any, source: Any, other: Connection,
 
     table = declare(**members(form, lambda key: (source & key).fetch1("x"), during))
     assert table.populate({"id": 3}, reserve_jobs=True, suppress_errors=True)["error"] == 1
+    limit_waits(other)  # as the server lets go of them when it has seen that their session is closed
     elsewhere = source()
     elsewhere._connection = other
     elsewhere.update1({"id": 3, "x": 7})

@@ -329,7 +329,7 @@ def test_the_version_is_that_of_git(result: Any, connection: Any) -> None:
 
 def test_progress_is_shown(result: Any, capsys: Any) -> None:
     result.populate("id < 3", display_progress=True, reserve_jobs=True)
-    assert "3/6" in capsys.readouterr().err + "3/6"
+    assert "3/3" in capsys.readouterr().err
     assert result.progress(display=True) == (3, 6)
     assert "3/6 (50%)" in capsys.readouterr().out
 

@@ -12,9 +12,9 @@ import pytest
 
 from dj_schema import errors
 from tests.conformance.jobs.test_bad_make import BOTH, is_duplicate, states
+from tests.conformance.jobs.test_interruptions import spin, until
+from tests.conformance.jobs.test_job_table import is_waiting
 from tests.conformance.structure.test_connection import kill
-
-_FAR = 10**7  # steps of a make that waits to be interrupted
 
 
 @BOTH
@@ -25,9 +25,8 @@ def test_a_make_that_is_run_again_has_no_more_time_than_any(declare: Any, reserv
         calls.append(key["id"])
         self.insert1(key)
         assert is_duplicate(self, key)
-        is_last = len(calls) == 2 or self.connection.dialect.name != "postgresql"
-        for _ in range(_FAR if is_last else 0):
-            self.heading.names  # noqa: B018 - a step of Python
+        if len(calls) == 2 or self.connection.dialect.name != "postgresql":
+            spin()
 
     table = declare(make=make)
     [(_, message)] = table.populate(
@@ -288,11 +287,12 @@ def losing(connection: Any, source: Any) -> Iterator[Callable[[], None]]:
     def lose() -> None:
         connection.query(f"{update} = %s", [1])
         may_wait.set()
+        until(lambda: is_waiting(observer, other.session_id))
         with contextlib.suppress(errors.DeadlockError):
             connection.query(f"{update} = %s", [2])
             raise AssertionError("there was no deadlock")
 
-    with connection.clone() as other, ThreadPoolExecutor(1) as pool:
+    with connection.clone() as other, connection.clone() as observer, ThreadPoolExecutor(1) as pool:
         if connection.dialect.name == "postgresql":
             other.query("SET deadlock_timeout = '1h'")  # whoever looks is the one who loses
         done = pool.submit(other_one, other)

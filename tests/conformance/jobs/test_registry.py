@@ -91,7 +91,7 @@ def test_a_populate_in_a_script_is_seen_once_it_lasts(declare: Declare, connecti
         if key["id"] == 0:
             with connection.clone() as own:
                 jobs = JobTable.of_target(FreeTable.at(own, *self.table_id))
-                while not any(worker.incarnation for worker in seen):
+                while not any(worker.incarnation and worker.is_alive for worker in seen):
                     own.catalog.forget()
                     seen[:] = jobs.workers()
         self.insert1(key)

@@ -57,9 +57,18 @@ def kill(connection: Connection, session: int) -> None:
 def end(connection: Connection, session: int) -> None:
     """End a session in the server, and wait until it is gone."""
     kill(connection, session)
-    live = connection.dialect.jobs.LIVE_SESSIONS
-    while session in {int(row[0]) for row in connection.execute(live, is_read=True).rows}:
+    wait_until_gone(connection, session)
+
+
+def wait_until_gone(connection: Connection, session: int) -> None:
+    """Wait until the server does not know a session any more: it ends some time after its client."""
+    while session in live_sessions(connection):
         continue
+
+
+def live_sessions(connection: Connection) -> set[int]:
+    found = connection.execute(connection.dialect.jobs.LIVE_SESSIONS, is_read=True)
+    return {int(row[0]) for row in found.rows}
 
 
 @pytest.fixture
@@ -205,7 +214,7 @@ def start(source: Any, result: Any) -> Any:
 def test_processes_compute_each_key_once(result: Any, source: Any, start: Any) -> None:
     source.insert({"id": i} for i in range(6, 300))
     processes = [start("self.insert1({**key, 'y': os.getpid()})") for _ in range(4)]
-    done = [eval(p.communicate(timeout=60)[0]) for p in processes]
+    done = [eval(p.communicate(timeout=240)[0]) for p in processes]
     assert sum(d["success"] for d in done) == 300
     assert all(not d["error"] and not d["skip"] for d in done)
     assert len(result) == 300
@@ -231,27 +240,10 @@ def test_the_key_of_a_killed_worker_is_rescued_at_once(
 
 
 def wait_until_session_ends(table: Any, key: int) -> None:
-    connection = table.connection
-    session = (table.jobs & {"id": key}).fetch1("connection_id")
-    live = connection.dialect.jobs.LIVE_SESSIONS
-    while True:
-        known = {int(row[0]) for row in connection.execute(live, is_read=True).rows}
-        if session not in known:
-            return
-
-
-def expire(table: Any) -> None:
-    """Let all leases have ended a while ago."""
-    past = table.connection.dialect.jobs.after(Param(-5.0))
-    jobs = table.jobs
-    jobs.connection.execute(
-        sql(
-            "UPDATE {} SET {} = {} WHERE status = 'reserved'",
-            Ident(*jobs.table_id),
-            Ident("_lease_until"),
-            past,
-        )
-    )
+    """Wait until the server knows none of the sessions that hold a job: of its work, of its renewals."""
+    job = table.jobs & {"id": key}
+    while live_sessions(table.connection) & set(job.fetch1("connection_id", "_lease_session")):
+        continue
 
 
 def test_a_lease_that_ended_is_rescued_and_its_owner_is_fenced_off(
@@ -265,8 +257,7 @@ def test_a_lease_that_ended_is_rescued_and_its_owner_is_fenced_off(
         self.insert1({**key, "y": len(calls)})
         if len(calls) == 1:
             jobs = jobs_on(other, table)  # another worker, while the first one sleeps
-            expire_on(other, jobs)
-            assert rescue(jobs) == 1
+            assert expire_and_rescue(other, jobs) == 1
             assert len(claims.claim(jobs, Worker("other", "there", 1), 1)) == 1
 
     table = declare(make=make)
@@ -284,6 +275,14 @@ def test_a_lease_that_ended_is_rescued_and_its_owner_is_fenced_off(
 def expire_on(connection: Connection, jobs: Any) -> None:
     past = connection.dialect.jobs.after(Param(-5.0))
     connection.execute(sql("UPDATE {} SET {} = {}", Ident(*jobs.table_id), Ident("_lease_until"), past))
+
+
+def expire_and_rescue(connection: Connection, jobs: Any) -> int:
+    """Let all leases have ended, and rescue: once more where one of them was renewed in between."""
+    while True:
+        expire_on(connection, jobs)
+        if n := rescue(jobs):
+            return n
 
 
 def test_a_key_that_kills_its_workers_becomes_an_error(result: Any, connection: Connection) -> None:
@@ -328,7 +327,7 @@ def test_a_lease_is_renewed_while_make_runs(declare: Any, connection: Connection
             jobs = jobs_on(other, table)
             before = (jobs & key).fetch1("_lease_until")
             while (jobs & key).fetch1("_lease_until") == before:
-                continue
+                continue  # a second or two: that it lasts a minute has nothing to do with it
             main, renewing = (jobs & key).fetch1("connection_id", "_lease_session")
             assert main == connection.connection_id
             assert renewing not in (0, main)
@@ -336,8 +335,7 @@ def test_a_lease_is_renewed_while_make_runs(declare: Any, connection: Connection
         self.insert1(key)
 
     table = declare(make=make)
-    with connection.config.override(jobs={"lease_timeout": 0.6}):
-        assert table.populate({"id": 1}, reserve_jobs=True)["success"] == 1
+    assert table.populate({"id": 1}, reserve_jobs=True)["success"] == 1
 
 
 def test_jobs_that_wait_behind_a_long_one_go_back(declare: Any, connection: Connection) -> None:
@@ -622,7 +620,8 @@ def test_a_removal_is_known_however_long_the_question_takes(result: Any, connect
         else:
             other.commit_transaction()
         assert answer.result(30)
-    assert not control.was_any_removed(jobs, time.monotonic())
+    while control.was_any_removed(jobs, time.monotonic()):
+        continue  # a moment comes out too early by as long as the answer takes
 
 
 def test_what_is_kept_of_a_job_that_was_taken_back_goes_after_a_lease(
@@ -740,8 +739,7 @@ def test_a_stopped_worker_that_continues_writes_nothing(
     assert int(sleeper.stdout.readline()) == 1
     os.kill(sleeper.pid, signal.SIGSTOP)
     jobs = result.jobs
-    expire(result)
-    assert rescue(jobs) == 1
+    assert expire_and_rescue(connection, jobs) == 1
     (mine,) = claims.claim(jobs & {"id": 1}, Worker.of_this_process(), 1)
     os.kill(sleeper.pid, signal.SIGCONT)
     out, _ = sleeper.communicate("go on\n", timeout=60)
