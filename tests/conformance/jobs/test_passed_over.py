@@ -270,6 +270,27 @@ def test_a_deadlock_that_is_passed_over_in_a_block_is_no_failure_of_the_key(
     assert len(table) == 1
 
 
+@BOTH
+def test_a_block_after_an_error_that_was_passed_over_undoes_nothing_that_was_before_it(
+    declare: Any, connection: Any, reserve_jobs: bool
+) -> None:
+    """PostgreSQL refuses its savepoint, and one of that name is there: of the block before it."""
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        with contextlib.suppress(KeyError), connection.transaction:
+            self.insert1({**key, "y": 1})
+            raise KeyError
+        self.insert1({**key, "y": 2})
+        assert is_duplicate(self, key)
+        with contextlib.suppress(KeyError, errors.TransactionError), connection.transaction:
+            self.update1({**key, "y": 3})
+            raise KeyError
+
+    table = declare(make=make)
+    assert table.populate(reserve_jobs=reserve_jobs)["success"] == 6
+    assert table.to_arrays("y").tolist() == [2] * 6
+
+
 @contextlib.contextmanager
 def losing(connection: Any, source: Any) -> Iterator[Callable[[], None]]:
     """Yield what has the connection lose to a deadlock once, and passes over that."""
