@@ -440,6 +440,8 @@ def test_iteration_may_end_early(many: Any, connection: Any, in_transaction: boo
 @pytest.mark.rule("fetch-api", "iteration")
 @pytest.mark.parametrize("in_transaction", [False, True])
 def test_iteration_holds_few_rows_in_memory(many: Any, connection: Any, in_transaction: bool) -> None:
+    many.Many.insert([{"k": i, "text": f"{i}" * 20} for i in range(25_000, 50_000)])
+
     def peak(query: Any) -> int:
         tracemalloc.start()
         for _ in fetch_module.iterate(query, batch_rows=500):
@@ -457,7 +459,7 @@ def test_iteration_holds_few_rows_in_memory(many: Any, connection: Any, in_trans
     rows = many.Many.to_dicts()
     everything = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert len(rows) == 25_000
+    assert len(rows) == 50_000
     assert used < everything / 8
 
 
