@@ -32,8 +32,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
+from tests.support.examples import examples
 from tests.support.launch import Unavailable, install, locked
 from tests.support.rules import RuleReporter
 from tests.support.servers import SERVER_NAMES, RunFolder, RunningPrometheus, Servers, ServerUnderTest
@@ -43,9 +44,8 @@ if TYPE_CHECKING:
     from dj_schema.connection import Connection
     from dj_schema.settings import Config
 
-# How long examples take says nothing on a machine that does other work as well.
-settings.register_profile("any_speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any_speed")
+settings.register_profile("usual", examples(100))
+settings.load_profile("usual")
 
 _HERE = Path(__file__).parent
 _LONG = (
