@@ -163,9 +163,11 @@ class Gate:
             return []
         if self._limits is None or not self._limits.are_counted:
             return self._claim(n, priority, token)
+        connection = self._jobs.connection
         with self._alone() as mine:
+            session = connection.session_id
             room = self._room(self._limits) if mine.is_ours else 0
-            if room < 1:
+            if room < 1 or connection.session_id != session:  # with which the lock has gone
                 self.is_full = True
                 return []
             claimed = self._claim(min(n, room), priority, token)
@@ -235,7 +237,7 @@ class Gate:
         ours = sql("{} = {}", Ident("table_name"), Param(name))
         since = clock.after(connection, -_WINDOW_S)
         old = sql("DELETE FROM {} WHERE {} AND {} <= {}", table, ours, Ident("start_time"), since)
-        connection.execute(old)
+        connection.execute(old, is_read=True)  # which is the same twice
         count = sql("SELECT coalesce(sum({}), 0) FROM {} WHERE {}", Ident("n_jobs"), table, ours)
         return int(connection.execute(count, is_read=True).rows[0][0])
 

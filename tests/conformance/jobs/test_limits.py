@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from dj_jobs.events import Events
 from dj_jobs.job import Worker
-from dj_jobs.limits import Gate, Limits, is_wanted_version
+from dj_jobs.limits import STARTS, Gate, Limits, is_wanted_version, starts_info
 from dj_jobs.options import Options
+from dj_jobs.own_tables import is_made
 from dj_jobs.populate import reserved
 from dj_jobs.presence import Presence
 from dj_jobs.retry import Retry
@@ -20,7 +23,9 @@ from dj_jobs.table import JobTable
 from dj_query.table import FreeTable
 from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError
+from dj_schema.sql import Ident, sql
 from tests.conformance.jobs.test_interruptions import until
+from tests.conformance.jobs.test_workers import end
 
 Declare = Callable[..., Any]
 
@@ -56,6 +61,54 @@ def test_no_more_workers_than_allowed_hold_jobs_at_once(declare: Declare, connec
     assert computed(table) == 0
     table.jobs.release("hopper:1")
     assert n_claimed(third) == 4
+
+
+@pytest.mark.parametrize("limits", [Limits(concurrent=1), Limits(per_minute=3)])
+def test_what_is_counted_on_another_session_than_that_of_the_lock_does_not_count(
+    declare: Declare, connection: Connection, limits: Limits
+) -> None:
+    """The lock went with its session, so that another worker may count and claim at the same time."""
+    table = declare(make=make, limits=limits)
+    table.jobs.refresh()
+    with connection.clone() as own, connection.clone() as other, ThreadPoolExecutor(1) as pool:
+        target = table()
+        target._connection = own
+        jobs = JobTable.of_target(target)
+        gate = Gate(jobs, Worker("ada:1", "ada", 1))
+        is_made(own, starts_info(table.database))
+        counted = jobs.table_id if limits.concurrent else (table.database, STARTS)
+        with table_locked(other, counted):
+            n = pool.submit(n_claimed, gate)
+            session = own.connection_id
+            while not is_waiting_for_table(connection, session):
+                assert not n.done(), n.result()
+            end(connection, session)
+        assert (n.result(), gate.is_full) == (0, True)
+        assert n_claimed(gate, 3) == 3
+
+
+@contextmanager
+def table_locked(connection: Connection, table: tuple[str, str]) -> Iterator[None]:
+    """Have nobody else read a table."""
+    if connection.settings.backend == "mysql":
+        connection.execute(sql("LOCK TABLES {} WRITE", Ident(*table)))
+        try:
+            yield
+        finally:
+            connection.query("UNLOCK TABLES")
+    else:
+        with connection.transaction:
+            connection.execute(sql("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", Ident(*table)))
+            yield
+
+
+def is_waiting_for_table(connection: Connection, session: int) -> bool:
+    statement = (
+        "SELECT 1 FROM information_schema.processlist WHERE id = %s AND state LIKE 'Waiting for table%%'"
+        if connection.settings.backend == "mysql"
+        else "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+    )
+    return bool(connection.query(statement, [session]))
 
 
 def test_no_more_jobs_begin_in_a_minute_than_allowed(declare: Declare, connection: Connection) -> None:
