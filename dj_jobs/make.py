@@ -16,10 +16,11 @@ from dj_jobs.input_locks import InputLocks
 from dj_jobs.job import Phases
 from dj_jobs.keys import is_there
 from dj_jobs.make_form import Form, as_tuple, form_of, last_names, named, results_for
-from dj_jobs.retry import INFRASTRUCTURE
+from dj_jobs.retry import INFRASTRUCTURE, causes, comes_of_fault
 from dj_jobs.watch import InterruptedMakeError
 from dj_query.make_scope import inserts_allowed
-from dj_schema.errors import DataJointError, InputChangedError, MakeError
+from dj_schema.errors import DataJointError, InputChangedError, MakeError, PassedOverDeadlockError
+from dj_schema.live_session import DOOMED
 from dj_schema.transaction import saving_statements, transaction
 
 if TYPE_CHECKING:
@@ -157,12 +158,14 @@ class Making:
         connection = self._table.connection
         state = connection.transaction_state
         state.has_undone = state.has_refused = False  # a group has had other makes in it
-        handled = sys.exception()
+        beside = sys.exception()
         cause: Exception | None = None
         try:
             self._insert()
         except Exception as e:
-            if not (connection.is_failed and _may_follow(e, handled, has_refused=state.has_refused)):
+            if (state.is_doomed or state.has_deadlock) and not comes_of_fault(e, beside):
+                raise PassedOverDeadlockError(DOOMED) from e
+            if not (connection.is_failed and _may_follow(e, beside, has_refused=state.has_refused)):
                 raise
             cause = e
         if connection.is_failed and self._saves_statements:
@@ -252,20 +255,15 @@ class Making:
             self._times[part] += time.perf_counter() - started
 
 
-def _may_follow(error: BaseException | None, handled: BaseException | None, *, has_refused: bool) -> bool:
+def _may_follow(error: BaseException | None, beside: BaseException | None, *, has_refused: bool) -> bool:
     """Whether a make failed, in a transaction that a statement undid, for more than the error of that.
 
     Parameters
     ----------
-    handled : exception, optional
-        What was being handled when the make was called, and is none of its own.
     has_refused : bool
         Statements that came after were refused.
     """
-    chain: list[BaseException] = []
-    while error is not None and error is not handled and error not in chain:
-        chain.append(error)
-        error = error.__cause__ or error.__context__
+    chain = causes(error, beside)
     if any(isinstance(e, InterruptedMakeError) for e in chain):
         return False  # its time is over, or its claim is lost
     return has_refused or not any(isinstance(e, DataJointError) for e in chain)

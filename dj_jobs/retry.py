@@ -25,6 +25,26 @@ INFRASTRUCTURE = (*AWAY, *CONFLICTS, InputChangedError)
 """Faults that are not the key's: they have a budget of their own and are no error at the first try."""
 
 
+def causes(error: BaseException | None, beside: BaseException | None = None) -> list[BaseException]:
+    """Return an exception with those that it was raised for, or in the handlers of.
+
+    Parameters
+    ----------
+    beside : exception, optional
+        What was being handled when the make was called, and is none of its own.
+    """
+    found: list[BaseException] = []
+    while error is not None and error is not beside and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def comes_of_fault(error: BaseException, beside: BaseException | None = None) -> bool:
+    """Whether an exception is a fault, or was raised for one: ``raise AnalysisError(...) from deadlock``."""
+    return any(isinstance(e, INFRASTRUCTURE) for e in causes(error, beside))
+
+
 @dataclass(frozen=True)
 class Retry:
     """How often a key is tried before its failure is final, for which exceptions, after what wait.
@@ -100,12 +120,19 @@ class Verdict:
 
 
 def verdict(
-    error: BaseException, *, attempt: int, n_faults: int, retry: Retry, max_faults: int, jitter: float
+    error: BaseException,
+    *,
+    attempt: int,
+    n_faults: int,
+    retry: Retry,
+    max_faults: int,
+    jitter: float,
+    beside: BaseException | None = None,
 ) -> Verdict:
     """Decide whether a failure is final. Pure: the clock and chance are arguments of the caller."""
     if isinstance(error, ClaimLostError):
         return Verdict(is_final=False)
-    if isinstance(error, INFRASTRUCTURE):
+    if comes_of_fault(error, beside):
         wait = Retry(backoff=0.1, longest_s=30.0).wait_s(n_faults + 1, jitter)
         return Verdict(is_final=n_faults >= max_faults, wait_s=wait, is_fault=True)
     if attempt < retry.attempts and retry.is_for(error):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import logging
 import random
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -110,7 +111,7 @@ class Runner:
             The jobs that share a transaction with this one; in an open one, it is the group that ends the
             job (`Outcome.is_open`).
         """
-        started = time.perf_counter()
+        started, beside = time.perf_counter(), sys.exception()
         group = group or Group(jobs, 0)  # its own transaction
         keep = group.keeps_completed or claim.was_taken
         making = Making(
@@ -152,7 +153,7 @@ class Runner:
             if watch.error is None and (group.is_cut_off() or group.give_up_early()):
                 return Outcome(claim.key, Result.RETRY, duration_s, error)
             group.undo()
-            outcome = self.after_error(jobs, claim, error, duration_s, group)
+            outcome = self.after_error(jobs, claim, error, duration_s, group, beside)
             outcome = replace(outcome, phases=making.phases)
         return outcome
 
@@ -197,9 +198,21 @@ class Runner:
             return False
 
     def after_error(
-        self, jobs: JobTable, claim: Claim, error: Exception, duration_s: float, group: Group | None = None
+        self,
+        jobs: JobTable,
+        claim: Claim,
+        error: Exception,
+        duration_s: float,
+        group: Group | None = None,
+        beside: BaseException | None = None,
     ) -> Outcome:
-        """Decide on a failure, and have it recorded; how it ended turns out otherwise, at times."""
+        """Decide on a failure, and have it recorded; how it ended turns out otherwise, at times.
+
+        Parameters
+        ----------
+        beside : exception, optional
+            What was being handled when the make was called, and is none of its own.
+        """
         stack = error_stack(error)
         outcome = Outcome(claim.key, Result.ERROR, duration_s, error, stack)
         if isinstance(error, ClaimLostError):
@@ -221,6 +234,7 @@ class Runner:
             retry=retry_of(self.table),
             max_faults=jobs.connection.config.jobs.max_infrastructure_retries,
             jitter=self.chance(),
+            beside=beside,
         )
         message = error_message(error)
         if (decided.is_final or isinstance(error, InputChangedError)) and not is_wanted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +13,7 @@ from dj_jobs.doubt import Doubt
 from dj_jobs.job import Outcome, Result, error_stack
 from dj_jobs.keys import is_wanted
 from dj_jobs.make import Making
-from dj_jobs.retry import AWAY, INFRASTRUCTURE
+from dj_jobs.retry import AWAY, INFRASTRUCTURE, comes_of_fault
 from dj_jobs.run import cause_of, timeout_of
 from dj_jobs.watch import InterruptedMakeError, Watch
 from dj_schema.errors import DuplicateError, InputChangedError, LostConnectionError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def run_key(runner: Runner, key: Mapping[str, Any]) -> Outcome:
     """Compute one key without a job; what infrastructure fails is tried again at once."""
     most = runner.table.connection.config.jobs.max_infrastructure_retries
-    n_faults = 0
+    n_faults, beside = 0, sys.exception()
     while True:
         started = time.perf_counter()
         making = Making(runner.table, key, runner.make_kwargs)
@@ -48,7 +49,7 @@ def run_key(runner: Runner, key: Mapping[str, Any]) -> Outcome:
         except (Exception, InterruptedMakeError) as e:  # noqa: BLE001 - of the user's make
             error = cause_of(e, watch)
             ended = _known_end(runner, key, error, started, doubt)
-            if ended is None and isinstance(error, INFRASTRUCTURE) and n_faults < most:
+            if ended is None and comes_of_fault(error, beside) and n_faults < most:
                 n_faults += 1
                 continue
             outcome = ended or _failed(key, error, started)

@@ -147,9 +147,8 @@ def _roll_back(connection: Connection) -> None:
 
 def _savepoint(connection: Connection) -> Iterator[Connection]:
     state = connection.transaction_state
-    if (
-        connection.is_failed
-    ):  # the savepoint would be refused, and one of its name may be there, of a block before
+    if connection.is_failed:
+        # the savepoint would be refused, and one of its name may be there, of a block before
         state.has_refused = True
         raise connection.passed_over()
     state.depth += 1

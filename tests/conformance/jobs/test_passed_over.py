@@ -143,7 +143,7 @@ def test_a_make_that_passes_over_the_loss_of_its_connection_writes_nothing_on_it
 
 @BOTH
 @pytest.mark.parametrize("is_generator", [False, True], ids=["one part", "generator"])
-@pytest.mark.parametrize("then", ["another statement", "nothing"])
+@pytest.mark.parametrize("then", ["another statement", "nothing", "an error of its own"])
 def test_a_make_that_passes_over_a_deadlock_is_run_again(
     declare: Any, connection: Any, source: Any, reserve_jobs: bool, then: str, is_generator: bool
 ) -> None:
@@ -156,6 +156,8 @@ def test_a_make_that_passes_over_a_deadlock_is_run_again(
             lose()
             if then == "nothing":
                 return
+            if then == "an error of its own":
+                raise ValueError("no row came")
         self.insert1(key)
 
     def steps(self: Any, key: dict[str, Any]) -> Any:
@@ -168,6 +170,58 @@ def test_a_make_that_passes_over_a_deadlock_is_run_again(
         found = table.populate({"id": 1}, reserve_jobs=reserve_jobs, suppress_errors=True)
     assert (found["success"], found["error_list"]) == (1, [])
     assert len(table) == 1
+
+
+@BOTH
+@pytest.mark.parametrize("form", ["one part", "three parts"])
+def test_what_a_make_raises_for_a_fault_is_a_fault_too(
+    declare: Any, connection: Any, reserve_jobs: bool, form: str
+) -> None:
+    """As in ``raise AnalysisError from lost``, and in a handler without that."""
+    calls: list[int] = []
+
+    def work(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key["id"])
+        try:
+            if len(calls) <= 2:
+                kill(connection, other)
+            connection.query("SELECT 1")
+        except errors.LostConnectionError as e:
+            raise ValueError("no analysis") from (e if len(calls) == 1 else None)
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        work(self, key)
+        self.insert1(key)
+
+    parts = {
+        "make_fetch": lambda self, key: 0,
+        "make_compute": lambda self, key, x: 0,
+        "make_insert": lambda self, key, x: make(self, key),
+    }
+    table = declare(**({"make": make} if form == "one part" else parts))
+    with connection.clone() as other, connection.config.override(jobs={"group_commit_s": 0}):
+        done = table.populate({"id": 1}, reserve_jobs=reserve_jobs, suppress_errors=True)
+    assert (done["success"], done["error_list"]) == (1, [])
+    assert len(calls) == 3
+
+
+def test_a_fault_that_was_being_handled_when_populate_was_called_makes_none_of_an_error(
+    declare: Any, connection: Any
+) -> None:
+    calls: list[int] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key["id"])
+        raise ValueError("its own")
+
+    table = declare(make=make)
+    for reserve_jobs in (False, True):
+        try:
+            raise errors.LostConnectionError("another's")
+        except errors.LostConnectionError:
+            done = table.populate({"id": 1}, reserve_jobs=reserve_jobs, suppress_errors=True)
+        assert len(done["error_list"]) == 1
+    assert calls == [1, 1]
 
 
 @BOTH
