@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from typing import Any
 import psycopg
 
 from tests.support import launch
-from tests.support.launch import Unavailable
+from tests.support.launch import Unavailable, free_port
 from tests.support.recipes import LOOPBACK, Address, MariaDB, Recipe
 from tests.support.servers import ServerUnderTest
 
@@ -27,12 +26,6 @@ MYSQL_SCRIPT = ROOT.parent / "shared" / "servers" / "mysql.sh"
 _STOP_S = 60.0
 _START_S = 60.0
 _SUPERVISE = ROOT / "tests" / "support" / "supervise.py"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 class OwnServer(ABC):
