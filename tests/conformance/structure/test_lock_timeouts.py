@@ -87,6 +87,7 @@ def test_nothing_is_written_by_itself_after_a_lock_that_was_not_granted(
 def test_a_make_that_passes_over_it_is_run_again(
     dj: ModuleType, number: Any, connection: Connection, other: Connection, reserve_jobs: bool
 ) -> None:
+    number.insert1([1, 0])
     calls: list[int] = []
 
     def make(self: Any, key: dict[str, Any]) -> None:
@@ -94,14 +95,14 @@ def test_a_make_that_passes_over_it_is_run_again(
         self.insert1({**key, "n": 0})
         if len(calls) == 1:
             with other.transaction:
-                other.query(f"UPDATE {number.full_table_name} SET n = 1")
+                other.query(f"UPDATE {number.full_table_name} SET n = 1 WHERE k = 1")
                 with contextlib.suppress(errors.LockTimeoutError):
-                    number.update1({"k": 0, "n": 2})
+                    number.update1({"k": 1, "n": 2})
         self.update1({**key, "n": 3})
 
     members = {"definition": "-> Number\n---\nn : int32", "make": make, "__module__": __name__}
     table = number._schema(type(dj.Computed)("Low", (dj.Computed,), members), context={"Number": number})
-    done = table.populate(reserve_jobs=reserve_jobs, suppress_errors=True)
+    done = table.populate({"k": 0}, reserve_jobs=reserve_jobs, suppress_errors=True)
     assert (done["success"], done["error_list"]) == (1, [])
     assert table.to_arrays("n").tolist() == [3]
     assert calls == [0, 0]
