@@ -125,16 +125,31 @@ class _Claims:
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
+        self._n_working = 0
+        self._has_looked_again = False
 
     def order(self, child: Child) -> Claiming | None:
-        """A child whose last order ended early has found nothing that is due."""
+        """Return how many calls a child may make.
+
+        One whose last order ended early has found nothing that is due, and ends: the others have what it
+        leaves. Where there are none any more it looks once again: another's claim may have been in its way.
+        """
         if child.grant is not None:
-            is_used_up = self._budget.give_back(child.grant)
-            child.grant = None
-            if not is_used_up:
+            is_used_up = self._take_back(child)
+            is_needed = self._n_working == 0 and self._budget.left and not self._has_looked_again
+            if not is_used_up and not is_needed:
                 return None
+            self._has_looked_again = not is_used_up
         child.grant = self._budget.take()
-        return Claiming(child.grant.n_calls) if child.grant is not None else None
+        if child.grant is None:
+            return None
+        self._n_working += 1
+        return Claiming(child.grant.n_calls)
+
+    def _take_back(self, child: Child) -> bool:
+        grant, child.grant = child.grant, None
+        self._n_working -= 1
+        return self._budget.give_back(grant)
 
     def reported(self, child: Child, key: Key) -> None:
         if child.grant is not None:
@@ -143,12 +158,12 @@ class _Claims:
     def lost(self, child: Child) -> list[tuple[str, Outcome]]:
         if child.grant is not None:
             child.grant.n_done += 1  # the call that it died in
-            self._budget.give_back(child.grant)
+            self._take_back(child)
         return []
 
     def left(self, child: Child) -> None:
         if child.grant is not None:
-            self._budget.give_back(child.grant)
+            self._take_back(child)
 
 
 class _KeyQueue:

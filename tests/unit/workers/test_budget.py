@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dj_workers.pools.budget import Allotment, Budget
+from dj_workers.pools.messages import Claiming
+from dj_workers.pools.process import _Claims
 
 
 @given(
@@ -41,3 +45,47 @@ def test_without_a_limit_there_is_always_more() -> None:
 def test_everyone_gets_something_while_there_is_enough() -> None:
     budget = Budget(8, 4)
     assert [budget.take() is not None for _ in range(4)] == [True] * 4
+
+
+class Taker:
+    """A child, as far as its calls go."""
+
+    def __init__(self) -> None:
+        self.grant: Allotment | None = None
+
+    def makes(self, n: int) -> None:
+        assert self.grant is not None
+        self.grant.n_done += n
+
+
+def test_calls_that_are_given_back_when_all_others_have_ended_are_made() -> None:
+    """The claim of one had found nothing, as that of another was in its way."""
+    claims = _Claims(Budget(4, 2))
+    first: Any = Taker()
+    second: Any = Taker()
+    assert (claims.order(first), claims.order(second)) == (Claiming(1), Claiming(1))
+    for _ in range(2):
+        second.makes(1)
+        assert claims.order(second) == Claiming(1)
+    second.makes(1)
+    assert claims.order(second) is None
+    assert claims.order(first) == Claiming(1)
+    first.makes(1)
+    assert claims.order(first) is None
+
+
+def test_who_finds_nothing_ends_while_others_work_and_the_last_one_after_a_second_look() -> None:
+    claims = _Claims(Budget(8, 2))
+    first: Any = Taker()
+    second: Any = Taker()
+    assert (claims.order(first), claims.order(second)) == (Claiming(2), Claiming(1))
+    assert claims.order(first) is None
+    assert claims.order(second) == Claiming(2)
+    assert claims.order(second) is None
+
+
+def test_without_a_limit_who_finds_nothing_ends() -> None:
+    claims = _Claims(Budget(None, 2))
+    first: Any = Taker()
+    assert claims.order(first) == Claiming(None)
+    assert claims.order(first) is None
