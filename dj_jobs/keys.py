@@ -70,8 +70,12 @@ def is_wanted(target: Any, key: Mapping[str, Any]) -> bool:
 def is_there(table: Table, key: Mapping[str, Any]) -> bool:
     """Return whether the row of a key is there, now that whoever writes it has ended.
 
-    Also where the snapshot of this transaction is older than the row; it is locked.
+    Also where the snapshot of this transaction is older than the row; it is locked then.
     """
+    if table & dict(key):
+        return True
+    if not table.connection.dialect.flags.keeps_snapshot:
+        return False
     where = where_clause((table & dict(key)).select, table.connection.dialect)
     statement = sql("SELECT 1 FROM {}{} FOR UPDATE", Ident(*table.table_id), where)
     return bool(table.connection.execute(statement, is_read=True).rows)

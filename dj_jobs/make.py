@@ -19,9 +19,15 @@ from dj_jobs.make_form import Form, as_tuple, form_of, last_names, named, result
 from dj_jobs.retry import INFRASTRUCTURE, causes, comes_of_fault
 from dj_jobs.watch import InterruptedMakeError
 from dj_query.make_scope import inserts_allowed
-from dj_schema.errors import DataJointError, InputChangedError, MakeError, PassedOverDeadlockError
+from dj_schema.errors import (
+    DataJointError,
+    InputChangedError,
+    LostConnectionError,
+    MakeError,
+    PassedOverDeadlockError,
+)
 from dj_schema.live_session import DOOMED
-from dj_schema.transaction import saving_statements, transaction
+from dj_schema.transaction import LOST, saving_statements, transaction
 
 if TYPE_CHECKING:
     from dj_query.make_scope import MakeScope
@@ -163,8 +169,11 @@ class Making:
         try:
             self._insert()
         except Exception as e:
-            if (state.is_doomed or state.has_deadlock) and not comes_of_fault(e, beside):
-                raise PassedOverDeadlockError(DOOMED) from e
+            if not comes_of_fault(e, beside):
+                if state.is_cut_off:
+                    raise LostConnectionError(LOST) from e
+                if state.is_doomed or state.has_deadlock:
+                    raise PassedOverDeadlockError(DOOMED) from e
             if not (connection.is_failed and _may_follow(e, beside, has_refused=state.has_refused)):
                 raise
             cause = e

@@ -13,6 +13,7 @@ from dj_schema.errors import (
     DataJointError,
     DeadlockError,
     InputChangedError,
+    JobTimeoutError,
     LockTimeoutError,
     LostConnectionError,
 )
@@ -42,6 +43,8 @@ def causes(error: BaseException | None, beside: BaseException | None = None) -> 
 
 def comes_of_fault(error: BaseException, beside: BaseException | None = None) -> bool:
     """Whether an exception is a fault, or was raised for one: ``raise AnalysisError(...) from deadlock``."""
+    if isinstance(error, JobTimeoutError):  # which ends the session that the make goes on to use
+        return False
     return any(isinstance(e, INFRASTRUCTURE) for e in causes(error, beside))
 
 

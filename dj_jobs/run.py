@@ -184,6 +184,10 @@ class Runner:
                     raise
                 self._wait(n_faults, watch)
                 log.warning("the result of %s is inserted again: %s", claim.key, e)
+            except Exception as e:
+                if unknown is None or not self._is_ended(jobs, claim):
+                    raise
+                raise unknown from e  # that COMMIT was carried out
         raise AssertionError("it ends by a return or an error")
 
     def _wait(self, n_faults: int, watch: Watch) -> None:

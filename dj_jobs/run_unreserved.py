@@ -13,10 +13,10 @@ from dj_jobs.doubt import Doubt
 from dj_jobs.job import Outcome, Result, error_stack
 from dj_jobs.keys import is_wanted
 from dj_jobs.make import Making
-from dj_jobs.retry import AWAY, INFRASTRUCTURE, comes_of_fault
+from dj_jobs.retry import AWAY, comes_of_fault
 from dj_jobs.run import cause_of, timeout_of
 from dj_jobs.watch import InterruptedMakeError, Watch
-from dj_schema.errors import DuplicateError, InputChangedError, LostConnectionError
+from dj_schema.errors import DuplicateError, InputChangedError, LockTimeoutError, LostConnectionError
 
 if TYPE_CHECKING:
     from dj_jobs.run import Runner
@@ -48,7 +48,7 @@ def run_key(runner: Runner, key: Mapping[str, Any]) -> Outcome:
             outcome = Outcome(dict(key), result, time.perf_counter() - started)
         except (Exception, InterruptedMakeError) as e:  # noqa: BLE001 - of the user's make
             error = cause_of(e, watch)
-            ended = _known_end(runner, key, error, started, doubt)
+            ended = _known_end(runner, key, error, started, doubt, beside)
             if ended is None and comes_of_fault(error, beside) and n_faults < most:
                 n_faults += 1
                 continue
@@ -59,7 +59,12 @@ def run_key(runner: Runner, key: Mapping[str, Any]) -> Outcome:
 
 
 def _known_end(
-    runner: Runner, key: Mapping[str, Any], error: Exception, started: float, doubt: Doubt
+    runner: Runner,
+    key: Mapping[str, Any],
+    error: Exception,
+    started: float,
+    doubt: Doubt,
+    beside: BaseException | None,
 ) -> Outcome | None:
     """Return what became of a key that an error need not mean a failure of; None where it does."""
     seconds = time.perf_counter() - started
@@ -69,11 +74,11 @@ def _known_end(
         try:
             result = Result.SUCCESS if doubt.has_rows else Result.EMPTY
             return Outcome(dict(key), result, seconds) if doubt.was_committed() else None
-        except AWAY as e:
+        except (*AWAY, LockTimeoutError) as e:
             return _failed(key, e, started)
     if isinstance(error, DuplicateError):
         return Outcome(dict(key), Result.SKIP, seconds) if runner.table & dict(key) else None
-    if isinstance(error, InputChangedError) or not isinstance(error, INFRASTRUCTURE):
+    if isinstance(error, InputChangedError) or not comes_of_fault(error, beside):
         return None if is_wanted(runner.table, key) else Outcome(dict(key), Result.SKIP, seconds, error)
     return None
 

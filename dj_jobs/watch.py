@@ -74,9 +74,8 @@ class Watch:
                 with self._lock:
                     self._is_open = False
                 if self.error is not None:
-                    _raise_in(self._thread_id, InterruptedMakeError)
-                    while True:
-                        pass
+                    while True:  # the end of an object may have it raised there, where it is lost
+                        _raise_in(self._thread_id, InterruptedMakeError)
             except InterruptedMakeError:
                 continue
 

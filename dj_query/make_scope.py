@@ -37,6 +37,10 @@ class MakeScope:
         }
         self.has_rows = self.is_in_doubt = False
 
+    def doubts(self, table: TableName) -> None:
+        """Take note that rows of a table need not be there."""
+        self.is_in_doubt = self.is_in_doubt or table == self.master
+
     def saw(self, table: TableName, fields: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
         """Take note of rows that are about to be inserted.
 

@@ -214,7 +214,7 @@ class LiveSession:
                     self._send_waiting(session, reads)
                 return self._called(call, session)
             except LostConnectionError as e:
-                was_open = self.transaction_state.is_open
+                was_open = self.transaction_state.is_cut_off = self.transaction_state.is_open
                 self._lose_session()
                 may_repeat = self.settings.reconnect if reconnect is None else reconnect
                 if was_open or not is_read or not may_repeat:

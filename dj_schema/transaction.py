@@ -13,6 +13,8 @@ from dj_schema.waiting_rows import WaitingRows
 if TYPE_CHECKING:
     from dj_schema.connection import Connection
 
+LOST = "the connection was lost in this transaction: nothing of it was kept; run the whole block again"
+
 
 @dataclass(eq=False, slots=True)
 class TransactionState:
@@ -38,6 +40,8 @@ class TransactionState:
         It is a deadlock that it has failed for, or is to be undone for.
     is_doomed : bool
         It can only be rolled back, or the server has done so already.
+    is_cut_off : bool
+        Its connection was lost, and that was told; what else ends a session is the end of a make as well.
     is_lost : bool
         It went with its connection.
     waiting : WaitingRows or None
@@ -55,6 +59,7 @@ class TransactionState:
     has_deadlock: bool = False
     is_doomed: bool = False
     is_lost: bool = False
+    is_cut_off: bool = False
     waiting: WaitingRows | None = None
 
 
@@ -128,9 +133,7 @@ def _require(connection: Connection, state: TransactionState) -> None:
     if connection.owns(state):
         return
     if state.is_lost:
-        raise LostConnectionError(
-            "the connection was lost in this transaction: nothing of it was kept; run the whole block again"
-        )
+        raise LostConnectionError(LOST)
     raise TransactionError(
         "this transaction did not last to the end of its block: it was committed or cancelled inside of it, "
         "or this process is a fork, and the transaction is its parent's"

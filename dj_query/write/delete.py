@@ -169,7 +169,7 @@ def _delete_own_rows(table: Table) -> int:
 def delete_block(connection: Connection, table: TableName, select: Select) -> int:
     """Delete the rows of a block over one table; return how many."""
     if (scope := current_scope.get()) is not None:
-        scope.is_in_doubt = True
+        scope.doubts(table)
     statement = sql("DELETE FROM {}{}", Ident(*table), where_clause(select, connection.dialect))
     return connection.execute(statement).n_rows
 

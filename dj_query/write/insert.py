@@ -59,21 +59,24 @@ def insert_rows(
             scope.check_query(table.table_id, rows)
         n_rows = _insert_query(table, rows, replace, skip_duplicates, ignore_extra_fields)
         if scope is not None and n_rows:
-            scope.is_in_doubt |= skip_duplicates
+            if skip_duplicates:
+                scope.doubts(table.table_id)
             scope.saw(table.table_id, (), ())
         return
     for batch in batches(rows, table.heading, chunk_size):
         found = groups(batch, table.heading, ignore_extra_fields, table.full_table_name)
         encoded = [_encoded(table, group) for group in found]
-        if scope is not None:
-            scope.is_in_doubt |= skip_duplicates
+        if scope is None:
+            _send(table, encoded, replace, skip_duplicates)
+            continue
+        if skip_duplicates:
+            scope.doubts(table.table_id)
+        try:
             for group in encoded:
                 scope.saw(table.table_id, group.fields, group.columns)
-        try:
             _send(table, encoded, replace, skip_duplicates)
-        except DataJointError:
-            if scope is not None:
-                scope.is_in_doubt = True
+        except BaseException:
+            scope.doubts(table.table_id)
             raise
 
 

@@ -90,6 +90,8 @@ class Flags:
         Digits of a second that a native type keeps which names none.
     has_cheap_savepoints : bool
         A savepoint is sent together with the next statement, and not waited for.
+    keeps_snapshot : bool
+        A transaction goes on reading what was there at its first read; only locks show what is there now.
     transaction_verbs : frozenset of str
         Statements that begin or end a transaction, or that the server commits it for.
     arrow_kinds, computed_arrow_kinds : frozenset of str
@@ -103,6 +105,7 @@ class Flags:
     has_exact_texts: bool
     seconds_digits: int
     has_cheap_savepoints: bool
+    keeps_snapshot: bool
     transaction_verbs: frozenset[str]
     deadlock_ends_transaction: bool
     has_expression_indexes: bool

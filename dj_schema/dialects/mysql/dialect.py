@@ -23,6 +23,7 @@ MYSQL = Dialect(
         has_exact_texts=False,
         seconds_digits=0,
         has_cheap_savepoints=False,
+        keeps_snapshot=True,
         transaction_verbs=frozenset(
             {
                 "BEGIN",

@@ -26,6 +26,7 @@ POSTGRES = Dialect(
         has_exact_texts=True,
         seconds_digits=6,
         has_cheap_savepoints=True,
+        keeps_snapshot=False,
         transaction_verbs=frozenset(
             {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "SAVEPOINT", "RELEASE"}
         ),

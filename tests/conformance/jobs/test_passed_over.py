@@ -205,6 +205,49 @@ def test_what_a_make_raises_for_a_fault_is_a_fault_too(
     assert len(calls) == 3
 
 
+@BOTH
+def test_an_error_of_a_make_that_has_passed_over_a_lost_connection_is_none_of_its_key(
+    declare: Any, connection: Any, reserve_jobs: bool
+) -> None:
+    calls: list[int] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key["id"])
+        if len(calls) == 1:
+            kill(connection, other)
+            with contextlib.suppress(errors.LostConnectionError):
+                connection.query("SELECT 1")
+            raise ValueError("nothing came")
+        self.insert1(key)
+
+    table = declare(make=make)
+    with connection.clone() as other, connection.config.override(jobs={"group_commit_s": 0}):
+        done = table.populate({"id": 1}, reserve_jobs=reserve_jobs, suppress_errors=True)
+    assert (done["success"], done["error_list"]) == (1, [])
+
+
+@BOTH
+def test_a_make_whose_time_is_over_is_not_run_again_for_what_its_end_asks_a_lost_session(
+    declare: Any, connection: Any, reserve_jobs: bool
+) -> None:
+    calls: list[int] = []
+    is_mysql = connection.settings.backend == "mysql"
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key["id"])
+        try:
+            connection.query("SELECT SLEEP(30)" if is_mysql else "SELECT pg_sleep(30)")
+        finally:
+            connection.query("SELECT 1")
+
+    table = declare(make=make)
+    [(_, message)] = table.populate(
+        {"id": 1}, reserve_jobs=reserve_jobs, suppress_errors=True, timeout_s=0.5
+    )["error_list"]
+    assert "JobTimeoutError" in message
+    assert calls == [1]
+
+
 def test_a_fault_that_was_being_handled_when_populate_was_called_makes_none_of_an_error(
     declare: Any, connection: Any
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from typing import Any
 
 import pytest
@@ -27,6 +28,9 @@ def undo(how: str, table: Any, key: dict[str, Any]) -> None:
     elif how == "many, refused":
         with contextlib.suppress(errors.DuplicateError):
             table.insert([{**key, "y": 0}, {**key, "y": 0}])
+    elif how == "of another key":
+        with contextlib.suppress(errors.ForeignKeyOfMakeError):
+            table.insert([{**key, "y": 0}, {"id": key["id"] + 1}])
     elif how == "left out":
         table.insert1({**key, "y": 0}, skip_duplicates=True)
     elif how == "query, left out":
@@ -42,7 +46,8 @@ def undo(how: str, table: Any, key: dict[str, Any]) -> None:
 
 @BOTH
 @pytest.mark.parametrize(
-    "how", ["refused", "many, refused", "left out", "query, left out", "rolled back", "deleted"]
+    "how",
+    ["refused", "many, refused", "of another key", "left out", "query, left out", "rolled back", "deleted"],
 )
 def test_a_make_whose_row_is_not_there_at_its_end_has_no_output(
     declare: Any, source: Any, connection: Connection, reserve_jobs: bool, how: str
@@ -85,3 +90,26 @@ def test_a_row_that_is_there_after_all_is_output(
     assert table.to_arrays("y").tolist() == [2] * 6
     if reserve_jobs:
         assert states(table) == {}
+
+
+def test_rows_of_parts_and_other_tables_put_none_of_the_table_itself_in_doubt(
+    declare: Any, connection: Connection, dj: Any
+) -> None:
+    class Part(dj.Part):  # type: ignore[name-defined,misc]
+        definition = """
+        -> master
+        n : int32
+        """
+
+    n_statements: list[int] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1(key, skip_duplicates=None)
+        self.Part.insert1({**key, "n": 1}, skip_duplicates=key["id"] % 2 == 0)
+        n_statements.append(connection.n_statements)
+
+    table = declare(make=make, Part=Part)
+    list(direct(table(), Options(), Events()))
+    assert len(table.Part) == 6
+    steps = {after - before for before, after in itertools.pairwise(n_statements)}
+    assert len(steps) == 1
