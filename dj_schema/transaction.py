@@ -41,7 +41,7 @@ class TransactionState:
     is_doomed : bool
         It can only be rolled back, or the server has done so already.
     is_cut_off : bool
-        Its connection was lost, and that was told; what else ends a session is the end of a make as well.
+        An error told that its connection was lost; an alarm that ends a session tells of itself.
     is_lost : bool
         It went with its connection.
     waiting : WaitingRows or None
