@@ -22,8 +22,8 @@ from typing import Any
 from dj_schema.connection import Connection
 from dj_schema.server_address import connection_settings
 from dj_schema.settings import Config
-from dj_schema.sql import sql
 from tests.support.servers import RunFolder, Servers
+from tests.support.sessions import PROCESSES
 
 _SETTLED_S = 4.0  # longer than until the first renewal of a lease
 _PORT = 19417
@@ -131,11 +131,9 @@ def _worker(folder: Path, environment: dict[str, str], options: list[str]) -> It
 
 def _n_sessions(connection: Connection) -> int:
     """Return how many sessions of clients there are, also of this one."""
-    if connection.dialect.name == "postgresql":
-        of_clients = sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
-    else:
-        of_clients = sql("SELECT count(*) FROM information_schema.processlist WHERE command <> 'Daemon'")
-    return int(connection.execute(of_clients).rows[0][0])
+    name = connection.dialect.name
+    of_clients = "backend_type = 'client backend'" if name == "postgresql" else "command <> 'Daemon'"
+    return int(connection.query(f"SELECT count(*) FROM {PROCESSES[name]} WHERE {of_clients}")[0][0])
 
 
 def _count(case: Case, number: int, connection: Connection, folder: Path, environment: dict[str, str]) -> int:

@@ -16,6 +16,7 @@ from tests.chaos.plan import Break
 from tests.chaos.prepare import NAMES
 from tests.chaos.proxy import MysqlCommits, PostgresCommits, Proxy
 from tests.chaos.servers import OwnServer
+from tests.support.sessions import PROCESSES, kill
 
 
 class Breaker:
@@ -94,26 +95,24 @@ class Breaker:
 
     def _do_terminate(self, planned: Break, crew: Crew) -> Fault | None:
         if self._is_mysql:
-            sessions = (
-                "SELECT id FROM information_schema.processlist WHERE db IS NULL AND id <> connection_id() "
-            )
-            sessions += (
-                "AND user = substring_index(current_user(), '@', 1) AND command <> 'Daemon' ORDER BY id"
-            )
+            number, theirs = "id", "db IS NULL AND id <> connection_id() AND command <> 'Daemon'"
+            theirs += " AND user = substring_index(current_user(), '@', 1)"
         else:
-            sessions = "SELECT pid FROM pg_stat_activity WHERE application_name = 'datajoint' "
-            sessions += "AND pid <> pg_backend_pid() ORDER BY pid"
-        others = [row[0] for row in self._connection.query(sessions)]
+            number, theirs = "pid", "application_name = 'datajoint' AND pid <> pg_backend_pid()"
+        processes = PROCESSES[self._connection.dialect.name]
+        others = [
+            row[0]
+            for row in self._connection.query(
+                f"SELECT {number} FROM {processes} WHERE {theirs} ORDER BY {number}"
+            )
+        ]
         ours = [one for one in others if self._own is not None or one in self._named_sessions()]
         if not ours:
             return None
         session = int(ours[int(planned.chance * len(ours))])
         fault = Fault("terminate", time.time(), sessions=frozenset({session}))
         with contextlib.suppress(DataJointError):  # it has ended by itself
-            if self._is_mysql:
-                self._connection.query(f"KILL {session}")
-            else:
-                self._connection.query("SELECT pg_terminate_backend(%s)", [session])
+            kill(self._connection, session)
         return fault
 
     def _named_sessions(self) -> set[int]:

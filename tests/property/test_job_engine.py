@@ -48,6 +48,7 @@ from tests.chaos.edges import edge_of
 from tests.chaos.history import Fault, History, Move, RowChange, Rules
 from tests.property.interleave import interleaved
 from tests.property.job_model import LEASE_S, WAIT_S, Model, ModelJob
+from tests.support.sessions import kill, live_sessions
 
 KEYS = tuple(range(6))
 MOST_WORKERS = 8
@@ -492,23 +493,16 @@ class JobMachine(RuleBasedStateMachine):
 
     def _wait_for_end(self, sessions: set[int]) -> None:
         deadline = time.monotonic() + _SESSION_ENDS_S
-        while sessions & self.live():
+        while sessions & live_sessions(self.lab.connection):
             assert time.monotonic() < deadline, f"sessions {sessions} do not end"
             time.sleep(0.01)
-
-    def live(self) -> set[int]:
-        found = self.lab.connection.execute(self.lab.connection.dialect.jobs.LIVE_SESSIONS, is_read=True)
-        return {int(row[0]) for row in found.rows}
 
     # -- what befalls them ---------------------------------------------------------------------------
 
     def lose_session(self, i: int) -> None:
         session = self.at(i).session
         since = self.now()
-        if self.lab.connection.settings.backend == "mysql":
-            self.lab.connection.query(f"KILL {session}")
-        else:
-            self.lab.connection.query("SELECT pg_terminate_backend(%s)", [session])
+        kill(self.lab.connection, session)
         self._lose({session}, since)
 
     def move_the_clock(self, seconds: float) -> None:
@@ -610,7 +604,7 @@ class JobMachine(RuleBasedStateMachine):
         """
         kept = {worker.connection.session_id for worker in self.workers if worker.connection.is_connected}
         self._lose(sessions - kept, since)
-        live = self.live()
+        live = live_sessions(self.lab.connection)
         named = {session for job in self.read().values() for session in job.sessions}
         self.model.dead |= named - live
         self.model.jobs = self.read()

@@ -14,6 +14,7 @@ from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.dispatch import Dispatcher
 from dj_workers.pools.celery.message import WakeUp
 from tests.support.patience import PATIENCE_S
+from tests.support.sessions import PROCESSES
 from tests.workers.celery_lab import CeleryLab, until
 
 BLOCKS = {
@@ -21,9 +22,8 @@ BLOCKS = {
     "mysql": ["LOCK TABLES {} WRITE"],
 }
 BLOCKED = {
-    "postgresql": "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, %s) > 0",
-    "mysql": "SELECT 1 FROM information_schema.processlist WHERE state LIKE 'Waiting for table%%' "
-    "AND locate(%s, info) > 0",
+    "postgresql": "wait_event_type = 'Lock' AND strpos(query, %s) > 0",
+    "mysql": "state LIKE 'Waiting for table%%' AND locate(%s, info) > 0",
 }
 
 
@@ -40,8 +40,9 @@ def test_a_second_signal_ends_it_in_the_middle_of_a_refresh(
     with here.clone() as other:
         for statement in BLOCKS[backend]:
             other.query(statement.format(lab.Number.full_table_name))
+        waiting = f"SELECT 1 FROM {PROCESSES[here.dialect.name]} WHERE {BLOCKED[backend]}"
         schema = (str(lab.schema.database),)
-        until(lambda: here.query(BLOCKED[backend], schema).fetchall() != [], "refresh that waits")
+        until(lambda: here.query(waiting, schema).fetchall() != [], "refresh that waits")
         dispatcher.popen.send_signal(signal.SIGTERM)
         dispatcher.wait_for("stopping")
         dispatcher.popen.send_signal(number)

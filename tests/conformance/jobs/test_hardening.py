@@ -18,7 +18,8 @@ from dj_jobs.rescue import rescue
 from dj_jobs.server_lock import turn
 from dj_schema.connection import Connection
 from dj_schema.errors import DataError, JobError
-from tests.conformance.jobs.test_workers import end, jobs_on, states, wait_until_gone
+from tests.conformance.jobs.test_workers import jobs_on, states
+from tests.support.sessions import end, is_running, wait_until_gone
 
 
 class StopNowError(BaseException):
@@ -101,16 +102,6 @@ def test_dead_workers_are_found_while_others_run_statements_of_any_text(
         finally:
             holder.close()
             waiter.result()
-
-
-def is_running(connection: Connection, session: int) -> bool:
-    if connection.dialect.name == "postgresql":
-        statement = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state = 'active'"
-    elif connection.dialect.name == "mysql":
-        statement = "SELECT 1 FROM performance_schema.processlist WHERE id = %s AND command = 'Query'"
-    else:
-        statement = "SELECT 1 FROM information_schema.processlist WHERE id = %s AND command = 'Query'"
-    return bool(connection.query(statement, [session]))
 
 
 def test_jobs_that_fail_in_a_group_leave_the_others_as_they_are(declare: Any, connection: Connection) -> None:

@@ -10,7 +10,7 @@ import pytest
 from dj_schema.connection import Connection
 from dj_schema.errors import LockTimeoutError
 from tests.conformance.jobs.test_groups import limit_waits
-from tests.conformance.jobs.test_workers import kill
+from tests.support.sessions import kill
 
 FORMS = pytest.mark.parametrize("form", ["three parts", "generator"])
 

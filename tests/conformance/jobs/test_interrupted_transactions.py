@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from contextlib import nullcontext
 from types import FrameType
 from typing import Any
@@ -19,6 +18,7 @@ from dj_jobs.populate import reserved, run_keys
 from dj_schema.connection import Connection
 from tests.conformance.jobs.test_hardening import StopNowError
 from tests.conformance.jobs.test_workers import states
+from tests.support.sessions import is_running, wait_until_gone
 
 _FILES = (
     "contextlib.py",
@@ -91,7 +91,6 @@ def test_an_interruption_in_a_statement_ends_it_on_the_server(
 ) -> None:
     """Whatever a signal's handler raises comes out, and no answer is left for the statement after it."""
     is_mysql = connection.settings.backend == "mysql"
-    live = connection.dialect.jobs.LIVE_SESSIONS
 
     was_raised = threading.Event()
 
@@ -102,12 +101,9 @@ def test_an_interruption_in_a_statement_ends_it_on_the_server(
 
     with connection.clone() as victim, connection.clone() as other:
         session = victim.connection_id
-        running = "information_schema.processlist WHERE id" if is_mysql else "pg_stat_activity WHERE pid"
-        text = "info" if is_mysql else "query"
-        look = f"SELECT 1 FROM {running} = {session} AND {text} LIKE %s"
 
         def interrupt_when_it_runs() -> None:
-            while not other.query(look, ["%300%"]).fetchall():
+            while not is_running(other, session, "300"):
                 continue
             while not was_raised.is_set():  # one that comes right before Python begins to wait ends no wait
                 os.kill(os.getpid(), signal.SIGALRM)
@@ -126,7 +122,5 @@ def test_an_interruption_in_a_statement_ends_it_on_the_server(
             thread.join()
             signal.signal(signal.SIGALRM, before)
         assert not victim.in_transaction
-        give_up = time.monotonic() + 60
-        while session in {int(row[0]) for row in other.execute(live, is_read=True).rows}:
-            assert time.monotonic() < give_up
+        wait_until_gone(other, session)
         assert [victim.query(f"SELECT {i}") for i in range(3)] == [[(0,)], [(1,)], [(2,)]]

@@ -27,7 +27,8 @@ from dj_query.table import FreeTable
 from dj_schema.connection import Connection
 from dj_schema.errors import JobTimeoutError
 from dj_schema.sql import sql
-from tests.conformance.jobs.test_workers import expire_on, jobs_on, kill, start, states
+from tests.conformance.jobs.test_workers import expire_on, jobs_on, start, states
+from tests.support.sessions import is_waiting_for_name, kill
 
 __all__ = ["start"]  # a fixture
 
@@ -353,21 +354,12 @@ def test_of_workers_that_wait_together_one_refreshes(
     with connection.clone() as first, ThreadPoolExecutor(n) as pool:
         with turn(first, ".".join(result.jobs.table_id)):
             running = [pool.submit(work) for _ in range(n)]
-            until(lambda: n_waiting_for_names(connection, sessions) == n)
+            until(lambda: sum(is_waiting_for_name(connection, one) for one in sessions) == n)
         *those_that_look, refreshing = sorted(future.result() for future in running)
     assert those_that_look == [3] * (n - 1)  # the lock, a look, and the lock given back
     assert refreshing > 3
     assert states(result) == {"pending": 500}
     assert cost(connection) > 3  # it came later, and there may be new keys
-
-
-def n_waiting_for_names(connection: Connection, sessions: list[int]) -> int:
-    """Return how many of some sessions wait for a lock on a name."""
-    if connection.settings.backend == "mysql":
-        waiting = "SELECT id FROM information_schema.processlist WHERE state = 'User lock'"
-    else:
-        waiting = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    return len({int(row[0]) for row in connection.query(waiting)} & set(sessions))
 
 
 def test_the_clock_of_jobs_can_be_moved(result: Any, connection: Connection) -> None:

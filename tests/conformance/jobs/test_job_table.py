@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,6 +16,7 @@ from dj_schema import errors
 from dj_schema.connection import Connection
 from dj_schema.sql import Ident, Param, sql
 from tests.conformance.jobs.test_workers import jobs_on
+from tests.support.sessions import is_waiting_for_row
 
 
 def states(jobs: Any) -> dict[str, int]:
@@ -65,21 +65,6 @@ def test_refresh_does_not_wait_for_open_transactions(
     assert result.jobs.refresh()["removed"] == 1
 
 
-def is_waiting(connection: Connection, session: int) -> bool:
-    """Whether a session waits for a lock that another one holds.
-
-    InnoDB keeps what it last told of transactions until nobody has asked for 0.1 s.
-    """
-    time.sleep(0.2)
-    statement = (
-        "SELECT 1 FROM information_schema.innodb_trx"
-        " WHERE trx_mysql_thread_id = %s AND trx_state = 'LOCK WAIT'"
-        if connection.settings.backend == "mysql"
-        else "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
-    )
-    return bool(connection.query(statement, [session]))
-
-
 def test_refresh_passes_over_jobs_that_another_program_adds_meanwhile(
     result: Any, connection: Connection
 ) -> None:
@@ -89,7 +74,7 @@ def test_refresh_passes_over_jobs_that_another_program_adds_meanwhile(
         with other.transaction:
             jobs_on(other, result).insert([{"id": 1, "status": "ignore", "priority": 5}])
             counts = pool.submit(result.jobs.refresh)
-            while not is_waiting(observer, session):
+            while not is_waiting_for_row(observer, session):
                 assert not counts.done(), counts.result()
         assert counts.result()["added"] == 5
     assert states(result.jobs) == {"pending": 5, "ignore": 1}

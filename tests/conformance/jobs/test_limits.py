@@ -25,7 +25,7 @@ from dj_schema.connection import Connection
 from dj_schema.errors import DataJointError
 from dj_schema.sql import Ident, sql
 from tests.conformance.jobs.test_interruptions import until
-from tests.conformance.jobs.test_workers import end
+from tests.support.sessions import end, is_waiting_for_table
 
 Declare = Callable[..., Any]
 
@@ -100,15 +100,6 @@ def table_locked(connection: Connection, table: tuple[str, str]) -> Iterator[Non
         with connection.transaction:
             connection.execute(sql("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", Ident(*table)))
             yield
-
-
-def is_waiting_for_table(connection: Connection, session: int) -> bool:
-    statement = (
-        "SELECT 1 FROM information_schema.processlist WHERE id = %s AND state LIKE 'Waiting for table%%'"
-        if connection.settings.backend == "mysql"
-        else "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
-    )
-    return bool(connection.query(statement, [session]))
 
 
 def test_no_more_jobs_begin_in_a_minute_than_allowed(declare: Declare, connection: Connection) -> None:

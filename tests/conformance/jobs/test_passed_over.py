@@ -13,8 +13,7 @@ import pytest
 from dj_schema import errors
 from tests.conformance.jobs.test_bad_make import BOTH, is_duplicate, states
 from tests.conformance.jobs.test_interruptions import spin, until
-from tests.conformance.jobs.test_job_table import is_waiting
-from tests.conformance.structure.test_connection import kill
+from tests.support.sessions import end, is_waiting_for_row
 
 
 @BOTH
@@ -123,7 +122,7 @@ def test_a_make_that_passes_over_the_loss_of_its_connection_writes_nothing_on_it
         for n in range(5):
             with contextlib.suppress(errors.LostConnectionError), connection.transaction:
                 if n == 1 and not seen:
-                    kill(connection, other)
+                    end(other, connection.connection_id)
                     seen.append(n)
                 self.Part.insert1({**key, "n": n})
         if seen == [1]:
@@ -184,7 +183,7 @@ def test_what_a_make_raises_for_a_fault_is_a_fault_too(
         calls.append(key["id"])
         try:
             if len(calls) <= 2:
-                kill(connection, other)
+                end(other, connection.connection_id)
             connection.query("SELECT 1")
         except errors.LostConnectionError as e:
             raise ValueError("no analysis") from (e if len(calls) == 1 else None)
@@ -214,7 +213,7 @@ def test_an_error_of_a_make_that_has_passed_over_a_lost_connection_is_none_of_it
     def make(self: Any, key: dict[str, Any]) -> None:
         calls.append(key["id"])
         if len(calls) == 1:
-            kill(connection, other)
+            end(other, connection.connection_id)
             with contextlib.suppress(errors.LostConnectionError):
                 connection.query("SELECT 1")
             raise ValueError("nothing came")
@@ -405,7 +404,7 @@ def losing(connection: Any, source: Any) -> Iterator[Callable[[], None]]:
     def lose() -> None:
         connection.query(f"{update} = %s", [1])
         may_wait.set()
-        until(lambda: is_waiting(observer, other.session_id))
+        until(lambda: is_waiting_for_row(observer, other.session_id))
         with contextlib.suppress(errors.DeadlockError):
             connection.query(f"{update} = %s", [2])
             raise AssertionError("there was no deadlock")

@@ -30,6 +30,7 @@ from dj_schema.connection import Connection
 from dj_schema.errors import LostConnectionError
 from dj_schema.sql import Ident, Param, sql
 from tests.support.servers import ServerUnderTest
+from tests.support.sessions import end, kill, live_sessions
 
 N_WORKERS = 8
 ROOT = Path(__file__).parents[3]
@@ -44,31 +45,6 @@ def jobs_on(connection: Connection, table: Any) -> Any:
     from dj_jobs.table import JobTable
 
     return JobTable.of_target(FreeTable.at(connection, *table.table_id))
-
-
-def kill(connection: Connection, session: int) -> None:
-    """End a session in the server."""
-    if connection.settings.backend == "mysql":
-        connection.query(f"KILL {int(session)}")
-    else:
-        connection.query("SELECT pg_terminate_backend(%s)", [session])
-
-
-def end(connection: Connection, session: int) -> None:
-    """End a session in the server, and wait until it is gone."""
-    kill(connection, session)
-    wait_until_gone(connection, session)
-
-
-def wait_until_gone(connection: Connection, session: int) -> None:
-    """Wait until the server does not know a session any more: it ends some time after its client."""
-    while session in live_sessions(connection):
-        continue
-
-
-def live_sessions(connection: Connection) -> set[int]:
-    found = connection.execute(connection.dialect.jobs.LIVE_SESSIONS, is_read=True)
-    return {int(row[0]) for row in found.rows}
 
 
 @pytest.fixture

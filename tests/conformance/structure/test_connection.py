@@ -38,21 +38,9 @@ from dj_schema.settings import Config
 from tests.conformance.structure.tables import table_class
 from tests.conftest import make_connection
 from tests.support.servers import ServerUnderTest
+from tests.support.sessions import end
 
 NewSchema = Callable[..., Schema]
-
-
-def kill(victim: Connection, killer: Connection) -> None:
-    """End a session on the server, as an administrator or a network does, and wait until it is gone."""
-    number = victim.connection_id
-    if victim.dialect.name == "postgresql":
-        killer.query("SELECT pg_terminate_backend(%s)", (number,))
-        alive = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
-    else:
-        killer.query(f"KILL {number}")
-        alive = "SELECT 1 FROM information_schema.processlist WHERE id = %s"
-    while killer.query(alive, (number,)):
-        continue
 
 
 @pytest.fixture
@@ -77,7 +65,7 @@ def test_a_read_is_repeated_on_a_new_session(connection: Connection, other: Conn
         lambda: table.to_dicts()[1]["k"],
         lambda: connection.query("SELECT 2")[0][0],
     ):
-        kill(connection, other)
+        end(other, connection.connection_id)
         assert read() == 2
     assert connection.connection_id != before
     assert connection.connection_id == _own_number(connection)
@@ -92,7 +80,7 @@ def _own_number(connection: Connection) -> int:
 def test_a_write_is_not_repeated_and_the_next_one_works(
     connection: Connection, other: Connection, table: Any
 ) -> None:
-    kill(connection, other)
+    end(other, connection.connection_id)
     with pytest.raises(LostConnectionError, match="not known"):
         table.insert1({"k": 1})
     table.insert1({"k": 2})
@@ -100,7 +88,7 @@ def test_a_write_is_not_repeated_and_the_next_one_works(
 
 
 def test_a_transaction_begins_on_a_new_session(connection: Connection, other: Connection, table: Any) -> None:
-    kill(connection, other)
+    end(other, connection.connection_id)
     with connection.transaction:
         table.insert1({"k": 1})
     assert len(table()) == 1
@@ -113,7 +101,7 @@ def test_without_reconnect_a_lost_connection_stays_lost(
 
     with Connection(replace(connection.settings, reconnect=False), config) as strict:
         strict.ping()
-        kill(strict, other)
+        end(other, strict.connection_id)
         for _ in range(2):
             with pytest.raises(LostConnectionError):
                 strict.query("SELECT 1")
@@ -128,10 +116,10 @@ def test_a_query_says_itself_whether_it_reconnects(
 
     with Connection(replace(connection.settings, reconnect=False), config) as strict:
         strict.ping()
-        kill(strict, other)
+        end(other, strict.connection_id)
         assert strict.query("SELECT 1", reconnect=True).fetchall() == [(1,)]
     connection.ping()
-    kill(connection, other)
+    end(other, connection.connection_id)
     for _ in range(2):
         with pytest.raises(LostConnectionError):
             connection.query("SELECT 1", reconnect=False)
@@ -142,7 +130,7 @@ def test_a_transaction_is_lost_as_a_whole(connection: Connection, other: Connect
     def lose_it() -> None:
         with connection.transaction:
             table.insert1({"k": 1})
-            kill(connection, other)
+            end(other, connection.connection_id)
             table.insert1({"k": 2})
 
     with pytest.raises(LostConnectionError, match="whole of it again"):
@@ -160,7 +148,7 @@ def test_nothing_of_a_block_runs_on_its_own_after_a_loss(
 ) -> None:
     def pass_over_the_loss() -> None:
         with connection.transaction:
-            kill(connection, other)
+            end(other, connection.connection_id)
             for k in (1, 2, 3):
                 with pytest.raises(LostConnectionError):
                     table.insert1({"k": k})
@@ -178,7 +166,7 @@ def test_a_block_inside_of_one_that_was_lost_is_refused_however_often(
 ) -> None:
     def pass_over_each() -> None:
         with connection.transaction:
-            kill(connection, other)
+            end(other, connection.connection_id)
             for k in range(4):
                 with pytest.raises(LostConnectionError), connection.transaction:
                     table.insert1({"k": k})
@@ -216,7 +204,7 @@ def test_a_transaction_by_hand_ends_with_its_session(
 ) -> None:
     connection.start_transaction()
     table.insert1({"k": 1})
-    kill(connection, other)
+    end(other, connection.connection_id)
     with pytest.raises(LostConnectionError):
         connection.commit_transaction()
     assert not connection.in_transaction
@@ -235,7 +223,7 @@ def test_a_stream_that_breaks_is_an_error_and_not_an_end(
         pytest.skip("these servers stream on a session that is not to be seen from outside")
     batches = connection.stream_text(f"SELECT k FROM {name}", (), 10)
     assert len(next(batches)) == 10
-    kill(connection, other)
+    end(other, connection.connection_id)
     with pytest.raises(LostConnectionError):
         list(batches)
     assert len(table()) == 100

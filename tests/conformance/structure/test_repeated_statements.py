@@ -17,9 +17,10 @@ from dj_query.schema import Schema
 from dj_schema.connection import Connection
 from dj_schema.errors import DuplicateError, QueryError
 from dj_schema.transaction import transaction
-from tests.conformance.jobs.test_hardening import StopNowError, is_running
+from tests.conformance.jobs.test_hardening import StopNowError
 from tests.conformance.jobs.test_interruptions import until
 from tests.conformance.structure.tables import table_class
+from tests.support.sessions import is_running
 
 NewSchema = Callable[..., Schema]
 
