@@ -6,6 +6,7 @@ session, also of another test, runs a statement with characters beyond utf8mb3. 
 
 from __future__ import annotations
 
+import random
 import time
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,9 @@ def is_waiting_for_row(connection: Connection, session: int) -> bool:
             " ON thread_id = requesting_thread_id WHERE processlist_id = %s"
         )
     else:
-        time.sleep(0.2)  # MariaDB keeps what it last told of transactions until nobody has asked for 0.1 s
+        # MariaDB repeats what it last told of transactions until nobody, also of other tests, has asked for
+        # 0.1 s: several that ask in step with each other would be told the same for as long as they do.
+        time.sleep(random.uniform(0.2, 0.8))
         waiting = (
             "SELECT 1 FROM information_schema.innodb_trx"
             " WHERE trx_mysql_thread_id = %s AND trx_state = 'LOCK WAIT'"

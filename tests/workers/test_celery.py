@@ -6,13 +6,17 @@ import json
 import signal
 import threading
 import urllib.request
+import warnings
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from celery.exceptions import DuplicateNodenameWarning
 
 from dj_schema.errors import DataJointError
 from dj_workers.cli.exit_codes import ExitCode
+from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.errors import BrokerError
 from tests.support.launch import free_port
 from tests.support.patience import PATIENCE_S
@@ -154,6 +158,16 @@ def test_a_table_says_its_queue_and_workers_take_from_chosen_ones(celery: Celery
         assert populating.summary()["success_count"] == 3
     finally:
         del lab.Square.queue
+
+
+def test_each_of_several_workers_of_one_name_is_known_to_take_from_its_queue(celery: CeleryLab) -> None:
+    for table in ("Square", "Next"):  # both are called celery@HOST, as others on this broker may be
+        celery.start_worker(tables=table)
+    no_warning = warnings.catch_warnings(action="error", category=DuplicateNodenameWarning)
+    with Broker(celery.config) as broker, no_warning:
+        for queue in map(celery.queue, ("Square", "Next")):
+            until(partial(broker.has_taker, queue), f"worker for {queue}")
+        assert not broker.has_taker(celery.queue("Unmade"))
 
 
 STEPS = """

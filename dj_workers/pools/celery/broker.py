@@ -79,12 +79,17 @@ class Broker:
             self.app.control.revoke(message_ids, connection=self._connected())
 
     def has_taker(self, queue: str) -> bool:
-        """Whether a worker that answers within a second takes from a queue."""
+        """Whether a worker that answers within a second takes from a queue.
+
+        Each answer counts by itself: workers on one host have one name where they were given none, and
+        Celery's `inspect` keeps only the last answer of a name.
+        """
         with self._telling():
-            found: dict[str, Any] = (
-                self.app.control.inspect(timeout=1.0, connection=self._connected()).active_queues() or {}
+            answers = self.app.control.broadcast(
+                "active_queues", reply=True, timeout=1.0, connection=self._connected()
             )
-            return any(taken["name"] == queue for queues in found.values() for taken in queues)
+            taken = (one for answer in answers or () for queues in answer.values() for one in queues)
+            return any(one["name"] == queue for one in taken)
 
     # -- the connection ----------------------------------------------------------------------------
 
