@@ -74,7 +74,7 @@ def is_there(table: Table, key: Mapping[str, Any]) -> bool:
     """
     if table & dict(key):
         return True
-    if not table.connection.dialect.flags.keeps_snapshot:
+    if not (table.connection.in_transaction and table.connection.dialect.flags.keeps_snapshot):
         return False
     where = where_clause((table & dict(key)).select, table.connection.dialect)
     statement = sql("SELECT 1 FROM {}{} FOR UPDATE", Ident(*table.table_id), where)

@@ -227,7 +227,7 @@ class Runner:
             return replace(outcome, result=result)
         if isinstance(error, LostConnectionError) and (known := self.resolved(jobs, claim)) is not None:
             return _known(outcome, known)
-        if isinstance(error, DuplicateError) and self._is_there(claim.key):
+        if isinstance(error, DuplicateError) and is_there(self.table, claim.key):
             # computed by a populate without jobs, or by another program
             skip = Outcome(claim.key, Result.SKIP, duration_s)
             return self._recorded(jobs, claim, skip, lambda: finish.forget(jobs, claim), group, error)
@@ -288,11 +288,6 @@ class Runner:
         rows = (jobs & claim.key).proj(*columns).to_dicts()
         ours = (status.value, outcome.message, self.worker.name[:255])
         return bool(rows) and tuple(rows[0][name] for name in columns) == ours
-
-    def _is_there(self, key: Mapping[str, Any]) -> bool:
-        if self.table.connection.in_transaction:
-            return is_there(self.table, key)
-        return bool(self.table & dict(key))
 
     def resolved(self, jobs: JobTable, claim: Claim) -> Result | None:
         """After an answer that never came: what the database says became of the job, by its token.

@@ -12,9 +12,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from dj_workers.logs import FORMAT_VARIABLE, LEVEL_VARIABLE
+
 PIPELINE = "dj_workers.demo.pipeline"
 SCHEMA = "demo_blobs"
-_LOG_LEVEL = "DJ_LOG_LEVEL"
 _LEASE_S = 15  # short, so that a job of a dead worker is not missed for long
 
 
@@ -49,8 +50,9 @@ class DemoFolder:
         }
         (path / "datajoint.json").write_text(json.dumps(settings, indent=2) + "\n")
         if not keep_log_level:
-            os.environ.pop(_LOG_LEVEL, None)
-        put_aside = tuple(sorted(n for n in os.environ if n.startswith("DJ_") and n != _LOG_LEVEL))
+            os.environ.pop(LEVEL_VARIABLE, None)
+        os.environ.pop(FORMAT_VARIABLE, None)  # this program's own, by which its children would log
+        put_aside = tuple(sorted(n for n in os.environ if n.startswith("DJ_") and n != LEVEL_VARIABLE))
         for name in put_aside:
             del os.environ[name]
         os.chdir(path)

@@ -53,7 +53,7 @@ class Lab:
         return {**os.environ, "PYTHONPATH": str(PROJECT), **more}
 
     def run(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "dj_workers.demo", "--folder", str(self.folder), *options]
+        command = [sys.executable, "-m", "dj_workers.cli.main", "demo", "--folder", str(self.folder), *options]
         return subprocess.run(
             command, env=self.environment(**environment), capture_output=True, text=True, timeout=PATIENCE_S
         )
@@ -113,6 +113,8 @@ def test_report_shows_results_jobs_workers_and_the_error(
     assert len(shares) == 2
     assert sum(int(n) for _, n in shares) == 9
     assert "ValueError: image 99 has" in shown
+    assert " -u DJ_HOST " in shown  # what the user set, and nothing else
+    assert "DJ_LOG" not in shown
     assert "in make_compute" in shown  # the traceback reaches into the user's file
     assert "no row is missing, and none is there twice" in shown
     assert "Detection:" in first_run.stderr  # a progress bar for each table
