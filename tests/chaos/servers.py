@@ -258,11 +258,13 @@ class OwnMySQL(OwnServer):
         pid = int((self._state / "mysqld.pid").read_text())
         os.kill(pid, signal.SIGKILL if crash else signal.SIGTERM)
         deadline = time.monotonic() + _STOP_S
-        while Path(f"/proc/{pid}/stat").exists() and not _is_zombie(pid):
+        while not _has_ended(pid):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"MySQL does not stop; see {self._state / 'error.log'}")
             time.sleep(0.05)
-        (self._state / "mysqld.pid").unlink(missing_ok=True)
+        # until its parent has taken note of its end, the next server would hold it for alive, and give up
+        for name in ("mysqld.pid", "mysqld.sock.lock"):
+            (self._state / name).unlink(missing_ok=True)
 
     def close(self) -> None:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -270,10 +272,14 @@ class OwnMySQL(OwnServer):
         shutil.rmtree(self._state, ignore_errors=True)
 
 
-def _is_zombie(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    return True
+def _has_ended(pid: int) -> bool:
+    """Whether nothing of a process runs: not a thread that would keep its files locked."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state == "Z" and len(threads) == 1
 
 
 OWN: dict[str, Callable[[Path], OwnServer]] = {
