@@ -193,6 +193,9 @@ class Runner:
     def _wait(self, n_faults: int, watch: Watch) -> None:
         if watch.error is not None:
             raise watch.error
+        self._pause(n_faults)
+
+    def _pause(self, n_faults: int) -> None:
         time.sleep(Retry(backoff=0.1, longest_s=_LONGEST_PAUSE_S).wait_s(n_faults + 1, self.chance()))
 
     def _is_ended(self, jobs: JobTable, claim: Claim) -> bool:
@@ -267,7 +270,7 @@ class Runner:
         if group is not None and group.is_open:
             return replace(outcome, is_open=True, end=partial(_insist, jobs, claim, record))
         try:
-            is_recorded = record()
+            is_recorded = self._past_conflicts(jobs, claim, record)
         except AWAY:
             is_recorded = record() or self.is_recorded(jobs, claim, outcome)
         if is_recorded:
@@ -278,6 +281,18 @@ class Runner:
         if known is None or not (may_be_done or known is Result.CANCELLED):
             known = Result.LOST
         return _known(outcome, known)
+
+    def _past_conflicts(self, jobs: JobTable, claim: Claim, record: Callable[[], bool]) -> bool:
+        """Have an end recorded, again where another transaction was in the way."""
+        for n_faults in itertools.count():
+            try:
+                return record()
+            except CONFLICTS as e:
+                if n_faults >= jobs.connection.config.jobs.max_infrastructure_retries:
+                    raise
+                self._pause(n_faults)
+                log.warning("the end of %s is recorded again: %s", claim.key, e)
+        raise AssertionError("it ends by a return or an error")
 
     def is_recorded(self, jobs: JobTable, claim: Claim, outcome: Outcome) -> bool:
         """Whether a failure is what the job tells of, where the answer to who recorded it was lost."""

@@ -53,7 +53,8 @@ class Lab:
         return {**os.environ, "PYTHONPATH": str(PROJECT), **more}
 
     def run(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "dj_workers.cli.main", "demo", "--folder", str(self.folder), *options]
+        program = [sys.executable, "-m", "dj_workers.cli.main", "demo"]
+        command = [*program, "--folder", str(self.folder), *options]
         return subprocess.run(
             command, env=self.environment(**environment), capture_output=True, text=True, timeout=PATIENCE_S
         )

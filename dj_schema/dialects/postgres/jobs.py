@@ -90,10 +90,11 @@ def lock(name: str, longest_s: float) -> tuple[Sql, Sql]:
     """Return what takes a lock of this session on a name, waiting for it, and what gives it back.
 
     The first returns when it began to wait, and whether it has the lock; or fails where it waited too long.
+    Its limit is its own, and not that of the statements after it: it is run outside of transactions.
     """
     number = Param(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True))
     limit = sql(
-        "SELECT set_config('lock_timeout', {}, false) AS s OFFSET 0", Param(f"{longest_s * 1000:.0f}ms")
+        "SELECT set_config('lock_timeout', {}, true) AS s OFFSET 0", Param(f"{longest_s * 1000:.0f}ms")
     )
     take = sql(
         "SELECT clock_timestamp()::timestamp, pg_advisory_lock({}) IS NOT NULL FROM ({}) AS w "
@@ -101,7 +102,7 @@ def lock(name: str, longest_s: float) -> tuple[Sql, Sql]:
         number,
         limit,
     )
-    return take, sql("SELECT pg_advisory_unlock({}), set_config('lock_timeout', '0', false)", number)
+    return take, sql("SELECT pg_advisory_unlock({})", number)
 
 
 def try_lock(name: str) -> Sql:

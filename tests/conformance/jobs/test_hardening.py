@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -54,6 +55,17 @@ def test_who_refreshes_for_ever_does_not_hold_up_the_others(result: Any, connect
             assert result.populate(reserve_jobs=True)["success"] == 6
         with turn(connection, ".".join(result.jobs.table_id)) as second:
             assert second.is_ours
+
+
+def test_a_refresh_leaves_how_long_a_session_waits_for_locks(result: Any, connection: Connection) -> None:
+    name = "@@innodb_lock_wait_timeout" if connection.settings.backend == "mysql" else "lock_timeout"
+    connection.query(f"SET {name} = 7000")
+    look = f"SELECT {name}" if name.startswith("@@") else f"SHOW {name}"
+    before = connection.query(look)[0][0]
+    assert before in (7000, "7s")
+    assert result.jobs.refresh()["added"] == 6
+    assert result.populate({"id": 0}, reserve_jobs=True)["success"] == 1
+    assert connection.query(look)[0][0] == before
 
 
 def test_a_refresh_in_a_transaction_takes_no_lock(result: Any, connection: Connection) -> None:
@@ -284,3 +296,39 @@ def test_rows_that_are_refused_at_the_commit_fail_their_own_job_alone(
     assert key == {"id": 4}
     assert message.startswith("DuplicateError")
     assert states(table) == {"error": 1}
+
+
+@pytest.mark.parametrize("n_faults", [1, 3])
+def test_a_failure_is_recorded_once_nobody_else_holds_its_job(
+    declare: Any, connection: Connection, n_faults: int
+) -> None:
+    lost: list[str] = []
+
+    class LettingGo(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "is recorded again" in record.getMessage():
+                lost.append(record.getMessage())
+                if len(lost) == n_faults:
+                    other.cancel_transaction()
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        if key["id"] == 1:
+            other.start_transaction()
+            other.query(f"UPDATE {table.jobs.full_table_name} SET priority = 7 WHERE id = 1")
+            raise ValueError("no such thing")
+        self.insert1(key)
+
+    table = declare(make=make)
+    log, handler = logging.getLogger("datajoint.jobs"), LettingGo()
+    log.addHandler(handler)
+    try:
+        with connection.clone() as other, connection.config.override(jobs={"group_commit_s": 0}):
+            is_mysql = connection.settings.backend == "mysql"
+            connection.query("SET innodb_lock_wait_timeout = 1" if is_mysql else "SET lock_timeout = '50ms'")
+            done = table.populate(reserve_jobs=True, suppress_errors=True)
+    finally:
+        log.removeHandler(handler)
+    assert len(lost) == n_faults
+    assert (done["success"], done["error_list"]) == (5, [({"id": 1}, "ValueError: no such thing")])
+    assert states(table) == {"error": 1}
+    assert [attempt.outcome for attempt in table.jobs.attempts({"id": 1})] == ["error"]
