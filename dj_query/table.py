@@ -20,7 +20,7 @@ from dj_query.write.insert import insert_rows
 from dj_query.write.update import update_row
 from dj_query.write.validate import ValidationResult, validate_rows
 from dj_schema.errors import DataJointError
-from dj_schema.graph.dependencies import load_dependencies
+from dj_schema.graph.dependencies import Dependencies, load_dependencies, settled
 from dj_schema.names import Tier
 from dj_schema.table_info import TableInfo, TableName
 
@@ -203,11 +203,18 @@ class Table(QueryExpression):
         ask = self.connection.config.safemode if prompt is None else prompt
         if not transaction and not self.connection.in_transaction and ask:
             raise DataJointError("delete(transaction=False) with a prompt needs an open transaction.")
-        with self.connection.transaction if transaction else nullcontext():
-            cascade = cascade_of(self, part_integrity)
-            if ask and not confirmed("About to delete", row_counts(cascade.counts())):
-                return 0
-            deleted = cascade.delete()
+
+        def delete() -> dict[TableName, int] | None:
+            with self.connection.transaction if transaction else nullcontext():
+                cascade = cascade_of(self, part_integrity)
+                if ask and not confirmed("About to delete", row_counts(cascade.counts())):
+                    return None
+                return cascade.delete()
+
+        # in a transaction MySQL goes on telling of tables that were there when it began
+        deleted = settled(delete) if transaction else delete()
+        if deleted is None:
+            return 0
         for name, n in deleted.items():
             log.debug("deleted %d rows from %s", n, ".".join(name))
         return deleted[self.table_id]
@@ -271,13 +278,13 @@ class Table(QueryExpression):
         foreign_key_info : bool
             A pair for each foreign key: the table, and a dict with `primary`, `multi`, `aliased`, `attr_map`.
         """
-        return self._next("parents", primary, as_objects, foreign_key_info)
+        return settled(lambda: self._next("parents", primary, as_objects, foreign_key_info))
 
     def children(
         self, primary: bool | None = None, as_objects: bool = False, foreign_key_info: bool = False
     ) -> list[Any]:
         """The tables that refer to this one; takes the options of `parents`."""
-        return self._next("children", primary, as_objects, foreign_key_info)
+        return settled(lambda: self._next("children", primary, as_objects, foreign_key_info))
 
     def _next(
         self,
@@ -294,13 +301,14 @@ class Table(QueryExpression):
 
     def ancestors(self, as_objects: bool = False) -> list[Any]:
         """All that this table depends on, and itself, parents first."""
-        graph = load_dependencies(self.connection, [self.database])
-        return self._named(graph.ancestors(self.table_id), as_objects)
+        return settled(lambda: self._named(self._dependencies().ancestors(self.table_id), as_objects))
 
     def descendants(self, as_objects: bool = False) -> list[Any]:
         """This table and all that depend on it, parents first."""
-        graph = load_dependencies(self.connection, [self.database])
-        return self._named(graph.descendants(self.table_id), as_objects)
+        return settled(lambda: self._named(self._dependencies().descendants(self.table_id), as_objects))
+
+    def _dependencies(self) -> Dependencies:
+        return load_dependencies(self.connection, [self.database])
 
     def _named(self, names: Iterable[TableName], as_objects: bool) -> list[Any]:
         tables = [FreeTable.at(self.connection, *name) for name in names]

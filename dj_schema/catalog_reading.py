@@ -11,7 +11,7 @@ from dj_schema.catalog_rows import ColumnRow, ForeignKeyRow, IndexRow
 from dj_schema.definition.defaults import fit_default
 from dj_schema.definition.index_columns import read_columns
 from dj_schema.definition.spec import Default, Literal
-from dj_schema.errors import AccessError, DefinitionError
+from dj_schema.errors import AccessError, DefinitionError, MissingTableError
 from dj_schema.heading import Attribute, Heading
 from dj_schema.table_info import ForeignKey, Index, TableInfo, TableName
 from dj_schema.types import CoreType, NativeType, TypeSpec
@@ -77,6 +77,8 @@ class _SchemaReader:
             try:
                 self._lineage = catalog.recorded_lineage(schema)
             except AccessError:  # of a parent's schema only the structure may be visible
+                self._lineage = None
+            except MissingTableError:  # somebody has dropped it just now, as a rule with all of its schema
                 self._lineage = None
         self._columns = _by_table(server.columns(catalog.execute, schema))
         self._comments = {t: c for t, c in self._comments.items() if t in self._columns}  # else dropped since

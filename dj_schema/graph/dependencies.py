@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from dj_schema.errors import DataJointError
+from dj_schema.errors import DataJointError, MissingTableError
 from dj_schema.names import master_of
 from dj_schema.table_info import ForeignKey, TableName
 
 if TYPE_CHECKING:
     from dj_schema.connection import Connection
+
+T = TypeVar("T")
+_MOST_READINGS = 3
 
 
 class Dependencies:
@@ -141,3 +145,19 @@ def load_dependencies(connection: Connection, schemas: Iterable[str]) -> Depende
             edges[row.name, row.child, row.pairs] = ForeignKey(row.child, row.parent, row.pairs)
         todo = {schema for e in edges.values() for schema in (e.child[0], e.parent[0])} - known
     return Dependencies(tables, edges.values())
+
+
+def settled(read: Callable[[], T]) -> T:
+    """Return what is read of foreign keys and the tables at their ends.
+
+    It is read anew where somebody has dropped a table between the two: of another schema, say.
+
+    Raises
+    ------
+    MissingTableError
+        Where a table is missing each time.
+    """
+    for _ in range(_MOST_READINGS - 1):
+        with suppress(MissingTableError):
+            return read()
+    return read()
