@@ -19,7 +19,7 @@ import psycopg
 from tests.support import launch
 from tests.support.launch import Unavailable, free_port
 from tests.support.recipes import LOOPBACK, Address, MariaDB, Recipe
-from tests.support.servers import ServerUnderTest
+from tests.support.servers import ServerUnderTest, launched_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 MYSQL_SCRIPT = ROOT.parent / "shared" / "servers" / "mysql.sh"
@@ -194,14 +194,7 @@ class OwnMariaDB(_Supervised):
             self._address.password,
             lambda command: launch._run_as(self._account, command, self._folder, self._log),
         )
-        self.settings = {
-            "backend": "mysql",
-            "host": LOOPBACK,
-            "port": self._address.port,
-            "user": self._address.user,
-            "password": self._address.password,
-            "database_name": "",
-        }
+        self.settings = launched_settings(self._address)
 
     def _command(self) -> list[str]:
         return self._recipe.command(self._program, self._folder, self._address)
@@ -221,34 +214,26 @@ class OwnMySQL(OwnServer):
     def __init__(self, run: Path) -> None:
         if not MYSQL_SCRIPT.is_file():
             raise Unavailable("no script beside the checkout that starts a MySQL of its own")
-        self._port = free_port()
+        self._address = Address(free_port(), "root", "password")
         self._log = run / "own-mysql.log"
-        self._state = Path(os.environ.get("MYSQL_ROOT", "/var/tmp/mysql-root")) / f"srv/mysql-{self._port}"
-        self.settings = {
-            "backend": "mysql",
-            "host": LOOPBACK,
-            "port": self._port,
-            "user": "root",
-            "password": "password",
-            "database_name": "",
-        }
+        root = Path(os.environ.get("MYSQL_ROOT", "/var/tmp/mysql-root"))
+        self._state = root / f"srv/mysql-{self._address.port}"
+        self.settings = launched_settings(self._address)
 
     def _call(self, action: str) -> None:
         with open(self._log, "ab") as log:
-            done = subprocess.run(
-                ["bash", str(MYSQL_SCRIPT), action, str(self._port)], stdout=log, stderr=log, check=False
-            )
+            command = ["bash", str(MYSQL_SCRIPT), action, str(self._address.port)]
+            done = subprocess.run(command, stdout=log, stderr=log, check=False)
         if done.returncode:
             raise Unavailable(f"MySQL: {launch._tail(self._log)}")
 
     def start(self) -> None:
         self._call("up")
         recipe = MariaDB()  # both are asked alike
-        address = Address(self._port, "root", "password")
         deadline = time.monotonic() + _START_S
         while True:
             try:
-                return recipe.probe(address)
+                return recipe.probe(self._address)
             except recipe.not_ready:
                 if time.monotonic() > deadline:
                     raise

@@ -177,15 +177,7 @@ class Servers:
             return settings_of_url(name, url)
         if name == "postgresql":
             return self._embedded_settings()
-        address = self._launched(name)
-        return {
-            "backend": "mysql",
-            "host": LOOPBACK,
-            "port": address.port,
-            "user": address.user,
-            "password": address.password,
-            "database_name": "",
-        }
+        return launched_settings(self._launched(name))
 
     def _redis_url(self) -> str:
         url = os.environ.get(VARIABLES["redis"])
@@ -231,6 +223,18 @@ class Servers:
             "password": "",
             "database_name": address.database,
         }
+
+
+def launched_settings(address: Address) -> dict[str, Any]:
+    """Return the settings of a MySQL or MariaDB that was started here."""
+    return {
+        "backend": "mysql",
+        "host": LOOPBACK,
+        "port": address.port,
+        "user": address.user,
+        "password": address.password,
+        "database_name": "",
+    }
 
 
 def settings_of_url(name: str, url: str) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from dj_schema import errors
 from dj_schema.connection import Connection
 from tests.conftest import make_connection
 from tests.support.launch import Unavailable, launch
-from tests.support.recipes import LOOPBACK, MariaDB
-from tests.support.servers import RunFolder, ServerUnderTest
+from tests.support.recipes import MariaDB
+from tests.support.servers import RunFolder, ServerUnderTest, launched_settings
 
 
 class _UndoesAll(MariaDB):
@@ -26,15 +26,7 @@ def server() -> Iterator[ServerUnderTest]:
     run = RunFolder.make()
     try:
         address = launch(_UndoesAll(), "mariadb", run.path)
-        settings = {
-            "backend": "mysql",
-            "host": LOOPBACK,
-            "port": address.port,
-            "user": address.user,
-            "password": address.password,
-            "database_name": "",
-        }
-        yield ServerUnderTest("mariadb", settings)
+        yield ServerUnderTest("mariadb", launched_settings(address))
     except Unavailable as error:
         pytest.skip(f"no mariadb: {error}")
     finally:
