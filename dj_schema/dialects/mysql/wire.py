@@ -28,6 +28,12 @@ _SQL_MODE = (
     "CONCAT('STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
     ", IF(VERSION() LIKE '%MariaDB%', ',TIME_ROUND_FRACTIONAL', ''))"
 )
+# What a server may have set otherwise, for people at a prompt: a COMMIT that begins the next transaction,
+# statements refused without a key in them, results cut off without a word.
+_SESSION = (
+    f"time_zone='+00:00', sql_mode={_SQL_MODE}, group_concat_max_len=67108864, completion_type='NO_CHAIN', "
+    "sql_safe_updates=0, sql_select_limit=18446744073709551615"
+)
 
 
 def _datetime(text: str) -> Any:
@@ -73,10 +79,7 @@ def open_connection(settings: ConnectionSettings) -> Connection:
         connect_timeout=max(2, int(settings.connect_timeout_s)),
         client_flag=CLIENT.FOUND_ROWS,
         conv=_CONVERSIONS,
-        init_command=(
-            f"SET time_zone='+00:00', sql_mode={_SQL_MODE}, group_concat_max_len=67108864, "
-            f"NAMES utf8mb4 COLLATE {_collation(settings.collation)}"
-        ),
+        init_command=f"SET {_SESSION}, NAMES utf8mb4 COLLATE {_collation(settings.collation)}",
         **_tls_options(settings.tls),
     )
 

@@ -22,10 +22,18 @@ if TYPE_CHECKING:
     from dj_schema.server_address import ConnectionSettings
 
 _INVALID_OID = 0
+# what a role or a server may have set otherwise, and the texts that we send and read hang on
+_SETTINGS = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+}
 
 
 def open_connection(settings: ConnectionSettings, socket_dir: str | None = None) -> psycopg.Connection[Any]:
-    """Open a connection pinned to UTC and UTF-8, in autocommit.
+    """Open a connection pinned to UTC, UTF-8 and the server's usual texts, in autocommit.
 
     Raises
     ------
@@ -40,7 +48,7 @@ def open_connection(settings: ConnectionSettings, socket_dir: str | None = None)
         "connect_timeout": max(2, int(settings.connect_timeout_s)),
         "client_encoding": "UTF8",
         "application_name": "datajoint",
-        "options": "-c TimeZone=UTC -c IntervalStyle=postgres -c extra_float_digits=1",
+        "options": " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
         "autocommit": True,
     }
     if settings.password and not socket_dir:
