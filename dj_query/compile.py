@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -214,20 +214,26 @@ class _Compiler:
         rows = sql("SELECT {} FROM ({}) AS {}", _or_one(first), self.select(source.left), Ident(a))
         if theirs - set(key):
             rows += sql(" LEFT JOIN ({}) AS {} ON {}", self.select(source.right), Ident(b), _same(a, b, key))
-        a, b = self._alias(), self._alias()
+        b = self._alias()
         second = (
             sql("{}", Ident(b, n.name)) if n.name in theirs else sql("NULL AS {}", Ident(n.name))
             for n in source.attributes
         )
         return sql(
-            "{} UNION ALL SELECT {} FROM ({}) AS {} WHERE NOT EXISTS (SELECT 1 FROM ({}) AS {} WHERE {})",
+            "{} UNION ALL SELECT {} FROM ({}) AS {} WHERE {}",
             rows,
             _or_one(second),
             self.select(source.right),
             Ident(b),
-            self.select(source.left),
-            Ident(a),
-            _same(a, b, key),
+            join(" AND ", (self._has_not(part, b, key) for part in _united(source.left, key))),
+        )
+
+    def _has_not(self, select: Select, other: str, key: Sequence[str]) -> Sql:
+        """The condition that a block has no row with the key of another."""
+        alias = self._alias()
+        rows = self.select(select)
+        return sql(
+            "NOT EXISTS (SELECT 1 FROM ({}) AS {} WHERE {})", rows, Ident(alias), _same(alias, other, key)
         )
 
     # -- conditions --------------------------------------------------------------------------------
@@ -334,6 +340,20 @@ def _spaces_alike(name: str, length: int) -> Sql:
     if length:
         return sql(f"CHAR_LENGTH({{}}) = {length}", Ident(name))
     return sql("{} NOT LIKE '%% '", Ident(name))
+
+
+def _united(select: Select, key: Sequence[str]) -> Iterator[Select]:
+    """The blocks that have together the keys of a block: of a union, those of its parts.
+
+    The whole union again would double the text with each part of a sum of many.
+    """
+    source = select.source
+    is_whole = select.is_plain and not select.where and not select.is_distinct
+    if isinstance(source, UnionSource) and is_whole and select.identities.issuperset(key):
+        yield from _united(source.left, key)
+        yield from _united(source.right, key)
+    else:
+        yield select
 
 
 def _same(a: str, b: str, names: Sequence[str]) -> Sql:

@@ -293,13 +293,13 @@ SELECT `subject_id`
 FROM (SELECT `t2`.`subject_id`
   FROM (SELECT `subject_id`
     FROM `lab`.`mouse` AS `t4`) AS `t2`
-  UNION ALL SELECT `t6`.`subject_id`
+  UNION ALL SELECT `t5`.`subject_id`
   FROM (SELECT `subject_id`
-    FROM `lab`.`rat` AS `t7`) AS `t6`
+    FROM `lab`.`rat` AS `t6`) AS `t5`
   WHERE NOT EXISTS (SELECT 1
     FROM (SELECT `subject_id`
-      FROM `lab`.`mouse` AS `t8`) AS `t5`
-    WHERE `t5`.`subject_id` = `t6`.`subject_id`)) AS `t1`
+      FROM `lab`.`mouse` AS `t8`) AS `t7`
+    WHERE `t7`.`subject_id` = `t5`.`subject_id`)) AS `t1`
 
 -- union with attributes
 SELECT `subject_id`, `strain`, `cage`
@@ -308,13 +308,13 @@ FROM (SELECT `t2`.`subject_id`, `t2`.`strain`, `t3`.`cage`
     FROM `lab`.`mouse` AS `t4`) AS `t2`
   LEFT JOIN (SELECT `subject_id`, `cage`
     FROM `lab`.`rat` AS `t5`) AS `t3` ON `t2`.`subject_id` = `t3`.`subject_id`
-  UNION ALL SELECT `t7`.`subject_id`, NULL AS `strain`, `t7`.`cage`
+  UNION ALL SELECT `t6`.`subject_id`, NULL AS `strain`, `t6`.`cage`
   FROM (SELECT `subject_id`, `cage`
-    FROM `lab`.`rat` AS `t8`) AS `t7`
+    FROM `lab`.`rat` AS `t7`) AS `t6`
   WHERE NOT EXISTS (SELECT 1
     FROM (SELECT `subject_id`, `strain`
-      FROM `lab`.`mouse` AS `t9`) AS `t6`
-    WHERE `t6`.`subject_id` = `t7`.`subject_id`)) AS `t1`
+      FROM `lab`.`mouse` AS `t9`) AS `t8`
+    WHERE `t8`.`subject_id` = `t6`.`subject_id`)) AS `t1`
 
 -- top
 SELECT `subject_id`, `species`, `sex`, `weight`

@@ -113,3 +113,33 @@ def test_labels_of_a_union_are_in_the_order_of_their_enum(new_schema: Any) -> No
         found = query.to_arrays("e", order_by="KEY").tolist()
         assert found == [label for label in ("c", "it's", "a\\b", "B") if label in found]
         assert query.to_arrays("e", order_by="e DESC", limit=1).tolist() == ["B"]
+
+
+@pytest.mark.rule("query-algebra", "7.3", "7.6")
+def test_text_of_a_union_of_many_does_not_double_with_each(lab: Lab) -> None:
+    """A sum of sixteen, as a loop makes it, once had a text of ten megabytes."""
+
+    def sum_of(n_parts: int) -> Any:
+        query: Any = lab.Subject.proj() & {"subject_id": 0}
+        for i in range(1, n_parts):
+            query = query + (lab.Subject.proj() & {"subject_id": i % 3 + 1})
+        return query
+
+    assert [r["subject_id"] for r in sum_of(16).to_dicts(order_by="KEY")] == [1, 2, 3]
+    name = lab.Subject.full_table_name
+    assert sum_of(16).make_sql().count(name) < 5 * sum_of(8).make_sql().count(name)
+
+
+def test_parts_of_a_sum_keep_what_came_before_them(lab: Lab) -> None:
+    """Each key once, with the values of every part: also where a part is restricted, renamed or cut off."""
+    one = (lab.Mouse + lab.Rat) & "subject_id < 4"
+    two = (lab.Mouse + lab.Rat).proj("cage") & dj.Top(2, "subject_id DESC")
+    three = (lab.Mouse + lab.Rat).proj(number="subject_id").proj(subject_id="number")
+    assert [r["subject_id"] for r in (one.proj() + two).to_dicts(order_by="KEY")] == [1, 2, 3, 4]
+    assert (two + one.proj("strain")).to_dicts(order_by="KEY") == [
+        {"subject_id": 1, "cage": None, "strain": "C57"},
+        {"subject_id": 2, "cage": None, "strain": "BALB"},
+        {"subject_id": 3, "cage": 7, "strain": "odd"},
+        {"subject_id": 4, "cage": 8, "strain": None},
+    ]
+    assert [r["subject_id"] for r in (three + lab.Mouse + lab.Rat).to_dicts(order_by="KEY")] == [1, 2, 3, 4]
