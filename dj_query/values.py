@@ -36,11 +36,13 @@ _MISSING = frozenset({"NaTType", "NAType"})  # pandas may not be there to be ask
 def plain(value: Any) -> Any:
     """Return a numpy scalar as the Python value that it stands for; anything else as it is.
 
-    The missing values of numpy and pandas, NaN excepted, are None.
+    The missing values of numpy and pandas, NaN excepted, are None. A moment that Python
+    has no date for stays.
     """
     if isinstance(value, np.generic):
         if isinstance(value, np.datetime64):
-            return None if np.isnat(value) else value.astype("datetime64[us]").item()
+            moment = None if np.isnat(value) else value.astype("datetime64[us]").item()
+            return value if isinstance(moment, int) else moment
         return value.item()
     return None if type(value).__name__ in _MISSING else value
 
@@ -71,7 +73,7 @@ def comparable(attribute: Attribute, value: Any, native_digits: int = 6) -> Any:
         if kind == "bool":
             return as_bool(value)
         if kind == "uuid":
-            return value if isinstance(value, UUID) else UUID(str(value))
+            return as_uuid(value)
         if kind == "decimal" and isinstance(value, (str, int, float, Decimal)):
             digits = attribute.decimal_digits
             number = exact_number(value)
@@ -82,10 +84,12 @@ def comparable(attribute: Attribute, value: Any, native_digits: int = 6) -> Any:
             return _single(_double(value)) if attribute.storage == _FLOAT32 else _double(value)
         if kind == "int" and not isinstance(value, int):
             return _finite(value) if isinstance(value, (float, Decimal)) else int(value)
+        if kind == "bytes":
+            if attribute.is_codec or not isinstance(value, (bytes, bytearray, memoryview)):
+                raise ValueError("a query cannot be restricted by a stored object")
+            return bytes(value)
         if not isinstance(value, _TAKEN.get(kind, object)):
             raise ValueError(f"{type(value).__name__} is no {kind}")
-        if kind == "bytes" and (attribute.is_codec or not isinstance(value, bytes)):
-            raise ValueError("a query cannot be restricted by a stored object")
         if kind == "json":
             raise ValueError(f"name a path into it, as in {{'{attribute.name}.length': 5}}")
         if kind in ("date", "datetime") and isinstance(value, str):
@@ -239,3 +243,16 @@ def as_bool(value: Any) -> bool:
     if isinstance(value, str) and value.lower() in ("true", "false", "1", "0"):
         return value.lower() in ("true", "1")
     raise ValueError("expected True, False, 0 or 1")
+
+
+def as_uuid(value: Any) -> UUID:
+    """Return a UUID that is given as one, as its sixteen bytes, or as text.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    if isinstance(value, UUID):
+        return value
+    return UUID(bytes=value) if isinstance(value, bytes) else UUID(str(value))

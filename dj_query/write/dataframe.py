@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dj_schema.errors import DataJointError
+from dj_schema.errors import DataError, DataJointError
 
 Columns = tuple[tuple[str, ...], tuple[list[Any], ...]]
 """Names, and the values of each: as many for one as for another."""
@@ -48,8 +48,17 @@ def columns_of(rows: Any) -> Columns | None:
         return tuple(rows.columns), tuple([column.to_list() for column in rows.get_columns()])
     if hasattr(rows, "to_pylist") and hasattr(rows, "column_names"):  # pyarrow
         refuse_twice(rows.column_names, "the table")
-        return tuple(rows.column_names), tuple([column.to_pylist() for column in rows.columns])
+        columns = zip(rows.column_names, rows.columns, strict=True)
+        return tuple(rows.column_names), tuple([_of_arrow(name, column) for name, column in columns])
     return None
+
+
+def _of_arrow(name: str, column: Any) -> list[Any]:
+    try:
+        values: list[Any] = column.to_pylist()
+    except (OverflowError, ValueError) as e:  # a date of the year 10000
+        raise DataError(f"column {name!r} of the table has a value that Python has none for: {e}.") from e
+    return values
 
 
 def _of_array(rows: np.ndarray[Any, Any]) -> Columns:
@@ -62,7 +71,11 @@ def _of_array(rows: np.ndarray[Any, Any]) -> Columns:
 
 
 def _of_pandas(frame: Any) -> Columns:
-    frame = frame.reset_index() if frame.index.names != [None] else frame
+    if frame.index.names != [None]:
+        refuse_twice(
+            [str(n) for n in (*frame.index.names, *frame.columns) if n is not None], "the data frame"
+        )
+        frame = frame.reset_index()
     names = [str(c) for c in frame.columns]
     refuse_twice(names, "the data frame")
     if not names and len(frame):

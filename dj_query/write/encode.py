@@ -17,6 +17,7 @@ from uuid import UUID
 
 from dj_query.values import (
     as_bool,
+    as_uuid,
     check_time,
     exact_number,
     naive_utc,
@@ -39,6 +40,7 @@ _MIDNIGHT = dt.time()
 _DASHES = itemgetter(4, 7, 10, 13, 16)
 _DASHED = {("-", "-", " ", ":", ":"), ("-", "-", "T", ":", ":")}
 _WRITTEN_AS_TEXT = (str, int, float, Decimal, UUID, dt.date, dt.time, dt.timedelta, PurePath)
+_FLOAT32_LARGEST = (2.0 - 2.0**-23) * 2.0**127
 _FLOAT32_MAX = 3.4028235677973366e38  # what rounds to the largest
 _FLOAT32_NOTHING = 2.0**-150  # what rounds to zero
 
@@ -74,8 +76,15 @@ def encode_column(
         else:
             what = f"attribute {attribute.name!r} of type {attribute.type}"
         raise DataError(
-            f"row {places[e.index]}: {e.value!r:.80} does not fit {what}: {e.why}."
+            f"row {places[e.index]}: {_shown(e.value)} does not fit {what}: {e.why}."
         ) from e.__cause__
+
+
+def _shown(value: Any) -> str:
+    try:
+        return f"{value!r:.80}"
+    except RecursionError:
+        return f"a {type(value).__name__}"
 
 
 class _Misfit(Exception):
@@ -103,7 +112,7 @@ def _encoded(
         if not has_nan:
             values = _without_nan(attribute, values)
         if str(attribute.type) == "float32":
-            values = _without_underflow(values)
+            values = _in_single(values)
     if kind in ("string", "json"):
         _check_text(values)
     if kind == "decimal" and attribute.decimal_digits and isinstance(attribute.type, CoreType):
@@ -144,6 +153,8 @@ def _converted(values: Sequence[Any], convert: Convert) -> list[Any]:
             converted.append(None if value is None else convert(value))
         except (TypeError, ValueError, ArithmeticError) as e:
             raise _Misfit(i, value, str(e)) from e
+        except RecursionError as e:
+            raise _Misfit(i, value, "it is nested too deeply") from e
     return converted
 
 
@@ -159,9 +170,14 @@ def _int(value: Any) -> int:
 
 
 def _float(value: Any) -> float:
-    if isinstance(value, (int, float, Decimal, str)):
-        return float(value)
-    raise TypeError(f"expected a number, not {type(value).__name__}")
+    if isinstance(value, float):
+        return value
+    if not isinstance(value, (int, Decimal, str)):
+        raise TypeError(f"expected a number, not {type(value).__name__}")
+    number = float(value)  # of a whole number that is too large, it raises
+    if math.isinf(number) and exact_number(value).is_finite():
+        raise ValueError("the number is too large")
+    return number
 
 
 def _decimal(value: Any) -> Decimal:
@@ -228,16 +244,6 @@ def _are_canonical(values: Sequence[Any]) -> bool:
         return False
 
 
-def _uuid(value: Any) -> UUID:
-    return (
-        value
-        if isinstance(value, UUID)
-        else UUID(bytes=value)
-        if isinstance(value, bytes)
-        else UUID(str(value))
-    )
-
-
 def _bytes(value: Any) -> bytes:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
@@ -248,14 +254,14 @@ def _bytes(value: Any) -> bytes:
 
 _CONVERSIONS: dict[str, tuple[frozenset[type], Convert]] = {
     "int": (frozenset({int}), _int),
-    "float": (frozenset({float, int}), _float),
+    "float": (frozenset({float}), _float),
     "decimal": (frozenset({Decimal, int}), _decimal),
     "string": (frozenset({str}), _string),
     "bool": (frozenset({bool}), _bool),
     "date": (frozenset(), _date),
     "datetime": (frozenset(), _datetime),
     "time": (frozenset({dt.time}), _time),
-    "uuid": (frozenset({UUID}), _uuid),
+    "uuid": (frozenset({UUID}), as_uuid),
     "bytes": (frozenset({bytes}), _bytes),
     "json": (frozenset(), json_text),
 }
@@ -297,11 +303,20 @@ def _without_nan(attribute: Attribute, values: Sequence[Any]) -> Sequence[Any]:
     return [None if v is None or math.isnan(v) else v for v in values]
 
 
-def _without_underflow(values: Sequence[Any]) -> Sequence[Any]:
-    """Round to zero what is too small for a float32: PostgreSQL would refuse it."""
-    if not any(v and abs(v) <= _FLOAT32_NOTHING for v in values):
+def _in_single(values: Sequence[Any]) -> Sequence[Any]:
+    """Round what is too small for a float32 to zero, which PostgreSQL would refuse, and to the largest what
+    is not farther from it, which MySQL would refuse.
+    """
+    if not any(v and not _FLOAT32_NOTHING < abs(v) <= _FLOAT32_LARGEST for v in values):
         return values
-    return [math.copysign(0.0, v) if v and abs(v) <= _FLOAT32_NOTHING else v for v in values]
+    return [_single(v) if v else v for v in values]
+
+
+def _single(value: float) -> float:
+    if abs(value) <= _FLOAT32_NOTHING:
+        return math.copysign(0.0, value)
+    is_rounded = _FLOAT32_LARGEST < abs(value) <= _FLOAT32_MAX
+    return math.copysign(_FLOAT32_LARGEST, value) if is_rounded else value
 
 
 def _check_range(attribute: Attribute, values: Sequence[Any]) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from dj_schema.errors import DataJointError
@@ -21,6 +23,17 @@ class Weird:
 
     def __repr__(self) -> str:
         return "Weird()"
+
+
+_YEAR_10000 = np.datetime64("10000-01-01")  # later than Python's dates
+
+
+def _nested() -> list[Any]:
+    """A list in a list, and so on: deeper than Python writes it."""
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    return nested
 
 
 Case = tuple[Callable[[], Any], str, str]
@@ -216,6 +229,39 @@ ROWS: list[Case] = [
     (lambda: [np.arange(3)], "DataJointError", ", which has 11 attributes: person,"),
     (lambda: np.arange(3), "DataJointError", "a row is a dict, a sequence or a numpy"),
     (lambda: np.zeros((2, 2)), "DataJointError", ", which has 11 attributes: person,"),
+    *(
+        (
+            lambda v=v: [{"person": 9, "name": "x", "weight": v}],
+            "DataError",
+            "does not fit attribute 'weight'",
+        )
+        for v in (10**400, -(10**400), decimal.Decimal("1e400"), "1e400", "-1e400")
+    ),
+    (lambda: [{"person": 9, "name": "x", "facts": _nested()}], "DataError", "list does not fit attribute"),
+    *(
+        (
+            lambda n=n: [{"person": 9, "name": "x", n: _YEAR_10000}],
+            "DataError",
+            f"does not fit attribute {n!r}",
+        )
+        for n in ("name", "born", "seen", "size")
+    ),
+    (
+        lambda: pa.table(
+            {
+                "person": [9, 10],
+                "name": ["x", "y"],
+                "born": pa.array([0, 3_000_000], pa.int32()).cast(pa.date32()),
+            }
+        ),
+        "DataError",
+        "column 'born'",
+    ),
+    (
+        lambda: pd.DataFrame({"person": [9], "name": ["x"]}).set_index("person", drop=False),
+        "DataJointError",
+        "names 'person' twice",
+    ),
 ]
 
 

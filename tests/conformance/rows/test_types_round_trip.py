@@ -273,3 +273,28 @@ def test_key_of_each_type_finds_its_row(new_schema: Any, dj: Any) -> None:
         table.update1({"k": value, "v": 6})
         assert (table & [{"k": value}]).to_dicts() == [{"k": value, "v": 6}], type_
         assert (table & {"k": value}).delete() == 1, type_
+
+
+def test_a_float32_that_rounds_to_the_largest_is_the_largest(table_of: Any) -> None:
+    table = table_of("float32")
+    largest = float(np.finfo("f4").max)
+    for way in WAYS:
+        assert _insert_by(table, way, [3.4028235e38, -3.4028235e38]) == [largest, -largest]
+    assert len(table & {"v": 3.4028235e38}) == len(WAYS)
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("uuid", UUID(int=5).bytes),
+        ("bytes", bytearray(b"a\0%s'")),
+        ("bytes", memoryview(b"a\0%s'")),
+    ],
+    ids=["uuid as bytes", "bytearray", "memoryview"],
+)
+def test_a_row_is_found_by_the_value_that_was_inserted(table_of: Any, type_: str, value: Any) -> None:
+    table = table_of(type_)
+    table.insert1({"id": 0, "way": 9, "v": value})
+    table.insert1({"id": 1, "way": 9, "v": None})
+    assert len(table & {"v": value}) == len(table & [{"v": value}]) == 1
+    assert len(table - {"v": value}) == len(table()) - 1
