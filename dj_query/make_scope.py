@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from dj_query.values import comparable
+from dj_query.values import comparable, in_one_form
 from dj_schema.errors import ForeignKeyOfMakeError
 from dj_schema.table_info import TableName
 
@@ -30,7 +30,7 @@ class MakeScope:
     def __init__(self, master: Table, key: Mapping[str, Any]) -> None:
         self.master = master.table_id
         self.tables: set[TableName] = master.heading.memo("own_tables", lambda: _own_tables(master))
-        attributes = master.heading.by_name
+        attributes = self._attributes = master.heading.by_name
         self.raw_key = key
         self.key = {
             n: comparable(attributes[n], v) for n, v in key.items() if n in master.heading.primary_key
@@ -52,13 +52,21 @@ class MakeScope:
         if table not in self.tables:
             return
         for field, column in zip(fields, columns, strict=True):
-            if field in self.key and any(v != self.key[field] for v in column):
-                other = next(v for v in column if v != self.key[field])
+            if field not in self.key:
+                continue
+            others = (v for v in column if v != self.key[field] and not self._is_of_key(field, v))
+            for other in others:
                 raise ForeignKeyOfMakeError(
                     f"make was called for {field}={self.key[field]!r} and inserts a row of {field}={other!r} "
                     f"into {'.'.join(table)}; insert rows of the given key only, as in {{**key, ...}}."
                 )
         self.has_rows = self.has_rows or table == self.master
+
+    def _is_of_key(self, field: str, value: Any) -> bool:
+        """Whether a value is that of the key in another form: a time as the text that the server is sent."""
+        attribute = self._attributes[field]
+        own = in_one_form(attribute.kind, self.key[field])
+        return value is not None and bool(own == in_one_form(attribute.kind, comparable(attribute, value)))
 
     def check_query(self, table: TableName, query: QueryExpression) -> None:
         """See that a query, whose rows go in without being seen here, gives rows of the key only.

@@ -228,6 +228,19 @@ def _rounded_time(value: dt.time | dt.timedelta | str, digits: int) -> dt.time |
     return exact - over + unit if 2 * over >= unit and over else exact - over
 
 
+def in_one_form(kind: str, value: Any) -> Any:
+    """Return a value that `comparable` gave such that it equals others of the same moment or time."""
+    if kind == "datetime" and isinstance(value, str):
+        return dt.datetime.fromisoformat(value)
+    if kind == "time" and isinstance(value, dt.time):
+        return dt.datetime.combine(dt.date.min, value) - dt.datetime.min
+    if kind == "time" and isinstance(value, str):
+        hours, minutes, seconds = (*value.lstrip("-").split(":"), "0")[:3]
+        span = dt.timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
+        return -span if value.startswith("-") else span
+    return value
+
+
 def as_bool(value: Any) -> bool:
     """Return the truth value of what stands for one: a bool, 0 or 1, or these as words.
 

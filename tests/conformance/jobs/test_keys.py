@@ -172,3 +172,42 @@ def test_a_key_source_that_lacks_an_attribute_is_refused(dj: Any, declare: Any, 
         table.populate()
     with pytest.raises(errors.DataJointError, match="lacks"):
         table.jobs.refresh()
+
+
+FORMS: dict[str, tuple[str, Any, Any]] = {
+    "time": ("time", dt.timedelta(hours=1), dt.timedelta(hours=1)),
+    "time of day": ("time", dt.timedelta(hours=1, minutes=2), dt.time(1, 2)),
+    "text of a time": ("time", dt.timedelta(hours=1), "01:00:00"),
+    "date": ("date", dt.date(2026, 1, 2), "2026-01-02"),
+    "datetime": ("datetime", dt.datetime(2026, 1, 2, 3, 4, 5), "2026-01-02 03:04:05"),
+    "datetime(3)": ("datetime(3)", dt.datetime(2026, 1, 2, 3, 4, 5, 678000), "2026-01-02T03:04:05.678"),
+    "uuid": ("uuid", uuid.UUID(int=5), str(uuid.UUID(int=5))),
+    "decimal": ("decimal(9,3)", Decimal("1.5"), "1.50"),
+    "bool": ("bool", True, 1),
+    "int": ("int32", 7, "7"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("reserve_jobs", [False, True])
+def test_a_make_may_write_its_key_in_any_form(
+    dj: Any, new_schema: Any, form: str, reserve_jobs: bool
+) -> None:
+    schema = new_schema()
+    type_, value, written = FORMS[form]
+
+    @schema
+    class Parent(dj.Manual):  # type: ignore[name-defined,misc]
+        definition = f"k : {type_}"
+
+    @schema
+    class Child(dj.Computed):  # type: ignore[name-defined,misc]
+        definition = "-> Parent"
+
+        def make(self, key: dict[str, Any]) -> None:
+            assert key == {"k": value}
+            self.insert1({"k": written})
+
+    Parent.insert1({"k": value})
+    assert Child.populate(reserve_jobs=reserve_jobs)["success"] == 1
+    assert Child.keys() == [{"k": value}]
