@@ -1,10 +1,13 @@
+{{/* What names begin with. That of a Service begins with a letter and has no dot, unlike that of a release. */}}
 {{- define "dj.name" -}}
-{{- .Release.Name | trunc 35 | trimSuffix "-" -}}
+{{- $name := .Release.Name | replace "." "-" -}}
+{{- if not (regexMatch "^[a-z]" $name) }}{{- $name = printf "dj-%s" $name }}{{- end -}}
+{{- $name | trunc 35 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "dj.labels" -}}
 app.kubernetes.io/name: dj-workers
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
@@ -14,13 +17,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "dj.selector" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: dj-workers
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
-datajoint.io/group: {{ index . 2 }}
+datajoint.io/group: {{ index . 2 | quote }}
 {{- end -}}
 
 {{- define "dj.serviceAccount" -}}
-{{- .Values.serviceAccount.name | default (include "dj.name" .) -}}
+{{- if .Values.serviceAccount.name -}}
+{{ .Values.serviceAccount.name }}
+{{- else if .Values.serviceAccount.create -}}
+{{ include "dj.name" . }}
+{{- else -}}
+default
+{{- end -}}
 {{- end -}}
 
 {{- define "dj.image" -}}
@@ -50,7 +59,10 @@ datajoint.io/group: {{ index . 2 }}
 {{- if eq $name "DJ_WORKER_METRICS_PORT" }}
 {{- fail (printf "settings.%s would differ from the port of the probes: set metricsPort, which all follow" $name) }}
 {{- end }}
-{{- if has $name (list "DJ_BACKEND" "DJ_HOST" "DJ_PORT" "DJ_USER" "DJ_DATABASE_NAME") }}
+{{- if eq $name "DJ_WORKER_METRICS_HOST" }}
+{{- fail (printf "settings.%s would be for workers alone: set metricsHost, which all follow" $name) }}
+{{- end }}
+{{- if regexMatch "^DJ_(DATABASE_)?(BACKEND|HOST|PORT|USER|NAME)$" $name }}
 {{- fail (printf "settings.%s would be there twice: set database" $name) }}
 {{- end }}
 {{- if contains "SHUTDOWN_TIMEOUT" $name }}
@@ -94,16 +106,24 @@ datajoint.io/group: {{ index . 2 }}
 {{- if hasPrefix "--metrics-port" (toString .) }}
 {{- fail (printf "the arguments of %s %s have --metrics-port, which its probes would not follow: set metricsPort" $.component $.group) }}
 {{- end }}
+{{- if hasPrefix "--metrics-host" (toString .) }}
+{{- fail (printf "the arguments of %s %s have --metrics-host, which probes might not reach: set metricsHost" $.component $.group) }}
+{{- end }}
+{{- end -}}
+{{- range $label, $_ := include "dj.selector" (list $root .component .group) | fromYaml }}
+{{- if hasKey (default dict $root.Values.podLabels) $label }}
+{{- fail (printf "podLabels.%s is what pods are selected by: name the label otherwise" $label) }}
+{{- end }}
 {{- end -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: {{ include "dj.name" $root }}-{{ .component }}-{{ .group }}
-  namespace: {{ $root.Release.Namespace }}
+  namespace: {{ $root.Release.Namespace | quote }}
   labels:
     {{- include "dj.labels" $root | nindent 4 }}
     app.kubernetes.io/component: {{ .component }}
-    datajoint.io/group: {{ .group }}
+    datajoint.io/group: {{ .group | quote }}
 spec:
   {{- if not (kindIs "invalid" .replicas) }}
   replicas: {{ int .replicas }}
@@ -123,7 +143,7 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
     spec:
-      serviceAccountName: {{ include "dj.serviceAccount" $root }}
+      serviceAccountName: {{ include "dj.serviceAccount" $root | quote }}
       automountServiceAccountToken: false
       enableServiceLinks: false  # variables of a Service named dj-jobs would be settings that do not exist
       terminationGracePeriodSeconds: {{ add (int $root.Values.shutdownTimeout) 15 }}
@@ -136,7 +156,7 @@ spec:
       {{- with $root.Values.image.pullSecrets }}
       imagePullSecrets:
         {{- range . }}
-        - name: {{ . }}
+        - name: {{ . | quote }}
         {{- end }}
       {{- end }}
       containers:
@@ -207,7 +227,7 @@ apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
   name: {{ include "dj.name" $root }}-{{ .component }}-{{ .group }}
-  namespace: {{ $root.Release.Namespace }}
+  namespace: {{ $root.Release.Namespace | quote }}
   labels:
     {{- include "dj.labels" $root | nindent 4 }}
 spec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -47,13 +48,13 @@ def helm(program: Callable[[str], str]) -> str:
 
 @pytest.fixture
 def render(helm: str, tmp_path: Path) -> Render:
-    """Return what renders the chart with some values; an error of helm is a `ValueError`."""
+    """Return what renders a release of the chart with some values; an error of helm is a `ValueError`."""
     counter = itertools.count()
 
-    def run(**values: Any) -> list[dict[str, Any]]:
+    def run(release: str = "rel", **values: Any) -> list[dict[str, Any]]:
         file = tmp_path / f"values-{next(counter)}.yaml"
         file.write_text(json.dumps(values))
-        command = [helm, "template", "rel", str(CHART), "--kube-version", "1.31.0", "--namespace", "lab"]
+        command = [helm, "template", release, str(CHART), "--kube-version", "1.31.0", "--namespace", "lab"]
         done = subprocess.run([*command, "--values", str(file)], capture_output=True, text=True, check=False)
         if done.returncode:
             raise ValueError(done.stderr)
@@ -181,6 +182,30 @@ def test_names_are_short_enough_for_labels_of_keda(helm: str, tmp_path: Path) ->
     assert len(scaled["metadata"]["name"]) <= 63
 
 
+@pytest.mark.parametrize("release", ["2024", "my.lab", "null", "a" * 34 + ".b"])
+def test_names_that_look_like_something_else_are_names(render: Render, release: str) -> None:
+    groups = {name: {"autoscaling": {"enabled": True}} for name in ("42", "true", "1e3", "0x1", "null")}
+    resources = render(
+        release,
+        workerGroups=groups,
+        celery={"enabled": True, "groups": {"1": {}}},
+        monitoring={"enabled": True},
+        serviceAccount={"name": "12"},
+        image={"pullSecrets": ["34"]},
+    )
+    assert [fault for resource in resources for fault in faults(resource)] == []
+    for resource in resources:
+        pattern = "[a-z][-a-z0-9]*" if resource["kind"] == "Service" else "[a-z0-9][-a-z0-9]*"
+        assert re.fullmatch(pattern, resource["metadata"]["name"]), resource["metadata"]
+        assert resource["metadata"]["labels"]["app.kubernetes.io/instance"] == release
+
+
+def test_pods_without_an_account_of_their_own_have_one_that_is_there(render: Render) -> None:
+    resources = render(serviceAccount={"create": False})
+    pods = [r["spec"]["template"]["spec"] for r in resources if r["kind"] == "Deployment"]
+    assert {pod["serviceAccountName"] for pod in pods} == {"default"}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -213,6 +238,17 @@ def test_names_are_short_enough_for_labels_of_keda(helm: str, tmp_path: Path) ->
         # the probes and the monitors go by that value
         ({"workerGroups": {"a": {"arguments": ["--metrics-port", "1"]}}}, "worker a have .* set metricsPort"),
         ({"settings": {"DJ_WORKER_METRICS_PORT": "1"}}, "set metricsPort"),
+        ({"workerGroups": {"a": {"arguments": ["--metrics-host=::1"]}}}, "worker a have .* set metricsHost"),
+        ({"settings": {"DJ_WORKER_METRICS_HOST": "127.0.0.1"}}, "set metricsHost"),
+        ({"metricsHost": "127.0.0.1"}, "metricsHost"),
+        # what Kubernetes or KEDA would refuse, or never start
+        ({"podLabels": {"app.kubernetes.io/component": "x"}}, "podLabels.app.kubernetes.io/component"),
+        ({"podDisruptionBudget": {"maxUnavailable": -1}}, "maxUnavailable"),
+        ({"podDisruptionBudget": {"maxUnavailable": "400%"}}, "maxUnavailable"),
+        ({"workerDefaults": {"gpus": 1, "gpuResource": ""}}, "gpuResource"),
+        ({"workerDefaults": {"resources": {"limits": {"memory": {}}}}}, "memory"),
+        ({"autoscaling": {"prometheusAddress": None}}, "prometheusAddress is required"),
+        ({"autoscaling": {"prometheusAddress": ""}}, "prometheusAddress"),
         # what is secret, and what other values say
         (
             {"settings": {"DJ_CELERY_BROKER_URL": "redis://:pw@redis/0"}},
@@ -221,6 +257,7 @@ def test_names_are_short_enough_for_labels_of_keda(helm: str, tmp_path: Path) ->
         ({"settings": {"DJ_NOTIFY_SLACK_WEBHOOK": "https://hooks"}}, "DJ_NOTIFY_SLACK_WEBHOOK is secret"),
         ({"settings": {"DJ_STORES_MAIN_SECRET_KEY": "x"}}, "MAIN_SECRET_KEY is secret"),
         ({"settings": {"DJ_HOST": "elsewhere"}}, "set database"),
+        ({"settings": {"DJ_DATABASE_PORT": "1"}}, "set database"),
         (
             {"workerGroups": {"a": {"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 2}}}},
             "minReplicas of workerGroups.a .* maxReplicas",
