@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What one call of populate asks for."""
+    """What one call of populate asks for.
+
+    Attributes
+    ----------
+    outlives_exit : bool
+        A make that calls ``sys.exit`` has failed, and ends nothing else: for workers.
+    """
 
     restrictions: tuple[Any, ...] = ()
     max_calls: int | None = None
@@ -26,6 +32,7 @@ class Options:
     reserve_jobs: bool = False
     wait: bool = True
     timeout_s: float | None = None
+    outlives_exit: bool = False
 
 
 PoolRunner = Callable[["Table", Options, int, Events], "Iterator[Outcome]"]

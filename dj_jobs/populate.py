@@ -78,7 +78,9 @@ def reserved(
     worker = worker or (presence.worker if presence is not None else Worker.of_this_process())
     jobs: JobTable = table.jobs
     wants_refresh = table.connection.config.jobs.auto_refresh if options.refresh is None else options.refresh
-    runner = Runner(table, worker, events, options.make_kwargs, options.timeout_s)
+    runner = Runner(
+        table, worker, events, options.make_kwargs, options.timeout_s, outlives_exit=options.outlives_exit
+    )
     if wants_refresh and (n_rescued := refresh_once(jobs, options.restrictions)):
         runner.teller.rescued(n_rescued)
     claimable = restricted_jobs(jobs, options.restrictions)

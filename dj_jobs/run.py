@@ -10,8 +10,8 @@ import logging
 import random
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -34,6 +34,7 @@ from dj_schema.errors import (
     JobCancelledError,
     JobTimeoutError,
     LostConnectionError,
+    MakeError,
 )
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class Runner:
     ----------
     timeout_s : float or None
         How long one make may take; by default as `timeout_s` of the table's class says.
+    outlives_exit : bool
+        See `Options`.
     """
 
     table: Table
@@ -86,6 +89,7 @@ class Runner:
     make_kwargs: Mapping[str, Any] = field(default_factory=dict)
     timeout_s: float | None = None
     chance: Callable[[], float] = random.random
+    outlives_exit: bool = False
 
     @property
     def teller(self) -> Teller:
@@ -138,7 +142,7 @@ class Runner:
                 later = complete
 
         try:
-            with making, watch, held.watched(claim, watch):
+            with _exit_as_failure(self.outlives_exit), making, watch, held.watched(claim, watch):
                 making.prepare()
                 has_rows = self._insert(
                     jobs, claim, making, lambda: making.insert(end, lambda: held.confirm(jobs, claim)), watch
@@ -319,6 +323,17 @@ class Runner:
         if rows[0]["status"] == "reserved":
             return None
         return Result.EMPTY if rows[0]["_is_empty"] else Result.SUCCESS
+
+
+@contextmanager
+def _exit_as_failure(is_failure: bool) -> Iterator[None]:
+    """Have ``sys.exit`` end the job, and not the worker: the next would take the key, and end too."""
+    try:
+        yield
+    except SystemExit as e:
+        if not is_failure:
+            raise
+        raise MakeError(f"make called sys.exit({e.code!r}), which counts as a failure of this key.") from e
 
 
 def cause_of(error: BaseException, watch: Watch) -> Exception:

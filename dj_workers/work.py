@@ -97,6 +97,7 @@ class Work:
             refresh=None,
             suppress_errors=True,
             reserve_jobs=True,
+            outlives_exit=True,
         )
 
 

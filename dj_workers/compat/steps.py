@@ -57,6 +57,7 @@ class TableStep:
             refresh=given.get("refresh"),
             suppress_errors=True,
             reserve_jobs=True,
+            outlives_exit=True,
             timeout_s=given.get("timeout_s"),
         )
         if given.get("processes", 1) > 1:

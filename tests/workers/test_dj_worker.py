@@ -45,6 +45,15 @@ def test_failed_jobs_are_an_exit_code_and_the_others_are_done(lab: Lab, processe
 
 
 @processes
+def test_a_make_that_calls_exit_has_failed_and_ends_no_worker(lab: Lab, processes: str) -> None:
+    lab.add(4, leave=[1])
+    ended = dj_worker("run", lab.name, "--tables", "Square", "--once", "--processes", processes)
+    assert ended.code == ExitCode.FAILED_JOBS, ended.err
+    assert lab.squares() == expected(4, without={1})
+    assert "make called sys.exit('1 wants to go')" in lab.Square.jobs.errors.fetch1("error_message")
+
+
+@processes
 def test_max_calls_counts_over_tables_and_processes(lab: Lab, processes: str) -> None:
     lab.add(12)
     ended = dj_worker("run", lab.name, "--exclude", "Unmade", "--max-calls", "17", "--processes", processes)

@@ -110,5 +110,6 @@ def _options(wake_up: WakeUp) -> Options:
         refresh=False,
         suppress_errors=True,
         reserve_jobs=True,
+        outlives_exit=True,
         timeout_s=wake_up.timeout_s,
     )
