@@ -7,9 +7,13 @@ import json
 import logging
 import os
 import sys
+import threading
 from contextlib import suppress
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any, TextIO
+
+log = logging.getLogger("datajoint.workers")
 
 LEVEL_VARIABLE = "DJ_LOG_LEVEL"
 FORMAT_VARIABLE = "DJ_LOG_FORMAT"
@@ -36,12 +40,34 @@ def set_up(level: str, format_: str) -> None:
 
 
 def _take_what_nobody_takes(handler: logging.Handler) -> None:
-    """Have objects made of warnings, and of what pipelines log without a handler of their own, too."""
+    """Have objects made of warnings, of errors nobody caught, and of what pipelines log without a handler."""
     logging.lastResort = handler
     logging.captureWarnings(True)
     warnings = logging.getLogger("py.warnings")
     warnings.addHandler(handler)
     warnings.propagate = False
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_end_of_thread
+    sys.unraisablehook = _log_unraisable
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    log.critical("%s: %s", kind.__name__, error, exc_info=(kind, error, trace))
+
+
+def _log_end_of_thread(args: threading.ExceptHookArgs) -> None:
+    if issubclass(args.exc_type, SystemExit):
+        return  # it ends the thread, and is no error, as in Python's own hook
+    name = args.thread.name if args.thread is not None else "unknown"
+    error = args.exc_value or args.exc_type()
+    trace = (args.exc_type, error, args.exc_traceback)
+    log.error("the thread %s ended: %s: %s", name, args.exc_type.__name__, error, exc_info=trace)
+
+
+def _log_unraisable(args: sys.UnraisableHookArgs) -> None:
+    error = args.exc_value or args.exc_type()
+    message = args.err_msg or "an exception was passed over, in"
+    log.error("%s %r", message, args.object, exc_info=(args.exc_type, error, args.exc_traceback))
 
 
 def set_up_child() -> None:
@@ -105,9 +131,30 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "process": record.process,
-            "message": record.getMessage(),
+            "message": _message_of(record),
             **getattr(record, "job", {}),
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        try:
+            return json.dumps(line, default=str, allow_nan=False)
+        except Exception:  # noqa: BLE001 - of what a pipeline gave its logger, and how that shows itself
+            return json.dumps({str(name): _plain(value) for name, value in line.items()})
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    """The message; where its arguments do not fit it, both as they are."""
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - as above
+        return f"{_plain(record.msg)} {_plain(record.args)}"
+
+
+def _plain(value: object) -> str | int | None:
+    """A value that JSON has, or its text."""
+    if value is None or isinstance(value, (str, int)):
+        return value
+    try:
+        return str(value)
+    except Exception as e:  # noqa: BLE001 - as above
+        return f"({type(value).__name__} that cannot be shown: {type(e).__name__})"

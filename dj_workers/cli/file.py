@@ -63,7 +63,7 @@ def default_modules() -> list[str]:
         found = tomllib.loads(Path(NAME).read_text(encoding="utf-8")).get("modules", [])
     except (OSError, ValueError) as e:
         raise UsageMistakeError(f"{NAME} cannot be read: {e}.") from e
-    return [found] if isinstance(found, str) else [str(name) for name in found]
+    return [str(name) for name in (found if isinstance(found, list) else [found])]
 
 
 def read(path: Path, command: click.Command) -> dict[str, Any]:

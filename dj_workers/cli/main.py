@@ -59,11 +59,18 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (DataJointError, ModuleError) as e:
-            if ctx.params["debug"]:
+            if ctx.params["debug"] and not logs.is_json():
                 traceback.print_exc()
             else:
-                options.say(f"dj-worker: {e}{advice_on(e)}", logging.ERROR)
+                said = traceback.format_exc() if ctx.params["debug"] else f"{e}{advice_on(e)}"
+                options.say(f"dj-worker: {said}", logging.ERROR)
             sys.exit(code_of(e))
+        except click.ClickException as e:
+            if ctx.params["log_format"] != logs.JSON:
+                raise
+            logs.set_up(ctx.params["log_level"], logs.JSON)  # the command may not have been found yet
+            options.say(f"dj-worker: {e.format_message()}", logging.ERROR)
+            sys.exit(e.exit_code)
 
 
 def _print_version(context: click.Context, _: click.Parameter, is_wanted: bool) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import sys
 import urllib.error
 import urllib.request
+from typing import NoReturn
 
 import click
 
@@ -33,5 +35,16 @@ def probe(metrics_port: int, ready: bool, timeout: float) -> None:
     except OSError as e:
         click.echo(f"{url} does not answer: {e}", err=True)
         sys.exit(1)
-    click.echo(json.loads(body)["reason"], err=not is_ok)
+    except http.client.HTTPException as e:
+        _tell_of_another(url, e)
+    try:
+        reason = str(json.loads(body)["reason"])
+    except (ValueError, LookupError, TypeError) as e:
+        _tell_of_another(url, e)
+    click.echo(reason, err=not is_ok)
     sys.exit(0 if is_ok else 1)
+
+
+def _tell_of_another(url: str, error: Exception) -> NoReturn:
+    click.echo(f"{url} is answered by something else than dj-worker: {type(error).__name__}", err=True)
+    sys.exit(1)

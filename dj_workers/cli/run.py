@@ -59,7 +59,7 @@ def run(modules: tuple[str, ...], **given: Any) -> None:
     worker: Worker | None = None
     try:
         with AroundWork(lambda: worker is not None and worker.has_begun, lambda: _doing(worker)) as around:
-            source = load_all(modules)
+            source = load_all(modules, may_print=True)
             around.check()
             chosen = _with_make(source, given["tables"], given["exclude"], given["queues"])
             worker = _worker(chosen, source, work, given)

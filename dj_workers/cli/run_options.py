@@ -28,6 +28,8 @@ def _number(name: str, said: str, **more: Any) -> Any:
     return click.option(name, type=click.IntRange(min=1), metavar="N", help=said, **more)
 
 
+MOST_PROCESSES = 1024  # a machine goes down by what is more, which is a slip of the keyboard
+
 ALL = [
     click.argument("modules", nargs=-1, metavar="MODULE..."),
     file.config,
@@ -57,7 +59,14 @@ ALL = [
         metavar="NAME",
         help="What `dj-worker workers` and `drain` call it; by default host:process.",
     ),
-    _number("--processes", "Compute in N processes at once.", default=1, show_default=True),
+    click.option(
+        "--processes",
+        type=click.IntRange(1, MOST_PROCESSES),
+        metavar="N",
+        default=1,
+        show_default=True,
+        help="Compute in N processes at once.",
+    ),
     _number("--max-tasks-per-child", "Replace a process after N calls of make."),
     click.option(
         "--max-memory-mb",

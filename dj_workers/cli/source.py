@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import sysconfig
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +24,7 @@ from dj_workers.plan import TableClass, chosen, find_table, name_of, plan_of, ta
 from dj_workers.steps import Step, steps_of
 
 SCHEMA_PREFIX = "schema:"
+_PYTHON = sysconfig.get_path("stdlib")
 NOTHING_BUT_STEPS = "there are steps, which dj-worker run calls, but no computed or imported table."
 
 
@@ -60,8 +63,14 @@ class Source:
             raise UsageMistakeError(str(e)) from e
 
 
-def load(name: str) -> Source:
+def load(name: str, *, may_print: bool = False) -> Source:
     """Find what MODULE names.
+
+    Parameters
+    ----------
+    may_print : bool
+        Whether what the module prints while it is imported may come to stdout; else it comes to stderr, as
+        stdout is for what the command was asked for.
 
     Raises
     ------
@@ -73,7 +82,8 @@ def load(name: str) -> Source:
     if name.startswith(SCHEMA_PREFIX):
         module: ModuleType = _schema(name.removeprefix(SCHEMA_PREFIX))
     else:
-        module = _imported(name)
+        with nullcontext() if may_print else redirect_stdout(sys.stderr):
+            module = _imported(name)
     tables = plan_of(tables_of(module)).tables
     steps = steps_of(module)
     if not tables and not steps:
@@ -81,9 +91,9 @@ def load(name: str) -> Source:
     return Source(name, list(tables), not name.startswith(SCHEMA_PREFIX), steps)
 
 
-def load_all(names: Sequence[str]) -> Source:
+def load_all(names: Sequence[str], *, may_print: bool = False) -> Source:
     """Find what several MODULEs name together; each table and step once."""
-    sources = [load(name) for name in names]
+    sources = [load(name, may_print=may_print) for name in names]
     classes = {name_of(cls): cls for source in sources for cls in reversed(source.tables)}
     steps = {step.name: step for source in sources for step in source.steps}
     return Source(
@@ -143,10 +153,11 @@ def _imported(name: str) -> ModuleType:
 
 
 def _where(error: BaseException) -> str:
-    """The line of the user's code that failed: the last one outside of installed packages."""
+    """The line of the user's code that failed: the last one outside of packages and Python itself."""
     ours = {"dj_schema", "dj_query", "dj_jobs", "dj_workers", "datajoint"}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         parts = Path(frame.filename).parts
-        if not frame.filename.startswith("<") and "site-packages" not in parts and not ours & set(parts[-4:]):
+        is_others = "site-packages" in parts or Path(frame.filename).is_relative_to(_PYTHON)
+        if not frame.filename.startswith("<") and not is_others and not ours & set(parts[-4:]):
             return f"{frame.filename}, line {frame.lineno}: "
     return ""

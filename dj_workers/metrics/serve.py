@@ -6,6 +6,8 @@ import errno
 import json
 import logging
 import os
+import socket
+import sys
 import threading
 import weakref
 from collections.abc import Mapping
@@ -60,7 +62,8 @@ class Serving:
 
     def __enter__(self) -> Serving:
         self._thread.start()
-        log.info("metrics are at http://%s:%d/metrics, probes at /healthz and /readyz", self.host, self.port)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        log.info("metrics are at http://%s:%d/metrics, probes at /healthz and /readyz", host, self.port)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,6 +86,22 @@ def _advice(host: str, port: int, error: OSError) -> str:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = os.name != "nt"
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        families = [family for family, *_ in found]
+        self.address_family = socket.AF_INET if socket.AF_INET in families else families[0]
+        super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:  # "::" is every address, also those of IPv4
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Log it, as all else; a client that has gone away, as one does after its timeout, is nothing."""
+        level = logging.DEBUG if isinstance(sys.exception(), OSError) else logging.ERROR
+        log.log(level, "http: no answer to %s", client_address, exc_info=True)
 
 
 _open: weakref.WeakSet[_Server] = weakref.WeakSet()

@@ -299,6 +299,31 @@ def test_with_json_each_line_is_an_object_whatever_happens(lab: Lab) -> None:
 
 
 @on_one_server
+def test_with_json_what_nobody_caught_is_an_object_too(lab: Lab) -> None:
+    with open(lab.folder / f"{lab.name}.py", "a") as code:
+        code.write(
+            "import logging, threading\nthread = threading.Thread(target=lambda: 1 / 0, name='own')\n"
+            "thread.start()\nthread.join()\nlogging.getLogger('own').error('%d is odd', 'three')\n"
+            "class Odd(BaseException): pass\nraise Odd('very')\n"
+        )
+    ended = dj_worker("--log-format", "json", "run", lab.name, "--tables", "Square", "--once")
+    thread, own, uncaught = [json.loads(line) for line in ended.err.splitlines()]
+    assert thread["message"] == "the thread own ended: ZeroDivisionError: division by zero"
+    assert (own["logger"], own["message"]) == ("own", "%d is odd ('three',)")
+    assert (uncaught["level"], uncaught["message"]) == ("critical", "Odd: very")
+    assert "Traceback" in thread["traceback"]
+    assert "Traceback" in uncaught["traceback"]
+
+
+@on_one_server
+def test_what_a_pipeline_prints_at_its_import_is_not_in_the_document(lab: Lab) -> None:
+    with open(lab.folder / f"{lab.name}.py", "a") as code:
+        code.write("print('loading')\n")
+    shown = dj_worker("status", lab.name, "--json")
+    assert (len(shown.json["tables"]), "loading" in shown.err) == (3, True)
+
+
+@on_one_server
 def test_sigusr1_ends_no_worker_at_any_moment(lab: Lab) -> None:
     lab.add(2)
     name = f"curious_{lab.name}"
@@ -458,12 +483,14 @@ def test_ignore_passes_over_keys_and_unignore_brings_them_back(lab: Lab) -> None
         (["run", "LAB"], ExitCode.USAGE, "Unmade has no make(self, key)"),
         (["run", "LAB", "--tables", "Sqare"], ExitCode.USAGE, "there are: Square, "),
         (["run", "LAB", "--once", "--idle-exit", "1"], ExitCode.USAGE, "Give one of them"),
+        (["run", "LAB", "--processes", "80000"], ExitCode.USAGE, "1<=x<=1024"),
         (["run", "schema:SCHEMA"], ExitCode.USAGE, "Name the module or the file"),
         (["status", "schema:nowhere_to_be_found"], ExitCode.USAGE, "there is no schema"),
         (["status", "no_such_module"], ExitCode.NO_MODULE, "Run dj-worker in the folder that has it"),
         (["status", "no_such_file.py"], ExitCode.NO_MODULE, "there is no file"),
         (["status", "json"], ExitCode.NO_MODULE, "no computed or imported table"),
         (["status", "broken"], ExitCode.NO_MODULE, "broken.py, line 2: ZeroDivisionError"),
+        (["status", "unset"], ExitCode.NO_MODULE, "unset.py, line 2: UnknownSettingError"),
         (["errors", "LAB", "Sqare"], ExitCode.USAGE, "no computed or imported table 'Sqare'"),
         (["retry", "LAB"], ExitCode.USAGE, "Name a table, or give --all"),
         (["retry", "LAB", "Square", "number"], ExitCode.USAGE, "write attr=value"),
@@ -477,6 +504,7 @@ def test_bad_input_is_a_message_that_says_what_to_do(
 ) -> None:
     lab.Square.jobs.refresh()
     (lab.folder / "broken.py").write_text("import json\n1 / 0\n")
+    (lab.folder / "unset.py").write_text("import datajoint as dj\ndj.config.jobs.nothing\n")
     real = [a.replace("LAB", lab.name).replace("SCHEMA", str(lab.schema.database)) for a in arguments]
     ended = dj_worker(*real)
     assert message in ended.out + ended.err

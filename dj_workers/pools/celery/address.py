@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
@@ -11,6 +12,7 @@ from dj_workers.pools.celery.errors import BrokerError
 
 SETTING = "celery.broker_url"
 VARIABLE_OF_CELERY = "CELERY_BROKER_URL"  # which Celery itself puts before every other source
+_DATABASE = re.compile("/?[0-9]*")
 _SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 _FORM = (
     "write redis://:password@host:6379/0, with %-codes for what is neither letter nor digit in the password"
@@ -54,6 +56,8 @@ def broker_address(config: Config) -> Address:
         raise BrokerError(f"the broker's URL has {kind} ({origin}); the broker is a Redis: {_FORM}.")
     if parts.scheme != "redis+socket" and (not parts.hostname or "@" in (parts.path + parts.query)):
         raise BrokerError(f"the broker's URL names no host ({origin}); {_FORM}.")
+    if parts.scheme in ("redis", "rediss") and not _DATABASE.fullmatch(parts.path):
+        raise BrokerError(f"the broker's URL names no database of Redis by its number ({origin}); {_FORM}.")
     return Address(url, _label(parts, port))
 
 

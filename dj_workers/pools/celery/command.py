@@ -66,7 +66,10 @@ def _start(app: Celery, arguments: Sequence[str]) -> int:
     try:
         return int(app.start(list(arguments)) or 0)
     except click.ClickException as e:
-        e.show()
+        if logs.is_json():
+            options.say(f"dj-worker: {e.format_message()}", logging.ERROR)
+        else:
+            e.show()
         return e.exit_code
     except CeleryError as e:
         options.say(f"dj-worker: {e}", logging.ERROR)

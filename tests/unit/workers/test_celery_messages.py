@@ -125,7 +125,15 @@ def test_a_broker_is_shown_without_its_password(url: str, label: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "s3cret", "http://s3cret@host", "redis://:s3cret/@host:6379/0", "redis://:s3cret@host:s3cret"]
+    "url",
+    [
+        "",
+        "s3cret",
+        "http://s3cret@host",
+        "redis://:s3cret/@host:6379/0",
+        "redis://:s3cret@host:s3cret",
+        "redis://:s3cret@host/zero",
+    ],
 )
 def test_a_url_that_is_none_is_not_quoted(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in (config(broker_url=url), config()):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from dj_workers.cli.exit_codes import ExitCode
+from dj_workers.cli.file import default_modules
 from dj_workers.cli.main import main
 from dj_workers.cli.options import columns
 
@@ -30,6 +36,52 @@ def test_help_imports_neither_the_demo_nor_the_facade() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_with_json_a_wrong_argument_is_an_object_too() -> None:
+    wrong = [["run", "--bogus"], ["bogus"], ["run", "lab", "--processes", "two"], ["run"]]
+    program = (
+        "import sys\nfrom dj_workers.cli.main import main\n"
+        f"for arguments in {wrong}:\n"
+        "    try:\n        main(['--log-format', 'json', *arguments])\n"
+        "    except SystemExit as e:\n        print(e.code)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["2"] * len(wrong)
+    said = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert [line["level"] for line in said] == ["error"] * len(wrong)
+    assert "--bogus" in said[0]["message"]
+    assert "Name a MODULE" in said[3]["message"]
+
+
+def test_modules_that_are_no_list_are_names_as_for_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dj-worker.toml").write_text("modules = 3")
+    monkeypatch.chdir(tmp_path)
+    assert default_modules() == ["3"]
+
+
+def test_a_probe_of_what_is_no_worker_is_told_of() -> None:
+    def answered(body: bytes) -> str:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            thread = threading.Thread(target=answer, args=(server, body))
+            thread.start()
+            arguments = ["probe", "--metrics-port", str(server.getsockname()[1]), "--timeout", "60"]
+            shown = CliRunner().invoke(main, arguments)
+            thread.join()
+        assert isinstance(shown.exception, SystemExit), shown.exception
+        assert shown.exit_code == 1
+        return shown.output
+
+    def answer(server: socket.socket, body: bytes) -> None:
+        client, _ = server.accept()
+        with client:
+            client.recv(4096)
+            client.sendall(body)
+
+    for body in (b"-ERR unknown command\r\n", b"HTTP/1.0 200 OK\r\n\r\nhello", b"HTTP/1.0 200 OK\r\n\r\n[]"):
+        assert "something else than dj-worker" in answered(body)
 
 
 def test_version_is_printed() -> None:

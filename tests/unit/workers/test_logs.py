@@ -55,3 +55,34 @@ def test_what_goes_well_is_for_those_who_look_closely(caplog: pytest.LogCaptureF
     assert "lab.__root {'n': 1}: succeeded: 2.000 s" in line(
         caplog, Event(Kind.SUCCEEDED, "lab.__root", {"n": 1}, duration_s=2.0), TEXT
     )
+
+
+class Shy:
+    def __str__(self) -> str:
+        raise ValueError("not now")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "fields"),
+    [
+        ("%d is odd", ("three",), {}),
+        ("%s is odd", (Shy(),), {}),
+        ("odd", (), {"key": {("a", 1): 2}}),
+        ("odd", (), {"key": Shy()}),
+        ("odd", (), {"duration_s": float("nan")}),
+    ],
+)
+def test_whatever_a_pipeline_logs_is_an_object(
+    message: str, arguments: tuple[object, ...], fields: dict[str, object]
+) -> None:
+    record = logging.LogRecord("own", logging.WARNING, "", 0, message, arguments, None)
+    record.job = fields
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    found = json.loads(formatter(JSON).format(record), parse_constant=refuse)
+    assert "odd" in found["message"]
+    assert fields.keys() <= found.keys()
