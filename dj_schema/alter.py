@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from dj_schema.catalog_entry import make_attribute, parsed_or_none
@@ -14,11 +16,12 @@ from dj_schema.errors import DataError, MissingAttributeError, MissingTableError
 from dj_schema.heading import Attribute
 from dj_schema.sql import EMPTY, Ident, Sql, join, params, sql
 from dj_schema.table_info import TableInfo
-from dj_schema.types import CodecType, CoreType, Kind, NativeType, TypeSpec
+from dj_schema.types import INTEGER_RANGES, CodecType, CoreType, Kind, NativeType, TypeSpec
 
 if TYPE_CHECKING:
     from dj_schema.connection import Connection
 
+_LARGEST_SINGLE = (2.0 - 2.0**-23) * 2.0**127
 _MOST_EXACT_INT = 2**53  # beyond, a float64 leaves integers out
 # A value of the first kind is the same value as the second; the server refuses one that does not fit.
 _SAME_VALUE = {
@@ -168,13 +171,17 @@ def _lost_value(connection: Connection, change: AttributeChange) -> Sql | None:
         return _lost_in_float(connection, column, kinds[0], new)
     if kinds == ("time", "time"):
         return sql("{} <> CAST({} AS {})", column, column, connection.dialect.types.column_type(new, None))
-    if kinds in (("decimal", "decimal"), ("datetime", "datetime"), ("datetime", "date")):
+    if kinds == ("decimal", "decimal"):
+        return None if cast is None else _lost_in_decimal(column, cast)
+    if kinds in (("datetime", "datetime"), ("datetime", "date")):
         if cast is None:
             return None
         type_text = connection.dialect.types.column_type(cast, None)
         return sql("{} <> CAST({} AS {})", column, column, type_text)
     if kinds in (("float", "int"), ("decimal", "int")):
-        return sql("{} <> FLOOR({})", column, column)
+        return _either([sql("{} <> FLOOR({})", column, column), _lost_in_int(column, new)])
+    if kinds == ("int", "int"):
+        return _lost_in_int(column, new)
     if kinds == ("int", "bool"):
         return sql("{} NOT IN (0, 1)", column)
     return EMPTY if kinds[0] == kinds[1] or kinds in _SAME_VALUE else None
@@ -189,7 +196,24 @@ def _lost_text(column: Ident, old: TypeSpec, new: TypeSpec) -> Sql:
         conditions.append(sql("CHAR_LENGTH({}) > {}", text, params([new.args[0]])))
     if isinstance(new, CoreType) and new.name in ("char", "enum") and old != new:
         conditions.append(sql("{} LIKE {}", text, params(["% "])))
+    if isinstance(new, CoreType) and new.labels:
+        conditions.append(sql("{} NOT IN ({})", text, params(new.labels)))
     return _either(conditions)
+
+
+def _lost_in_int(column: Ident, new: TypeSpec) -> Sql:
+    """Return the condition for a number outside of the range of an integer type of ours."""
+    if not isinstance(new, CoreType):
+        return EMPTY
+    low, high = INTEGER_RANGES[new.name]
+    return sql("{} NOT BETWEEN {} AND {}", column, params([low]), params([high]))
+
+
+def _lost_in_decimal(column: Ident, new: CoreType) -> Sql:
+    """Return the condition for a number that has more digits, before the point or after it."""
+    precision, scale = (*map(int, new.args), 0)[:2]
+    beyond = params([Decimal(10) ** (precision - scale)])
+    return sql("ABS({}) >= {} OR {} <> ROUND({}, {})", column, beyond, column, column, params([scale]))
 
 
 def _either(conditions: Sequence[Sql]) -> Sql:
@@ -232,7 +256,11 @@ def _lost_in_float(connection: Connection, column: Ident, kind: Kind, new: TypeS
     if not connection.render(types.column_type(new, None)).text.startswith("double"):
         # MySQL finds a float equal to its double in a condition unless both are cast to one type.
         there_and_back = sql("CAST(CAST({} AS {}) AS {})", column, single, double)
-        conditions.append(sql("{} <> CAST({} AS {})", there_and_back, column, double))
+        differs = sql("{} <> CAST({} AS {})", there_and_back, column, double)
+        # The cast of a finite number beyond them raises; infinity and NaN, which is the largest, stay.
+        bounds = (params([_LARGEST_SINGLE]), params([sys.float_info.max]))
+        beyond = sql("ABS({}) > {} AND ABS({}) <= {}", column, bounds[0], column, bounds[1])
+        conditions.append(sql("CASE WHEN {} THEN TRUE ELSE {} END", beyond, differs))
     return _either(conditions)
 
 

@@ -77,6 +77,7 @@ _NUMBERS: dict[int, type[QueryError]] = {
 }
 # What a definition asks for and these servers do not have, and what would do instead.
 _NOT_HERE: dict[int, str] = {
+    1070: "at most 16 attributes in a key or index",
     1071: "keys and indexes of at most 3072 bytes, such as 768 characters",
     1074: "at most 255 characters in a char; varchar(n) or <blob> for more",
     1075: "one auto_increment attribute, in the primary key",
@@ -84,8 +85,10 @@ _NOT_HERE: dict[int, str] = {
     1118: "attributes of at most 65535 bytes in all; <blob> or json for what is long",
     1170: "a number, a string, a date or a uuid in a key or index",
     1427: "a number of digits that is not below that of decimals",
+    1901: "functions that always have the same value for the same row",
     3152: "a path into the JSON attribute in the index",
     3505: "enum labels of at most 255 characters",
+    3758: "functions that always have the same value for the same row",
 }
 _LOST = {0, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031}
 _MISSING = {1146, 1049, 1051, 1109, 1824}
@@ -97,6 +100,8 @@ def from_number(number: int, message: str, statement: str) -> DataJointError:
         return LostConnectionError(f"the connection to the server was lost: {message or 'no answer'}")
     if number in _MISSING:
         return MissingTableError(f"{message}. Is it declared, and the schema activated?")
+    if number == 1005 and "errno: 185" in message:  # MariaDB's InnoDB has no place for so many columns
+        number = 1117
     if number in _NOT_HERE:
         return DefinitionError(f"{message.rstrip('.')}.", expected=_NOT_HERE[number])
     kind = _NUMBERS.get(number)

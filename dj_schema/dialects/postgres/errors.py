@@ -5,6 +5,7 @@ from __future__ import annotations
 from dj_schema import errors
 from dj_schema.errors import (
     DataJointError,
+    DefinitionError,
     LostConnectionError,
     MissingTableError,
     QueryError,
@@ -31,6 +32,12 @@ _CODES: dict[str, type[QueryError]] = {
     "42P07": errors.QueryError,
     "42710": errors.QueryError,
 }
+# What a definition asks for and PostgreSQL does not have, and what would do instead.
+_NOT_HERE = {
+    "42701": "another name",  # that of a column which each table has
+    "42P17": "functions that always have the same value for the same row",
+    "54011": "fewer attributes, and at most 16 attributes in a key or index",
+}
 _CLASSES: dict[str, type[QueryError]] = {
     "22": errors.DataError,
     "23": errors.IntegrityError,
@@ -55,6 +62,8 @@ def from_sqlstate(
         )
     if code in _MISSING:
         return MissingTableError(f"{text}. Is it declared, and the schema activated?")
+    if code in _NOT_HERE:
+        return DefinitionError(f"{text.rstrip('.')}.", expected=_NOT_HERE[code])
     kind = _CODES.get(code) or _CLASSES.get(code[:2])
     if kind is None:
         return QueryError(f"PostgreSQL error {code}: {text}", code=code, statement=statement)
