@@ -60,7 +60,7 @@ def celery(
 @options.exclude
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.1),
+    type=options.Number(min=0.1),
     metavar="SECONDS",
     help="Look at least so often; by default the setting celery.dispatch_interval_s.",
 )

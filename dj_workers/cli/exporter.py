@@ -22,7 +22,7 @@ from dj_workers.cli.source import NOTHING_BUT_STEPS, load
 @options.metrics_host
 @click.option(
     "--interval",
-    type=click.FloatRange(min=1),
+    type=options.Number(min=1),
     default=15.0,
     show_default=True,
     metavar="SECONDS",
@@ -30,7 +30,7 @@ from dj_workers.cli.source import NOTHING_BUT_STEPS, load
 )
 @click.option(
     "--keys-interval",
-    type=click.FloatRange(min=1),
+    type=options.Number(min=1),
     default=300.0,
     show_default=True,
     metavar="SECONDS",

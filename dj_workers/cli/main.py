@@ -14,7 +14,12 @@ import click
 from dj_schema.errors import DataJointError
 from dj_workers import logs
 from dj_workers.cli import options
-from dj_workers.cli.exit_codes import ExitCode, ModuleError, advice_on, code_of
+from dj_workers.cli.exit_codes import ExitCode, ModuleError, UsageMistakeError, advice_on, code_of
+
+log = logging.getLogger("datajoint.workers")
+
+_PROMETHEUS_FOLDERS = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
+_UNUSED = f"{__name__}.unused"
 
 # Imported when called, so that each starts fast: module, name, and the line that --help shows.
 _COMMANDS = {
@@ -56,6 +61,8 @@ class _Commands(click.Group):
             formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
+        # prometheus_client looks at them when it is imported, as it is with the file of a command
+        ctx.meta[_UNUSED] = [name for name in _PROMETHEUS_FOLDERS if os.environ.pop(name, None) is not None]
         try:
             return super().invoke(ctx)
         except (DataJointError, ModuleError) as e:
@@ -125,9 +132,15 @@ def main(log_level: str, log_format: str, debug: bool) -> None:
       dj-worker errors my_lab.pipeline Detection --traceback
       dj-worker retry my_lab.pipeline Detection image_id=7
     """
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     logs.set_up(log_level, log_format)
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        raise UsageMistakeError("the current folder is not there any more; go to another.") from None
+    if "" not in sys.path and here not in sys.path:
+        sys.path.insert(0, here)
+    for name in click.get_current_context().meta[_UNUSED]:
+        log.warning("%s is not used: one process keeps the figures of all.", name)
 
 
 if __name__ == "__main__":

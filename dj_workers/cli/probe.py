@@ -11,13 +11,15 @@ from typing import NoReturn
 
 import click
 
+from dj_workers.cli import options
+
 
 @click.command()
 @click.option(
     "--metrics-port", type=click.IntRange(1, 65535), default=9400, show_default=True, metavar="PORT"
 )
 @click.option("--ready", is_flag=True, help="Ask whether jobs can flow, not only whether it is alive.")
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=5.0, show_default=True, metavar="SECONDS")
+@click.option("--timeout", type=options.Number(min=0.1), default=5.0, show_default=True, metavar="SECONDS")
 def probe(metrics_port: int, ready: bool, timeout: float) -> None:
     """Ask a worker or an exporter of this machine how it is; exit with 0 where it is well, else 1.
 

@@ -21,7 +21,7 @@ class Whole(click.types.StringParamType):
 
 
 def _seconds(name: str, least: float, said: str, **more: Any) -> Any:
-    return click.option(name, type=click.FloatRange(min=least), metavar="SECONDS", help=said, **more)
+    return click.option(name, type=options.Number(min=least), metavar="SECONDS", help=said, **more)
 
 
 def _number(name: str, said: str, **more: Any) -> Any:
@@ -70,7 +70,7 @@ ALL = [
     _number("--max-tasks-per-child", "Replace a process after N calls of make."),
     click.option(
         "--max-memory-mb",
-        type=click.FloatRange(min=1),
+        type=options.Number(min=1),
         metavar="MB",
         help="Replace a process that holds more memory, once its running job is done.",
     ),

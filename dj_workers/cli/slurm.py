@@ -150,7 +150,10 @@ def slurm(
     if output is None:
         click.echo(script, nl=False)
     else:
-        output.write_text(script)
+        try:
+            output.write_text(script)
+        except OSError as e:
+            raise UsageMistakeError(f"{output} cannot be written: {e.strerror}.") from e
         click.echo(f"written; submit it with: sbatch {shlex.quote(str(output))}", err=True)
 
 

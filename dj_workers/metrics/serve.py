@@ -51,7 +51,7 @@ class Serving:
         handler = type("Handler", (_Handler,), {"registry": registry, "probes": dict(probes)})
         try:
             self._server = _Server((host, port), handler)
-        except OSError as e:
+        except (OSError, UnicodeError) as e:  # the second of what can be no name of a host
             raise PortError(_advice(host, port, e)) from e
         self.host = host
         self.port = int(self._server.server_address[1])
@@ -72,13 +72,14 @@ class Serving:
         self._server.server_close()
 
 
-def _advice(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
+def _advice(host: str, port: int, error: OSError | UnicodeError) -> str:
+    number = getattr(error, "errno", None)
+    if number == errno.EADDRINUSE:
         return (
             f"port {port} is in use on this machine, maybe by another worker. Give each worker a port of its "
             "own with --metrics-port, or 0 for any that is free."
         )
-    if error.errno == errno.EACCES:
+    if number == errno.EACCES:
         return f"port {port} is not for this user; give one above 1023 with --metrics-port."
     return f"there can be no server at {host}:{port}: {error}. Check --metrics-host and --metrics-port."
 

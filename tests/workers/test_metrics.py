@@ -210,3 +210,14 @@ def test_the_exporter_serves_until_stopped_and_is_ready_once_it_has_read(lab: La
         assert after > before
     refused = dj_worker("exporter", f"schema:{lab.schema.database}", "--refresh")
     assert (refused.code, "--refresh needs the code" in refused.err) == (ExitCode.USAGE, True)
+
+
+@on_one_server
+def test_figures_are_kept_in_the_process_whatever_folder_the_environment_names(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(lab.folder / "none"))
+    lab.add(1)
+    ended = dj_worker("run", lab.name, "--tables", "Square", "--once", "--metrics-port", "0")
+    assert ended.code == ExitCode.DONE, ended.err
+    assert "PROMETHEUS_MULTIPROC_DIR is not used" in ended.err

@@ -84,6 +84,41 @@ def test_a_probe_of_what_is_no_worker_is_told_of() -> None:
         assert "something else than dj-worker" in answered(body)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "lab", "--idle-exit"],
+        ["run", "lab", "--max-memory-mb"],
+        ["exporter", "lab", "--interval"],
+        ["dispatch", "lab", "--interval"],
+        ["probe", "--timeout"],
+    ],
+)
+def test_what_is_no_number_is_refused(arguments: list[str]) -> None:
+    shown = CliRunner().invoke(main, [*arguments, "nan"])
+    assert (shown.exit_code, "'nan' is not a number" in shown.output) == (ExitCode.USAGE, True)
+
+
+def test_a_script_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
+    output = tmp_path / "none" / "x.sh"
+    shown = CliRunner().invoke(main, ["slurm", "lab", "--output", str(output)])
+    assert (shown.exit_code, "cannot be written: No such file" in shown.output) == (ExitCode.USAGE, True)
+
+
+def test_a_folder_that_is_gone_is_told_of(tmp_path: Path) -> None:
+    program = (
+        "import os, sys\nfrom dj_workers.cli.main import main\n"
+        "os.rmdir(os.getcwd())\nmain(['status', 'lab'])\n"
+    )
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert ended.stderr == "dj-worker: the current folder is not there any more; go to another.\n"
+    assert ended.returncode == ExitCode.USAGE
+
+
 def test_version_is_printed() -> None:
     shown = CliRunner().invoke(main, ["--version"])
     assert (shown.exit_code, shown.output.startswith("dj-worker ")) == (0, True)

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from dj_workers.health import Health
-from dj_workers.metrics.serve import Serving
+from dj_workers.metrics.serve import PortError, Serving
 from tests.support.patience import PATIENCE_S
 
 
@@ -35,6 +35,11 @@ def test_it_can_be_asked_by_ipv6(host: str, asked: list[str], caplog: pytest.Log
             with urllib.request.urlopen(f"http://{name}:{serving.port}/healthz") as answer:
                 assert answer.status == 200
     assert f"http://[{host}]:{serving.port}/metrics" in caplog.text
+
+
+def test_what_can_be_no_name_is_refused() -> None:
+    with pytest.raises(PortError, match="Check --metrics-host"):
+        Serving("x" * 70, 0, CollectorRegistry(), {})
 
 
 class Told(logging.Handler):
