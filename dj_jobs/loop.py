@@ -131,6 +131,9 @@ class Loop:
                     break
             yield from self._committed(group, keeper)
         except GeneratorExit:
+            if self.running is not None:  # raised by its make, which has rows and no end
+                group.cancel()
+                raise
             for claim, outcome in group.commit()[0]:  # nobody asks for more; what is done is done
                 self._told(claim, outcome)
             raise

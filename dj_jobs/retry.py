@@ -27,18 +27,24 @@ INFRASTRUCTURE = (*AWAY, *CONFLICTS, InputChangedError)
 
 
 def causes(error: BaseException | None, beside: BaseException | None = None) -> list[BaseException]:
-    """Return an exception with those that it was raised for, or in the handlers of.
+    """Return an exception with those that it was raised for, or in the handlers of, and those of groups.
 
     Parameters
     ----------
     beside : exception, optional
         What was being handled when the make was called, and is none of its own.
     """
-    found: list[BaseException] = []
-    while error is not None and error is not beside and error not in found:
-        found.append(error)
-        error = error.__cause__ or error.__context__
-    return found
+    found: dict[int, BaseException] = {}  # by what they are: what they are equal to is the user's
+    waiting = [error]
+    while waiting:
+        error = waiting.pop()
+        if error is None or error is beside or id(error) in found:
+            continue
+        found[id(error)] = error
+        waiting.append(error.__context__ if error.__cause__ is None else error.__cause__)
+        if isinstance(error, BaseExceptionGroup):
+            waiting += error.exceptions
+    return list(found.values())
 
 
 def comes_of_fault(error: BaseException, beside: BaseException | None = None) -> bool:

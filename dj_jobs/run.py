@@ -26,7 +26,7 @@ from dj_jobs.make import Making
 from dj_jobs.retry import AWAY, CONFLICTS, Retry, verdict
 from dj_jobs.states import Status
 from dj_jobs.telling import Teller
-from dj_jobs.watch import InterruptedMakeError, Watch
+from dj_jobs.watch import InterruptedMakeError, Watch, ends_make_alone
 from dj_schema.errors import (
     ClaimLostError,
     DuplicateError,
@@ -151,7 +151,9 @@ class Runner:
             duration_s = time.perf_counter() - started
             is_open = group.is_open
             outcome = Outcome(claim.key, result, duration_s, phases=making.phases, is_open=is_open, end=later)
-        except (Exception, InterruptedMakeError) as e:  # noqa: BLE001 - of the user's make
+        except BaseException as e:
+            if not ends_make_alone(e):
+                raise
             error = cause_of(e, watch)
             duration_s = time.perf_counter() - started
             if watch.error is None and (group.is_cut_off() or group.give_up_early()):

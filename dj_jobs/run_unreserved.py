@@ -15,7 +15,7 @@ from dj_jobs.keys import is_wanted
 from dj_jobs.make import Making
 from dj_jobs.retry import AWAY, comes_of_fault
 from dj_jobs.run import cause_of, timeout_of
-from dj_jobs.watch import InterruptedMakeError, Watch
+from dj_jobs.watch import Watch, ends_make_alone
 from dj_schema.errors import DuplicateError, InputChangedError, LockTimeoutError, LostConnectionError
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def run_key(runner: Runner, key: Mapping[str, Any]) -> Outcome:
                 has_rows = making.insert(end)
             result = Result.SUCCESS if has_rows else Result.EMPTY
             outcome = Outcome(dict(key), result, time.perf_counter() - started)
-        except (Exception, InterruptedMakeError) as e:  # noqa: BLE001 - of the user's make
+        except BaseException as e:
+            if not ends_make_alone(e):
+                raise
             error = cause_of(e, watch)
             ended = _known_end(runner, key, error, started, doubt, beside)
             if ended is None and comes_of_fault(error, beside) and n_faults < most:

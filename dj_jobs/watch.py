@@ -16,6 +16,17 @@ class InterruptedMakeError(BaseException):
     """Raised in the middle of a make; no subclass of Exception, so that a `make` does not swallow it."""
 
 
+def ends_make_alone(error: BaseException) -> bool:
+    """Whether what a make ended with is for its key; else it stops the worker, as Ctrl-C does.
+
+    A group that tasks of asyncio ended in is so where all in it are.
+    """
+    kinds = (Exception, InterruptedMakeError)
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(kinds)[1] is None
+    return isinstance(error, kinds)
+
+
 class Watch:
     """One call of a make, from its start to the statement that ends its job.
 
