@@ -207,11 +207,17 @@ class _Compiler:
     def _union(self, source: UnionSource) -> Sql:
         """Rows of the first with what the second adds to them, then those of the second alone."""
         key = tuple(a.name for a in source.attributes if a.in_key)
-        mine = {c.attribute.name for c in source.left.columns}
+        mine = dict.fromkeys(c.attribute.name for c in source.left.columns)
         theirs = {c.attribute.name for c in source.right.columns}
         a, b = self._alias(), self._alias()
         first = (Ident(a if n.name in mine else b, n.name) for n in source.attributes)
-        rows = sql("SELECT {} FROM ({}) AS {}", _or_one(first), self.select(source.left), Ident(a))
+        left = _whole_union(source.left)
+        names = [n.name for n in source.attributes]
+        is_same = all(c.is_identity for c in source.left.columns) and list(mine) == names
+        if left is not None and is_same and [n.name for n in left.attributes] == names:
+            rows = self._union(left)  # no block more for each part: MySQL nests 63
+        else:
+            rows = sql("SELECT {} FROM ({}) AS {}", _or_one(first), self.select(source.left), Ident(a))
         if theirs - set(key):
             rows += sql(" LEFT JOIN ({}) AS {} ON {}", self.select(source.right), Ident(b), _same(a, b, key))
         b = self._alias()
@@ -347,13 +353,18 @@ def _united(select: Select, key: Sequence[str]) -> Iterator[Select]:
 
     The whole union again would double the text with each part of a sum of many.
     """
-    source = select.source
-    is_whole = select.is_plain and not select.where and not select.is_distinct
-    if isinstance(source, UnionSource) and is_whole and select.identities.issuperset(key):
-        yield from _united(source.left, key)
-        yield from _united(source.right, key)
+    union = _whole_union(select)
+    if union is not None and select.identities.issuperset(key):
+        yield from _united(union.left, key)
+        yield from _united(union.right, key)
     else:
         yield select
+
+
+def _whole_union(select: Select) -> UnionSource | None:
+    """The union that a block has all rows of; None for any other block."""
+    is_whole = select.is_plain and not select.where and not select.is_distinct
+    return select.source if is_whole and isinstance(select.source, UnionSource) else None
 
 
 def _same(a: str, b: str, names: Sequence[str]) -> Sql:

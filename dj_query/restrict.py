@@ -28,7 +28,7 @@ from dj_query.select import (
     may_end_in_spaces,
 )
 from dj_query.semantics import matching_names
-from dj_query.values import comparable, plain
+from dj_query.values import comparable, plain, shown
 from dj_query.write.dataframe import columns_of
 from dj_schema.errors import DataError, DataJointError
 from dj_schema.heading import Attribute, Heading, unknown_attribute
@@ -183,7 +183,7 @@ def _json_value(attribute: Attribute, value: Any) -> Any:
         json_text(value).encode()
     except (TypeError, ValueError) as e:
         raise DataError(
-            f"{value!r:.60} cannot be compared with what is in {attribute.name!r}: {e}."
+            f"{shown(value, 60)} cannot be compared with what is in {attribute.name!r}: {e}."
         ) from None
     return value
 

@@ -47,6 +47,14 @@ def plain(value: Any) -> Any:
     return None if type(value).__name__ in _MISSING else value
 
 
+def shown(value: Any, n_characters: int) -> str:
+    """Return how a value begins, for a message."""
+    try:
+        return repr(value)[:n_characters]
+    except RecursionError:
+        return f"a {type(value).__name__}"
+
+
 def comparable(attribute: Attribute, value: Any, native_digits: int = 6) -> Any:
     """Return a value to compare an attribute with, in a form that every server takes for its type.
 
@@ -106,7 +114,7 @@ def comparable(attribute: Attribute, value: Any, native_digits: int = 6) -> Any:
             return naive_utc(value)
     except (ValueError, TypeError, ArithmeticError) as e:
         raise DataError(
-            f"{value!r:.60} cannot be compared with attribute {attribute.name!r} ({attribute.type}): {e}"
+            f"{shown(value, 60)} cannot be compared with attribute {attribute.name!r} ({attribute.type}): {e}"
         ) from None
     return value
 

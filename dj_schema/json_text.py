@@ -19,7 +19,10 @@ def json_text(value: Any) -> str:
         For what JSON cannot hold, NaN and infinities included, and what some server would refuse or change:
         the null character in a text, whole numbers of more than 64 bits.
     """
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False, default=_numpy)
+    try:
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False, default=_numpy)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     return _TOKEN.sub(_same_everywhere, text) if _DOUBTFUL.search(text) else text
 
 

@@ -25,6 +25,7 @@ from dj_query.values import (
     read_moment,
     rounded_moment,
     rounded_number,
+    shown,
 )
 from dj_schema.codecs.chain import chain_of
 from dj_schema.errors import DataError, DataJointError
@@ -40,6 +41,7 @@ _MIDNIGHT = dt.time()
 _DASHES = itemgetter(4, 7, 10, 13, 16)
 _DASHED = {("-", "-", " ", ":", ":"), ("-", "-", "T", ":", ":")}
 _WRITTEN_AS_TEXT = (str, int, float, Decimal, UUID, dt.date, dt.time, dt.timedelta, PurePath)
+_NO_DOUBLE = 2**1024 - 2**970  # the least whole number that float() refuses
 _FLOAT32_LARGEST = (2.0 - 2.0**-23) * 2.0**127
 _FLOAT32_MAX = 3.4028235677973366e38  # what rounds to the largest
 _FLOAT32_NOTHING = 2.0**-150  # what rounds to zero
@@ -76,15 +78,8 @@ def encode_column(
         else:
             what = f"attribute {attribute.name!r} of type {attribute.type}"
         raise DataError(
-            f"row {places[e.index]}: {_shown(e.value)} does not fit {what}: {e.why}."
+            f"row {places[e.index]}: {shown(e.value, 80)} does not fit {what}: {e.why}."
         ) from e.__cause__
-
-
-def _shown(value: Any) -> str:
-    try:
-        return f"{value!r:.80}"
-    except RecursionError:
-        return f"a {type(value).__name__}"
 
 
 class _Misfit(Exception):
@@ -109,6 +104,8 @@ def _encoded(
         if kind == "datetime" and attribute.seconds_digits < 6:
             values = _converted(values, partial(rounded_moment, digits=attribute.seconds_digits))
     if kind == "float":
+        if int in types:
+            _raise_first(values, lambda v: type(v) is int and abs(v) >= _NO_DOUBLE, "the number is too large")
         if not has_nan:
             values = _without_nan(attribute, values)
         if str(attribute.type) == "float32":
@@ -153,8 +150,6 @@ def _converted(values: Sequence[Any], convert: Convert) -> list[Any]:
             converted.append(None if value is None else convert(value))
         except (TypeError, ValueError, ArithmeticError) as e:
             raise _Misfit(i, value, str(e)) from e
-        except RecursionError as e:
-            raise _Misfit(i, value, "it is nested too deeply") from e
     return converted
 
 
@@ -254,7 +249,7 @@ def _bytes(value: Any) -> bytes:
 
 _CONVERSIONS: dict[str, tuple[frozenset[type], Convert]] = {
     "int": (frozenset({int}), _int),
-    "float": (frozenset({float}), _float),
+    "float": (frozenset({float, int}), _float),
     "decimal": (frozenset({Decimal, int}), _decimal),
     "string": (frozenset({str}), _string),
     "bool": (frozenset({bool}), _bool),

@@ -128,6 +128,7 @@ def test_text_of_a_union_of_many_does_not_double_with_each(lab: Lab) -> None:
     assert [r["subject_id"] for r in sum_of(16).to_dicts(order_by="KEY")] == [1, 2, 3]
     name = lab.Subject.full_table_name
     assert sum_of(16).make_sql().count(name) < 5 * sum_of(8).make_sql().count(name)
+    assert len(sum_of(40)) == 3  # MySQL nests 63 blocks, and each part once took two
 
 
 def test_parts_of_a_sum_keep_what_came_before_them(lab: Lab) -> None:
@@ -143,3 +144,14 @@ def test_parts_of_a_sum_keep_what_came_before_them(lab: Lab) -> None:
         {"subject_id": 4, "cage": 8, "strain": None},
     ]
     assert [r["subject_id"] for r in (three + lab.Mouse + lab.Rat).to_dicts(order_by="KEY")] == [1, 2, 3, 4]
+
+
+def test_names_that_are_exchanged_in_a_part_of_a_sum_stay_so(lab: Lab) -> None:
+    exchanged = (lab.Mouse + lab.Rat).proj(strain="cage", cage="strain")
+    query = exchanged + lab.Subject.proj()
+    assert {r["subject_id"]: (r["cage"], r["strain"]) for r in query.to_dicts() if r["subject_id"] < 5} == {
+        1: ("C57", None),
+        2: ("BALB", None),
+        3: ("odd", 7),
+        4: (None, 8),
+    }

@@ -23,6 +23,14 @@ class Weird:
         return "Weird()"
 
 
+def _nested() -> list[Any]:
+    """A list in a list, and so on: deeper than Python writes it."""
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    return nested
+
+
 Case = tuple[Callable[[Any, Any], Any], str, str]
 """The query, the class of its error, and some of the error's text."""
 
@@ -56,6 +64,8 @@ RESTRICTIONS: list[Case] = [
     (lambda lab, dj: lab.Person & "no_such_function(person) = 1", "QuerySyntaxError", "no_such_function"),
     (lambda lab, dj: lab.Person & {"weight": 10**400}, "DataError", "too large"),
     (lambda lab, dj: lab.Person & {"weight": "1e400"}, "DataError", "too large"),
+    (lambda lab, dj: lab.Person & {"facts.a": _nested()}, "DataError", "nested too deeply"),
+    (lambda lab, dj: lab.Person & {"person": _nested()}, "DataError", "a list cannot be compared"),
     (lambda lab, dj: lab.Person().fetch1(5), "DataJointError", "5 is no name of an attribute"),
     (lambda lab, dj: lab.Person().to_arrays(5), "DataJointError", "5 is no name of an attribute"),
     (lambda lab, dj: lab.Person().to_arrays(["person"]), "DataJointError", "is no name of an attribute"),
