@@ -126,8 +126,8 @@ def claim(
     One statement: the rows are locked, marked and returned at once; those that others hold are passed over.
     """
     same = join(" AND ", (sql("j.{} = picked.{}", Ident(k), Ident(k)) for k in key)) or sql("TRUE")
-    # under other names, so that what is set may speak of the table's own columns
-    old = {b: b if b in key else f"old_{b}" for b in back}
+    # under names that no key has, so that what is set may speak of the table's own columns
+    old = {b: b if b in key else f"_old_{b}" for b in back}
     picked = join(", ", (sql("{} AS {}", Ident(b), Ident(name)) for b, name in old.items()))
     columns = join(", ", (sql("picked.{}", Ident(name)) for name in old.values()))
     statement = sql(

@@ -23,6 +23,7 @@ KEYS: dict[str, tuple[str, list[Any]]] = {
     "int64": ("k : int64", [-(2**63), 2**63 - 1]),
     "uint8": ("k : uint8", [0, 255]),
     "pair": ("k : int32\n l : varchar(5)", [(1, "a"), (1, "b"), (2, "a")]),
+    "names of claims": ("picked : int8\n old_priority : int8", [(1, 2), (3, 4)]),
 }
 
 
