@@ -9,9 +9,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import redis
 
+from dj_workers.cli.exit_codes import ExitCode
 from tests.workers.celery_lab import CeleryLab, until
-from tests.workers.conftest import Lab, expected
+from tests.workers.conftest import Lab, dj_worker, expected
 from tests.workers.own_redis import OwnRedis
 
 pytestmark = pytest.mark.parametrize("server", ["postgresql"], indirect=True)
@@ -131,3 +133,16 @@ def test_a_worker_with_an_old_version_leaves_jobs_alone_and_says_so(celery: Cele
     assert lab.calls() == list(range(10))
     assert {row["version"] for row in lab.Square.jobs.to_dicts() + lab.Next.jobs.to_dicts()} == {"2"}
     celery.wait_until_empty()
+
+
+def test_a_worker_that_its_broker_refuses_for_good_ends_with_an_error(
+    lab: Lab, own_redis: OwnRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = redis.Redis.from_url(own_redis.url)
+    client.config_set("maxmemory-policy", "noeviction")
+    client.config_set("maxmemory", 1)
+    client.close()
+    monkeypatch.setenv("DJ_CELERY_BROKER_URL", own_redis.url)
+    ended = dj_worker("celery", "-m", lab.name, "--tables", "Square", "worker", "--concurrency", "1")
+    assert "Unrecoverable error" in ended.err
+    assert ended.code == ExitCode.FAILED_JOBS

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import click
 from celery import Celery
@@ -63,8 +65,12 @@ def run_celery(
 
 
 def _start(app: Celery, arguments: Sequence[str]) -> int:
+    """Do as `app.start`, which loses the exit code that a command ends with."""
+    command: Any = importlib.import_module("celery.bin.celery").celery
+    command.params[0].default = app
     try:
-        return int(app.start(list(arguments)) or 0)
+        code = command.main(args=list(arguments), standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except click.ClickException as e:
         if logs.is_json():
             options.say(f"dj-worker: {e.format_message()}", logging.ERROR)
@@ -76,6 +82,8 @@ def _start(app: Celery, arguments: Sequence[str]) -> int:
         return 1
     except SystemExit as e:
         return e.code if isinstance(e.code, int) else 1
+    finally:
+        command.params[0].default = None
 
 
 def _warn_without_broker(broker: Broker) -> None:
