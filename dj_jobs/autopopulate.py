@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dj_jobs import populate as populating
+from dj_jobs.arguments import seconds, whole
 from dj_jobs.events import Events, Subscriber
 from dj_jobs.job import Outcome, Result
 from dj_jobs.job_log import log_event
@@ -158,13 +159,12 @@ class AutoPopulate(UserTable):
             )
         if max_calls is not None and limit is not None:
             raise DataJointError("limit is another name for max_calls; give one of them.")
-        if processes < 1:
-            raise DataJointError(f"processes must be at least 1, not {processes}.")
-        if (most := limit if max_calls is None else max_calls) is not None and most < 0:
-            raise DataJointError(f"max_calls must be 0 or more, not {most}.")
+        processes = whole("processes", processes, 1)
+        if (most := limit if max_calls is None else max_calls) is not None:
+            most = whole("max_calls" if limit is None else "limit", most, 0)
         pool = _pool_of(dispatch, processes, reserve_jobs=reserve_jobs, wait=wait)
-        if timeout_s is not None and not timeout_s > 0:
-            raise DataJointError(f"timeout_s must be above 0 seconds, not {timeout_s}.")
+        if timeout_s is not None:
+            timeout_s = seconds("timeout_s", timeout_s, is_above_zero=True)
         if on_event is not None and not callable(on_event):
             raise DataJointError(f"on_event is a function that takes an event, not {on_event!r}.")
         if on_event is not None and pool == CELERY:

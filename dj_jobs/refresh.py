@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dj_jobs import clock, control, operate, wakeup
+from dj_jobs.arguments import seconds, whole
 from dj_jobs.claim import TAKEN, assignments
 from dj_jobs.keys import key_source_of
 from dj_jobs.rescue import rescue
@@ -40,13 +41,13 @@ def refresh(
     """Add, remove and return jobs; the documentation is at `JobTable.refresh`."""
     settings = jobs.connection.config.jobs
     wish = _Wish(
-        settings.default_priority if priority is None else priority,
-        delay_s,
-        settings.stale_timeout if stale_timeout_s is None else stale_timeout_s,
-        settings.orphan_timeout if orphan_timeout_s is None else orphan_timeout_s,
+        settings.default_priority if priority is None else whole("priority", priority, 0),
+        seconds("delay", delay_s),
+        settings.stale_timeout if stale_timeout_s is None else seconds("stale_timeout", stale_timeout_s),
+        settings.orphan_timeout if orphan_timeout_s is None else seconds("orphan_timeout", orphan_timeout_s),
         retry_empty,
     )
-    if not 0 <= wish.priority <= 127:
+    if wish.priority > 127:
         raise DataJointError(f"the priority of a job is from 0, the most urgent, to 127, not {priority}.")
     with _turn(jobs):
         return _refresh(jobs, restrictions, wish)

@@ -17,7 +17,7 @@ from dj_query.table import FreeTable, Table
 from dj_schema.catalog import LINEAGE
 from dj_schema.declare import create_lineage_table, declare_table, drop_tables, table_info_of
 from dj_schema.definition.spec import AttributeSpec, CurrentTimestamp, IndexSpec, Literal, Null, TableSpec
-from dj_schema.errors import DataJointError, JobError, QueryError
+from dj_schema.errors import DataJointError, DefinitionError, JobError, QueryError
 from dj_schema.names import Tier, job_table_name
 from dj_schema.table_info import TableInfo
 from dj_schema.types import CodecType, CoreType, TypeSpec
@@ -88,6 +88,12 @@ def job_table_info(target: TableInfo, key_in_indexes: bool) -> TableInfo:
     key = tuple(
         AttributeSpec(a.name, a.type) for a in target.heading.all if a.name in wanted and a.type is not None
     )
+    for clash in {spec.name for spec in key} & {spec.name for spec in (*VISIBLE, *HIDDEN)}:
+        raise DefinitionError(
+            f"the table of jobs for {target.schema}.{target.name} has a column {clash!r} of its own, which "
+            "cannot be in the key.",
+            expected=f"another name in the key, as in: -> Parent.proj(own_{clash}='{clash}')",
+        )
     order = ("status", "priority", "scheduled_time")
     columns = order if key_in_indexes else (*order, *(k.name for k in key))
     spec = TableSpec(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dj_jobs.arguments import whole
 from dj_jobs.events import Event, Events, Kind
 from dj_jobs.job import Outcome, Result
 from dj_jobs.job import Worker as Identity
@@ -70,8 +71,7 @@ class Worker:
         setup: ChildSetup | None = None,
         vitals: Vitals | None = None,
     ) -> None:
-        if processes < 1:
-            raise DataJointError(f"processes must be at least 1, not {processes}.")
+        processes = whole("processes", processes, 1)
         if name is not None and not (name.strip() and name.isprintable() and len(name) <= _LONGEST_NAME):
             raise DataJointError(
                 f"the name of a worker has 1 to {_LONGEST_NAME} characters that can be printed: logs show "
