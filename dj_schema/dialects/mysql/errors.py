@@ -58,6 +58,7 @@ _NUMBERS: dict[int, type[QueryError]] = {
     1213: errors.DeadlockError,
     3101: errors.DeadlockError,  # rolled back at its commit: another member of a group was first
     1020: errors.DeadlockError,  # MariaDB with innodb_snapshot_isolation
+    1412: errors.DeadlockError,  # a table was altered after the snapshot, which cannot show it
     1264: errors.DataError,
     1265: errors.DataError,
     1067: errors.DataError,  # a default that does not fit

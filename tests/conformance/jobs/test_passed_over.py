@@ -367,6 +367,37 @@ def test_a_deadlock_that_is_passed_over_in_a_block_is_no_failure_of_the_key(
 
 
 @BOTH
+@pytest.mark.parametrize("is_passed_over", [False, True], ids=["raised", "passed over"])
+def test_a_make_whose_inputs_are_altered_after_its_snapshot_is_run_again(
+    declare: Any, connection: Any, new_schema: Any, dj: Any, reserve_jobs: bool, is_passed_over: bool
+) -> None:
+    """MySQL and MariaDB cannot read a table as it was before; PostgreSQL reads it as it is."""
+
+    class Setting(dj.Manual):  # type: ignore[name-defined,misc]
+        definition = "k : int32"
+
+    setting = new_schema()(Setting)
+    setting.insert1([7])
+    calls: list[int] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key["id"])
+        assert len(self & key) == 0  # the snapshot
+        if len(calls) == 1:
+            algorithm = ", ALGORITHM=COPY" if connection.settings.backend == "mysql" else ""
+            other.query(f"ALTER TABLE {setting.full_table_name} ADD COLUMN n integer{algorithm}")
+        with contextlib.suppress(errors.QueryError) if is_passed_over else contextlib.nullcontext():
+            assert setting.to_arrays("k").tolist() == [7]
+        self.insert1(key)
+
+    table = declare(make=make)
+    with connection.clone() as other:
+        done = table.populate({"id": 1}, reserve_jobs=reserve_jobs, suppress_errors=True)
+    assert (done["success"], done["error_list"]) == (1, [])
+    assert len(calls) == (2 if connection.settings.backend == "mysql" else 1)
+
+
+@BOTH
 def test_a_block_after_an_error_that_was_passed_over_undoes_nothing_that_was_before_it(
     declare: Any, connection: Any, reserve_jobs: bool
 ) -> None:
