@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Literal, cast
 
 from dj_schema.definition.spec import Default
-from dj_schema.errors import UnknownAttributeError
+from dj_schema.errors import DefinitionError, UnknownAttributeError
 from dj_schema.types import CodecType, CoreType, Kind, NativeType, TypeSpec
 
 KindInSql = (
@@ -184,6 +184,14 @@ def unknown_attribute(name: str, names: list[str], of: str = "") -> UnknownAttri
     there = ", ".join(names) or "none"
     hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"There are: {there}."
     return UnknownAttributeError(f"there is no attribute {name!r}{f' in {of}' if of else ''}. {hint}")
+
+
+def not_stored(attribute: Attribute) -> DefinitionError:
+    """Return the error for an attribute of a codec that nobody has registered."""
+    what = f"{attribute.name!r} is stored by a codec {attribute.type} that is not known here"
+    if "@" in str(attribute.type) or str(attribute.type) == "<attach>":
+        return DefinitionError(f"{what}: this version stores no files and nothing outside of the database.")
+    return DefinitionError(f"{what}; import the module that defines it first.")
 
 
 def _kind_in_sql(attribute: Attribute) -> KindInSql:

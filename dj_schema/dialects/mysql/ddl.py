@@ -12,7 +12,7 @@ from dj_schema.dialects.base import Execute, IndexColumn
 from dj_schema.dialects.mysql.literals import literal
 from dj_schema.dialects.mysql.types import column_type, without_counting
 from dj_schema.errors import DefinitionError
-from dj_schema.heading import Attribute
+from dj_schema.heading import Attribute, not_stored
 from dj_schema.sql import EMPTY, Ident, Sql, idents, join, params, sql
 from dj_schema.table_info import ForeignKey, Index, TableInfo
 from dj_schema.types import CodecType, CoreType, NativeType, TypeSpec
@@ -159,9 +159,7 @@ def column(a: Attribute, collation: str = "") -> Sql:
     """
     type_ = a.storage
     if type_ is None:
-        raise DefinitionError(
-            f"{a.name!r} is stored by a codec {a.type} that is not known here; import it first."
-        )
+        raise not_stored(a)
     if isinstance(type_, NativeType) and not a.is_auto_increment:
         type_ = NativeType(without_counting(type_.text))
     # an explicit NULL, as a timestamp without it is NOT NULL by default

@@ -10,8 +10,7 @@ from dj_schema.definition.spec import CurrentTimestamp, Default, IndexSpec, Null
 from dj_schema.definition.spec import Literal as LiteralDefault
 from dj_schema.dialects.base import Execute, IndexColumn
 from dj_schema.dialects.postgres.types import check_of, column_type, without_counting
-from dj_schema.errors import DefinitionError
-from dj_schema.heading import Attribute
+from dj_schema.heading import Attribute, not_stored
 from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, literal, params, sql
 from dj_schema.table_info import ForeignKey, Index, TableInfo
 from dj_schema.types import CodecType, CoreType, NativeType, TypeSpec
@@ -148,9 +147,7 @@ def stored_type(schema: str, a: Attribute, enums: Mapping[tuple[str, ...], str])
     """
     type_ = a.storage
     if type_ is None:
-        raise DefinitionError(
-            f"{a.name!r} is stored by a codec {a.type} that is not known here; import it first."
-        )
+        raise not_stored(a)
     if isinstance(type_, CoreType) and type_.name == "enum":
         name = enums.get(type_.labels) or shared_enum_name(type_.labels)
         return column_type(type_, sql("{}", Ident(schema, name)))

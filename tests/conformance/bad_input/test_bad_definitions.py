@@ -175,6 +175,22 @@ def test_what_is_no_table_class_and_what_cannot_name_one_is_refused(
             lab.schema(table_class(dj, "Bad", "a : int32", Nested=nested))
 
 
+@pytest.mark.parametrize(
+    "codec", ["<blob@>", "<blob@cold>", "<attach>", "<object@>", "<npy@cold>", "<filepath@cold>"]
+)
+def test_what_would_be_stored_outside_of_the_database_is_refused(
+    lab: Any, dj: Any, unchanged: Any, codec: str
+) -> None:
+    with unchanged(), pytest.raises(DefinitionError, match="stores no files and nothing outside") as e:
+        lab.schema(table_class(dj, "Bad", f"a : int32\n---\nb : {codec}"))
+    assert codec in str(e.value)
+
+
+def test_a_codec_that_nobody_has_registered_is_to_be_imported(lab: Any, dj: Any, unchanged: Any) -> None:
+    with unchanged(), pytest.raises(DefinitionError, match="import the module that defines it"):
+        lab.schema(table_class(dj, "Bad", "a : int32\n---\nb : <no_such_codec>"))
+
+
 def test_what_cannot_name_a_schema_is_refused_and_no_schema_is_made(dj: Any, connection: Any) -> None:
     before = set(dj.list_schemas(connection))
     for name in SCHEMA_NAMES:
