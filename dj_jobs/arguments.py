@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import operator
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from dj_query.conditions import whole_number
 from dj_schema.errors import ArgumentTypeError, DataJointError
 
 
@@ -22,10 +22,9 @@ def whole(name: str, value: Any, least: int) -> int:
     DataJointError
         For one below the least.
     """
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise ArgumentTypeError(f"{name} must be a whole number from {least}, not {value!r}.")
-    if (number := operator.index(value)) < least:
-        raise DataJointError(f"{name} must be a whole number from {least}, not {number}.")
+    rule = f"{name} must be a whole number from {least}"
+    if (number := whole_number(value, rule)) < least:
+        raise DataJointError(f"{rule}, not {number}")
     return number
 
 

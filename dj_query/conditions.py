@@ -43,8 +43,8 @@ class Top:
 
     def __post_init__(self) -> None:
         if self.limit is not None:
-            object.__setattr__(self, "limit", _whole(self.limit, "limit of Top must be an int or None"))
-        object.__setattr__(self, "offset", _whole(self.offset, "offset of Top must be an int"))
+            object.__setattr__(self, "limit", whole_number(self.limit, "limit of Top must be an int or None"))
+        object.__setattr__(self, "offset", whole_number(self.offset, "offset of Top must be an int"))
         items = self.order_by
         is_list = isinstance(items, (list, tuple)) and all(isinstance(i, str) for i in items)
         if not (items is None or isinstance(items, str) or is_list):
@@ -55,8 +55,14 @@ class Top:
             raise DataJointError("limit and offset of Top are less than 2**63; limit=None is for all rows")
 
 
-def _whole(value: Any, rule: str) -> int:
-    """Return a whole number as Python's own: a length or count from numpy is one, too."""
+def whole_number(value: Any, rule: str) -> int:
+    """Return a whole number as Python's own: a length or count from numpy is one, too.
+
+    Raises
+    ------
+    ArgumentTypeError
+        For what is none; it says the rule.
+    """
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
         raise ArgumentTypeError(f"{rule}, not {value!r}")
     return operator.index(value)
