@@ -136,7 +136,8 @@ def plan_of(expression: QueryExpression, names: tuple[str, ...] | None = None) -
         if len(memo) >= _MOST_PLANS:  # conditions that a program formats are each a shape of their own
             memo.clear()
         kept = memo[key] = (shape.columns, text, decoding, _only_table(select))
-    return Plan(kept[1], tuple(shape.values), *kept[2:])
+    _, text, decoding, reads = kept
+    return Plan(text, tuple(shape.values), decoding, reads)
 
 
 def _only_table(select: Select) -> TableName | None:

@@ -5,6 +5,7 @@ Names inside a block are of its source; `Column` says how they become the attrib
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -128,11 +129,11 @@ class JsonEquals:
 Condition = Equals | OneOf | UserCondition | Exists | AnyOf | AllOf | Negated | Constant | JsonEquals
 
 
-def names_in(condition: Condition) -> frozenset[str]:
+def names_in(condition: Condition) -> Collection[str]:
     """The names of the source that a condition looks at."""
     match condition:
         case Equals() | OneOf() | Exists():
-            return frozenset(condition.names)
+            return condition.names
         case UserCondition(expression=expression):
             return expression.names
         case AnyOf(conditions=parts) | AllOf(conditions=parts):
@@ -284,8 +285,8 @@ class Select:
             return False
         names = names_in(condition)
         if self.group is not None:
-            return bool(self.group) and names <= self.identities & frozenset(self.group)
-        return names <= self.identities
+            return bool(self.group) and self.identities.intersection(self.group).issuperset(names)
+        return self.identities.issuperset(names)
 
 
 _identities: Recent[frozenset[str]] = Recent()

@@ -20,7 +20,7 @@ def carries(edge: ForeignKey, child: TableInfo, conditions: Iterable[Condition],
         return False
     same = {name for name, parent in edge.pairs if name == parent}
     exact = {n for n in same if _is_exact(by_name[n].kind, flags)}
-    return all(names_in(c) <= (same if _compares_only(c) else exact) for c in conditions)
+    return all((same if _compares_only(c) else exact).issuperset(names_in(c)) for c in conditions)
 
 
 def _is_exact(kind: str, flags: Flags) -> bool:
