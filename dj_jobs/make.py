@@ -18,7 +18,7 @@ from dj_jobs.keys import is_there
 from dj_jobs.make_form import Form, as_tuple, form_of, last_names, named, results_for
 from dj_jobs.retry import INFRASTRUCTURE, causes, comes_of_fault
 from dj_jobs.watch import InterruptedMakeError
-from dj_query.make_scope import inserts_allowed
+from dj_query.make_scope import MakeScope, current_scope
 from dj_schema.errors import (
     DataJointError,
     InputChangedError,
@@ -30,7 +30,6 @@ from dj_schema.live_session import DOOMED
 from dj_schema.transaction import LOST, saving_statements, transaction
 
 if TYPE_CHECKING:
-    from dj_query.make_scope import MakeScope
     from dj_query.table import Table
 
 Finish = Callable[[bool], None]
@@ -143,15 +142,19 @@ class Making:
             self._times[2] += time.perf_counter() - started
 
     def _inserted(self, finish: Finish, confirm: Callable[[], None]) -> bool:
-        table = self._table
-        with self._insertion() as is_verified, inserts_allowed(table, self._key) as scope:
-            confirm()
-            with saving_statements(table.connection, self._saves_statements):
-                if self._before is not None and not is_verified:
-                    _verify(table, self._key, self._before, self._fetch)
-                self._insert_rows()
-            has_rows = self._has_rows(scope)
-            finish(has_rows)
+        table, scope, before = self._table, MakeScope(self._table, self._key), current_scope.get()
+        with self._insertion() as is_verified:
+            try:  # no context manager: one that is interrupted as it begins would leave the scope set
+                current_scope.set(scope)
+                confirm()
+                with saving_statements(table.connection, self._saves_statements):
+                    if self._before is not None and not is_verified:
+                        _verify(table, self._key, self._before, self._fetch)
+                    self._insert_rows()
+                has_rows = self._has_rows(scope)
+                finish(has_rows)
+            finally:
+                current_scope.set(before)
         return has_rows
 
     def _has_rows(self, scope: MakeScope) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -92,15 +91,4 @@ def _own_tables(master: Table) -> set[TableName]:
 
 
 current_scope: ContextVar[MakeScope | None] = ContextVar("make_scope", default=None)
-"""The `make` that runs in this context."""
-
-
-@contextmanager
-def inserts_allowed(master: Table, key: Mapping[str, Any]) -> Iterator[MakeScope]:
-    """Let a `make` insert into its own table and its parts, in this context alone."""
-    scope = MakeScope(master, key)
-    token = current_scope.set(scope)
-    try:
-        yield scope
-    finally:
-        current_scope.reset(token)
+"""The `make` that runs in this context, and may insert into its own table and its parts."""

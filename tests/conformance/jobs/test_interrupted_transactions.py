@@ -16,6 +16,7 @@ from dj_jobs.events import Events
 from dj_jobs.options import Options
 from dj_jobs.populate import reserved, run_keys
 from dj_schema.connection import Connection
+from dj_schema.errors import DataJointError
 from tests.conformance.jobs.test_hardening import StopNowError
 from tests.conformance.jobs.test_workers import states
 from tests.support.sessions import is_running, wait_until_gone
@@ -80,6 +81,8 @@ def test_an_interruption_between_the_start_of_a_transaction_and_its_make_leaves_
             with connection.clone() as other:
                 status = f"SELECT status FROM {result.jobs.full_table_name}"
                 assert other.query(status).fetchall() == [("pending",)], errors[-1]
+            with pytest.raises(DataJointError, match="filled by make"):
+                result.insert1({"id": 1})
     assert len(errors) > 10
     assert states(result) == ({} if reserve_jobs else {"pending": 1})
 
