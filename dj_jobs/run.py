@@ -159,6 +159,8 @@ class Runner:
             if watch.error is None and (group.is_cut_off() or group.give_up_early()):
                 return Outcome(claim.key, Result.RETRY, duration_s, error)
             group.undo()
+            if not group.is_open:
+                self.table.connection.forsake_transaction()
             outcome = self.after_error(jobs, claim, error, duration_s, group, beside)
             outcome = replace(outcome, phases=making.phases)
         return outcome

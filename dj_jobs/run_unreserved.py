@@ -50,6 +50,7 @@ def run_key(runner: Runner, key: Mapping[str, Any]) -> Outcome:
             if not ends_make_alone(e):
                 raise
             error = cause_of(e, watch)
+            runner.table.connection.forsake_transaction()
             ended = _known_end(runner, key, error, started, doubt, beside)
             if ended is None and comes_of_fault(error, beside) and n_faults < most:
                 n_faults += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -15,8 +16,9 @@ import pytest
 from dj_jobs.events import Events
 from dj_jobs.options import Options
 from dj_jobs.populate import reserved, run_keys
+from dj_jobs.watch import Watch
 from dj_schema.connection import Connection
-from dj_schema.errors import DataJointError
+from dj_schema.errors import DataJointError, JobTimeoutError
 from tests.conformance.jobs.test_hardening import StopNowError
 from tests.conformance.jobs.test_workers import states
 from tests.support.sessions import is_running, wait_until_gone
@@ -31,6 +33,12 @@ _FILES = (
     "make.py",
     "run.py",
 )
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_over() -> None:
+    """What other tests have left open is not to end amid the steps of this one."""
+    gc.collect()
 
 
 class Interrupting:
@@ -51,8 +59,26 @@ class Interrupting:
             self.left -= 1
             if self.left < 0:
                 self.is_on, self.is_done = False, True
-                raise StopNowError
+                self.interrupt()
         return self
+
+    def interrupt(self) -> None:
+        raise StopNowError
+
+
+class TimingOut(Interrupting):
+    """Has the time of the `make` be over there."""
+
+    watch: Watch | None = None
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
+        if event == "call" and frame.f_code is Watch.__enter__.__code__:
+            self.watch = frame.f_locals["self"]
+        return super().__call__(frame, event, _) if self.watch is not None else self
+
+    def interrupt(self) -> None:
+        assert self.watch is not None
+        self.watch.interrupt(JobTimeoutError("too late"))
 
 
 @pytest.mark.parametrize("reserve_jobs", [True, False], ids=["reserved", "direct"])
@@ -85,6 +111,36 @@ def test_an_interruption_between_the_start_of_a_transaction_and_its_make_leaves_
                 result.insert1({"id": 1})
     assert len(errors) > 10
     assert states(result) == ({} if reserve_jobs else {"pending": 1})
+
+
+@pytest.mark.parametrize("reserve_jobs", [True, False], ids=["reserved", "direct"])
+def test_a_timeout_between_the_start_of_a_transaction_and_its_make_is_recorded(
+    result: Any, connection: Connection, reserve_jobs: bool
+) -> None:
+    connection.config.jobs.group_commit_s = 0.0
+    outcomes: list[Any] = []  # kept, with their errors and the frames of these
+    while len(result) == 0:
+        result.jobs.delete()
+        result.jobs.refresh({"id": 1})
+        tracer = TimingOut(len(outcomes))
+        options = Options(refresh=False, suppress_errors=True)
+        if reserve_jobs:
+            running = reserved(result(), options, Events())
+        else:
+            running = run_keys(result(), [{"id": 1}], options, Events())
+        before = sys.gettrace()
+        sys.settrace(tracer)
+        try:
+            outcomes += running
+        finally:
+            sys.settrace(before)
+        assert not connection.in_transaction
+        with connection.clone() as other:
+            status = other.query(f"SELECT status FROM {result.jobs.full_table_name}").fetchall()
+        if len(result) == 0:
+            assert isinstance(outcomes[-1].error, JobTimeoutError)
+            assert status == [("error" if reserve_jobs else "pending",)]
+    assert len(outcomes) > 10
 
 
 @pytest.mark.parametrize("in_transaction", [False, True], ids=["alone", "in a transaction"])
