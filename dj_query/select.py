@@ -223,7 +223,7 @@ class Window:
     offset: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Select:
     """One block.
 
@@ -242,6 +242,22 @@ class Select:
     has_empty_group: bool = False
     is_distinct: bool = False
     window: Window | None = None
+
+    def __init__(
+        self,
+        source: Source,
+        columns: tuple[Column, ...],
+        where: tuple[Condition, ...] = (),
+        group: tuple[str, ...] | None = None,
+        has_empty_group: bool = False,
+        is_distinct: bool = False,
+        window: Window | None = None,
+    ) -> None:
+        # a query makes several; a frozen dataclass sets each field by a call, which takes twice as long
+        self.__dict__.update(
+            source=source, columns=columns, where=where, group=group, has_empty_group=has_empty_group,
+            is_distinct=is_distinct, window=window,
+        )  # fmt: skip
 
     @property
     def is_plain(self) -> bool:
