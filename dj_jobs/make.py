@@ -87,15 +87,19 @@ class Making:
         self._saves_statements = self._form is not Form.ONE_PART or kind in _passing_over
 
     def __enter__(self) -> Making:
+        self._table.connection.makes.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._steps is not None:
-            self._steps.close()
-        if self._locks is not None:
-            self._locks.close()
+        try:
+            if self._steps is not None:
+                self._steps.close()
+        finally:
+            self._table.connection.makes.discard(self)
+            if self._locks is not None:
+                self._locks.close()
 
     @property
     def phases(self) -> Phases:

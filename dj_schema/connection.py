@@ -77,7 +77,13 @@ class Connection(LiveSession, AbstractContextManager["Connection"]):
         self.clock_offset_s = 0.0  # of the clock of jobs, for tests that move it
 
     def close(self) -> None:
-        """Close the session; an open transaction is rolled back by the server."""
+        """Close the session; an open transaction is rolled back by the server.
+
+        Raises
+        ------
+        MakeError
+            Where a `make` runs on it, which needs it to its end; nothing is closed.
+        """
         super().close()
         self.companions.clear()
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakSet
 
 from dj_schema.dialects import open_dialect
 from dj_schema.dialects.base import Dialect, Session
@@ -21,6 +22,7 @@ from dj_schema.errors import (
     FailedTransactionError,
     LockTimeoutError,
     LostConnectionError,
+    MakeError,
     PassedOverDeadlockError,
     TransactionError,
 )
@@ -39,6 +41,10 @@ _OUTSIDE = "Whether the statement was carried out is not known: look before you 
 _FAILED = (
     "a statement of this block failed, its error was passed over, and PostgreSQL undoes all of the block; "
     "let the error leave it, or put what may fail into `with connection.transaction:`"
+)
+_IN_MAKE = (
+    "a make runs on this connection, which is needed to its end and for the keys after it; remove close() "
+    "from make, or close a connection of its own: self.connection.clone()"
 )
 DOOMED = (
     "the server rolled this transaction back, for a deadlock or a lock that was not granted, so nothing more "
@@ -67,6 +73,7 @@ class LiveSession:
         self._turn = Turn()
         self._last_use = 0.0
         self._closed = False
+        self.makes: WeakSet[object] = WeakSet()  # that run on it now: for the job pipeline
         self._broken_blocks: set[int] = set()  # threads in a `with` block whose transaction is gone
         self.transaction_state = TransactionState()
         self.n_statements = 0
@@ -135,6 +142,7 @@ class LiveSession:
         self._pid = os.getpid()
         self._turn = Turn()
         self._broken_blocks = set()
+        self.makes = WeakSet()
         self.transaction_state = TransactionState()
 
     def connect(self) -> Self:
@@ -148,8 +156,16 @@ class LiveSession:
         return self
 
     def close(self) -> None:
-        """Close the session; an open transaction is rolled back by the server."""
+        """Close the session; an open transaction is rolled back by the server.
+
+        Raises
+        ------
+        MakeError
+            Where a `make` runs on it, which needs it to its end; nothing is closed.
+        """
         self._see_fork()
+        if self.makes:
+            raise MakeError(_IN_MAKE)
         self._closed = True
         self._lose_session()
         self._session = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,6 +12,9 @@ import pytest
 from dj_schema import errors
 
 BOTH = pytest.mark.parametrize("reserve_jobs", [False, True], ids=["direct", "reserved"])
+
+
+PARTS = ("make_fetch", "make_compute", "make_insert")
 
 
 def states(table: Any) -> dict[str, int]:
@@ -317,6 +322,83 @@ def test_a_part_that_fails_inside_a_savepoint_may_be_passed_over(
 
     table = declare(make=make)
     assert table.populate(reserve_jobs=reserve_jobs)["success"] == 6
+
+
+def by_method(self: Any) -> None:
+    self.connection.close()
+
+
+def by_block(self: Any) -> None:
+    with self.connection as connection:
+        connection.query("SELECT 1")
+
+
+def by_reset(self: Any) -> None:
+    import datajoint as dj
+
+    dj.conn(reset=True)
+
+
+def by_thread(self: Any) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(self.connection.close).result()
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("part", "close", "verify"),
+    [
+        *(("make", close, "fingerprint") for close in (by_method, by_block, by_reset, by_thread)),
+        *((part, by_method, "fingerprint") for part in (*PARTS, "1", "2", "3")),
+        *((part, by_method, "lock") for part in PARTS),
+        *((part, by_thread, "fingerprint") for part in ("make_compute", "2")),
+    ],
+)
+def test_a_make_that_closes_its_connection_fails_and_harms_no_other_key(
+    declare: Any, part: str, close: Callable[[Any], None], verify: str, reserve_jobs: bool
+) -> None:
+    def at(self: Any, key: dict[str, Any], name: str) -> None:
+        if key["id"] == 3 and name == part:
+            close(self)
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1(key)
+        at(self, key, "make")
+
+    def yielding(self: Any, key: dict[str, Any]) -> Iterator[None]:
+        at(self, key, "1")
+        yield
+        at(self, key, "2")
+        yield
+        self.insert1(key)
+        at(self, key, "3")
+
+    def make_fetch(self: Any, key: dict[str, Any]) -> int:
+        at(self, key, "make_fetch")
+        return 1
+
+    def make_compute(self: Any, key: dict[str, Any], x: int) -> int:
+        at(self, key, "make_compute")
+        return x
+
+    def make_insert(self: Any, key: dict[str, Any], x: int) -> None:
+        self.insert1({**key, "y": x})
+        at(self, key, "make_insert")
+
+    in_parts = dict(zip(PARTS, (make_fetch, make_compute, make_insert), strict=True))
+    table = declare(**(in_parts if part in PARTS else {"make": make if part == "make" else yielding}))
+    table.connection.config.jobs.verify = verify
+    done = table.populate(reserve_jobs=reserve_jobs, suppress_errors=True, return_exception_objects=True)
+    ((key, error),) = done["error_list"]
+    assert (done["success"], key["id"]) == (5, 3)
+    assert isinstance(error, errors.MakeError)
+    assert "clone()" in str(error)
+    assert len(table & {"id": 3}) == 0
+    if reserve_jobs:
+        assert states(table) == {"error": 1}
+        assert "close" in table.jobs.errors.fetch1("error_stack")
+    table.connection.close()  # no make runs any more
+    assert table.connection.is_closed
 
 
 def test_a_make_without_output_is_done_until_it_is_asked_for(declare: Any) -> None:
