@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from dj_jobs import attempts, clock, control, finish, wakeup
 from dj_jobs.claim import TAKEN, assignments, reserved_by_us, user_of
+from dj_jobs.keys import is_there
 from dj_jobs.rescue import end_session, sessions_of
 from dj_jobs.states import Status, sources_of, target_of
 from dj_jobs.wakeup import News
 from dj_query.compile import where_clause
 from dj_query.write.delete import delete_own_rows
 from dj_schema.codecs.chain import chain_of
-from dj_schema.errors import JobError
+from dj_schema.errors import DuplicateError, JobError
 from dj_schema.sql import Ident, Param, Sql, sql
 
 if TYPE_CHECKING:
@@ -126,13 +127,28 @@ def delete(jobs: JobTable) -> int:
 
 def ignore(jobs: JobTable, key: dict[str, Any]) -> None:
     """Mark a key to be passed over, adding a job for it where there is none."""
+    _refuse_done(jobs, key)
     if _move(jobs & key, "ignore", {}):
         return
-    if jobs & key:
-        raise JobError(f"the job {key} of {jobs.target.full_table_name} is being computed, or is done.")
-    priority = jobs.connection.config.jobs.default_priority
-    row = {**key, "status": Status.IGNORE.value, "priority": priority}
-    jobs.insert([row], skip_duplicates=True)
+    if not jobs & key:
+        _refuse_done(jobs, key)  # a job that ended just now is gone with its end
+        priority = jobs.connection.config.jobs.default_priority
+        try:
+            jobs.insert([{**key, "status": Status.IGNORE.value, "priority": priority}])
+            return
+        except DuplicateError:  # a refresh has added it meanwhile
+            if _move(jobs & key, "ignore", {}):
+                return
+    raise JobError(f"the job {key} of {jobs.target.full_table_name} is being computed, or is done.")
+
+
+def _refuse_done(jobs: JobTable, key: dict[str, Any]) -> None:
+    if is_there(jobs.target, key):
+        raise JobError(
+            f"the key {key} of {jobs.target.full_table_name} is done: its row is there. A job of it that is "
+            "left goes by (jobs & key).delete(); where the row is not to be there, delete it, then ignore "
+            "the key."
+        )
 
 
 def complete_reserved(jobs: JobTable, key: dict[str, Any], duration_s: float | None) -> None:

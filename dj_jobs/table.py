@@ -219,12 +219,12 @@ class JobTable(FreeTable):
         return operate.retry(self._restricted(restrictions))
 
     def ignore(self, key: Mapping[str, Any]) -> None:
-        """Have a key passed over from now on.
+        """Have a key passed over from now on, whether its job waits, has failed, or is not there yet.
 
         Raises
         ------
         JobError
-            Where a worker holds the key, or it is done.
+            Where a worker holds the key, or it is done: its row is there, or it ended without one.
         """
         operate.ignore(self, self._own_key(key))
 

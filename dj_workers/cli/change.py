@@ -82,7 +82,8 @@ def _change(tables: Sequence[TableClass], pairs: Sequence[str], verb: str) -> No
 def ignore(module: str, table: str, key: tuple[str, ...]) -> None:
     """Have keys of TABLE passed over from now on, whether they wait, have failed, or are new.
 
-    Each key is named whole. An attribute that is named again begins another key.
+    Each key is named whole. An attribute that is named again begins another key. A key that is being
+    computed, or is done, is refused, and what is named after it is left alone.
 
     \b
     Examples:

@@ -469,6 +469,8 @@ def test_ignore_passes_over_keys_and_unignore_brings_them_back(lab: Lab) -> None
     assert lab.squares() == expected(4, without={1, 3})
     unknown = dj_worker("ignore", lab.name, "Square", "number=9")
     assert (unknown.code, "no key number=9" in unknown.err) == (ExitCode.USAGE, True)
+    done = dj_worker("ignore", lab.name, "Square", "number=2")
+    assert (done.code, "is done" in done.err) == (ExitCode.REFUSED, True)
     assert dj_worker("unignore", lab.name, "Square", "number=1").code == 0
     assert {r["number"] for r in lab.Square.jobs.pending.to_dicts()} == {1}
 

@@ -233,6 +233,50 @@ def test_ignored_jobs_are_passed_over(result: Any) -> None:
     assert result.populate(reserve_jobs=True)["success"] == 1
 
 
+@pytest.mark.parametrize("keeps", [False, True], ids=["gone", "kept"])
+def test_a_key_that_is_done_is_not_ignored(result: Any, connection: Connection, keeps: bool) -> None:
+    connection.config.jobs.keep_completed = keeps
+    jobs = result.jobs
+    assert result.populate({"id": 0}, reserve_jobs=True)["success"] == 1
+    jobs.refresh()
+    result.populate({"id": 1})  # without jobs, while its job is pending
+    before = states(jobs)
+    for i in range(2):
+        with pytest.raises(errors.JobError, match="is done"):
+            jobs.ignore({"id": i})
+    assert states(jobs) == before
+    jobs.refresh()
+    assert states(jobs) == {"pending": 4, **({"success": 1} if keeps else {})}
+
+
+def test_a_key_whose_job_is_added_meanwhile_is_ignored(result: Any, connection: Connection) -> None:
+    _ = result.jobs
+    with connection.clone() as other, connection.clone() as observer, ThreadPoolExecutor(1) as pool:
+        session = connection.connection_id
+        with other.transaction:
+            jobs_on(other, result).insert([{"id": 1, "status": "pending", "priority": 5}])
+            ended = pool.submit(result.jobs.ignore, {"id": 1})
+            while not is_waiting_for_row(observer, session):
+                assert not ended.done(), ended.result()
+        ended.result()
+    assert states(result.jobs) == {"ignore": 1}
+
+
+def test_a_key_that_is_taken_meanwhile_is_not_ignored(result: Any, connection: Connection) -> None:
+    _ = result.jobs
+    with connection.clone() as other, connection.clone() as observer, ThreadPoolExecutor(1) as pool:
+        session = connection.connection_id
+        with other.transaction:
+            taken = jobs_on(other, result)
+            taken.insert([{"id": 1, "status": "reserved", "priority": 5}])
+            ended = pool.submit(result.jobs.ignore, {"id": 1})
+            while not is_waiting_for_row(observer, session):
+                assert not ended.done(), ended.result()
+        with pytest.raises(errors.JobError, match="being computed"):
+            ended.result()
+    assert states(result.jobs) == {"reserved": 1}
+
+
 def test_a_dropped_job_table_is_made_again(result: Any) -> None:
     result.jobs.refresh()
     with pytest.raises(errors.DataJointError, match="restricted"):
