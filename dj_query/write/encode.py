@@ -82,6 +82,36 @@ def encode_column(
         ) from e.__cause__
 
 
+def is_stored_as_it_is(attribute: Attribute, has_nan: bool) -> Callable[[Any], bool] | None:
+    """Return a quick test whether `encode_column` would leave a value as it is; None where there is none.
+
+    For a single row, where to look at columns as wholes costs more than the columns. It may say no to a value
+    that fits all the same.
+    """
+    type_ = attribute.type
+    if not isinstance(type_, CoreType):
+        return None
+    if type_.name in INTEGER_RANGES:
+        return partial(_is_whole, *INTEGER_RANGES[type_.name])
+    if type_.name == "float64":
+        return partial(_is_double, has_nan)
+    if type_.name in ("varchar", "char"):
+        return partial(_is_short_text, int(type_.args[0]))
+    return None
+
+
+def _is_whole(low: int, high: int, value: Any) -> bool:
+    return type(value) is int and low <= value <= high
+
+
+def _is_double(has_nan: bool, value: Any) -> bool:
+    return type(value) is float and (has_nan or math.isfinite(value))
+
+
+def _is_short_text(length: int, value: Any) -> bool:
+    return type(value) is str and len(value) <= length and value.isascii() and value.isprintable()
+
+
 class _Misfit(Exception):
     """A value does not fit; the row is the index in the column."""
 

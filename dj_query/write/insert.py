@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dj_query.compile import select_text
 from dj_query.plan import narrowed_to
 from dj_query.write.compatible import check_copy
-from dj_query.write.encode import encode_column
+from dj_query.write.encode import encode_column, is_stored_as_it_is
 from dj_query.write.rows import RowGroup, batches, groups
 from dj_query.write.spaces_at_end import (
     padded_keys,
@@ -91,10 +91,11 @@ def _encoded(table: Table, group: RowGroup) -> RowGroup:
         return [dict(zip(names, row, strict=True)) for row in zip(*(c for _, c in key), strict=True)]
 
     has_nan = table.connection.dialect.flags.has_nan
+    is_ready = _ready_columns(table, group, has_nan)
     columns = tuple(
         [
-            encode_column(heading[field], column, keys, has_nan, group.places)
-            for field, column in zip(group.fields, group.columns, strict=True)
+            column if ready else encode_column(heading[field], column, keys, has_nan, group.places)
+            for field, column, ready in zip(group.fields, group.columns, is_ready, strict=True)
         ]
     )
     padded = padded_keys(table)
@@ -104,6 +105,18 @@ def _encoded(table: Table, group: RowGroup) -> RowGroup:
     if not table.connection.dialect.flags.has_exact_texts:
         refuse_other_parents(table, RowGroup(group.fields, columns, group.places))
     return RowGroup(group.fields, columns, group.places)
+
+
+def _ready_columns(table: Table, group: RowGroup, has_nan: bool) -> Sequence[bool]:
+    """Whether each column of a single row is seen at once to be stored as it is."""
+    if group.n_rows != 1:
+        return [False] * len(group.fields)
+    heading = table.heading
+    tests = heading.memo(
+        ("is_stored_as_it_is", group.fields, has_nan),
+        lambda: [is_stored_as_it_is(heading.by_name[field], has_nan) for field in group.fields],
+    )
+    return [test is not None and test(column[0]) for test, column in zip(tests, group.columns, strict=True)]
 
 
 def _send(table: Table, found: Sequence[RowGroup], replace: bool, skip_duplicates: bool) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import pickle
+from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
 
 from dj_query.values import comparable, plain
-from dj_query.write.encode import encode_column
+from dj_query.write.encode import encode_column, is_stored_as_it_is
 from dj_schema.errors import DataError
 from dj_schema.heading import Attribute
 from dj_schema.types import parse_type
@@ -30,6 +33,35 @@ def _encoded(type_: str, values: list[Any], has_nan: bool = True, **more: Any) -
 def test_a_column_that_is_ready_is_not_copied() -> None:
     for type_, values in (("int32", [1, None]), ("varchar(3)", ["a", None]), ("float64", [0.5, 1])):
         assert encode_column(_attribute(type_), values, list, True) is values
+
+
+VALUES = [
+    0, -1, 255, 2**31, 2**63, True, None, 0.5, math.nan, math.inf, -0.0, "", "a", "abcd", " a ", "é", "\0",
+    "\ud800", "1", b"a", Decimal(1), np.int8(1), np.float64(1.5), dt.date(2024, 1, 1), uuid4(), [1],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("has_nan", [True, False])
+@pytest.mark.parametrize("type_", ["int8", "uint8", "int64", "float64", "char(2)", "varchar(3)"])
+def test_what_is_seen_at_once_to_be_ready_stays_as_it_is(type_: str, has_nan: bool) -> None:
+    quick = is_stored_as_it_is(_attribute(type_), has_nan)
+    assert quick is not None
+    ready = [value for value in VALUES if quick(value)]
+    assert ready
+    for value in ready:
+        (stored,) = _encoded(type_, [value], has_nan=has_nan)
+        assert stored is value
+
+
+def test_what_tells_ready_values_may_travel_with_a_query() -> None:
+    quick = pickle.loads(pickle.dumps(is_stored_as_it_is(_attribute("int8"), True)))
+    assert quick(1)
+    assert not quick(300)
+
+
+@pytest.mark.parametrize("type_", ["bool", "float32", "enum('a','b')", "datetime", "decimal(5,2)", "json"])
+def test_of_some_types_no_value_is_seen_at_once_to_be_ready(type_: str) -> None:
+    assert is_stored_as_it_is(_attribute(type_), True) is None
 
 
 def test_canonical_datetimes_stay_texts_and_others_become_moments() -> None:
