@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from dj_schema.errors import (
     AccessError,
+    ConfigError,
     ConnectionRefusedByServerError,
     DataJointError,
     LostConnectionError,
@@ -22,12 +23,15 @@ class ExitCode(IntEnum):
         1,
         "done, but jobs failed (see dj-worker errors), or a table or step was left out for its error",
     )
-    USAGE = 2, "wrong arguments: an option, a table or a key that there is not, a table without make"
+    USAGE = (
+        2,
+        "wrong arguments or settings: an option, a table or a key that there is not, a table without make",
+    )
     NO_DATABASE = 3, "the database cannot be reached, or does not let us in"
     NO_MODULE = 4, "the module cannot be imported, or has no tables"
     REFUSED = 5, "the database or the job engine refused what was asked"
     AT_ONCE = 6, "stopped at once by a second signal; the running jobs were released"
-    NO_BROKER = 7, "the broker of Celery cannot be reached, or its URL is none"
+    NO_BROKER = 7, "the broker of Celery cannot be reached or does not let us in, or its URL is none"
 
     meaning: str
 
@@ -53,7 +57,7 @@ class UsageMistakeError(DataJointError):
 
 def code_of(error: Exception) -> ExitCode:
     """Return the exit code of an error that ended a command."""
-    if isinstance(error, (UsageMistakeError, MakeError)):
+    if isinstance(error, (UsageMistakeError, MakeError, ConfigError)):
         return ExitCode.USAGE
     if isinstance(error, (ConnectionRefusedByServerError, LostConnectionError)):
         return ExitCode.NO_DATABASE

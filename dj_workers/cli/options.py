@@ -64,6 +64,11 @@ def say(text: str, level: int = logging.INFO) -> None:
         click.echo(line_of(text, level).rstrip("\n"), err=True)
 
 
+def say_error(error: Exception) -> None:
+    """Say what ended a command."""
+    say(f"dj-worker: {error}", logging.ERROR)
+
+
 def print_json(value: Any) -> None:
     """Print one document."""
     click.echo(json.dumps(value, indent=2, default=_plain))

@@ -18,9 +18,11 @@ from tests.support.patience import PATIENCE_S
 class CeleryProcess:
     """``dj-worker celery ...`` in a process group of its own."""
 
-    def __init__(self, arguments: list[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, arguments: list[str], environment: Mapping[str, str], program: str = "dj_workers.cli.main"
+    ) -> None:
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "dj_workers.cli.main", *arguments],
+            [sys.executable, "-m", program, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -81,9 +83,13 @@ class CeleryProcess:
         self._reader.join(10)
 
     def end(self) -> int:
-        """End it by SIGTERM; one that does not end is killed, and fails the test."""
+        """End it by SIGTERM."""
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end; one that does not end is killed, and fails the test."""
         try:
             code = self.popen.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:

@@ -13,6 +13,7 @@ import redis
 
 from dj_workers.cli.exit_codes import ExitCode
 from tests.workers.celery_lab import CeleryLab, until
+from tests.workers.celery_process import CeleryProcess
 from tests.workers.conftest import Lab, dj_worker, expected
 from tests.workers.own_redis import OwnRedis
 
@@ -146,3 +147,83 @@ def test_a_worker_that_its_broker_refuses_for_good_ends_with_an_error(
     ended = dj_worker("celery", "-m", lab.name, "--tables", "Square", "worker", "--concurrency", "1")
     assert "Unrecoverable error" in ended.err
     assert ended.code == ExitCode.FAILED_JOBS
+
+
+WORKER = ("worker", "--concurrency", "1")
+
+
+@pytest.mark.parametrize(
+    ("user", "database", "arguments", "reason"),
+    [
+        (":wrong-secret@", 0, WORKER, "AuthenticationError: invalid username-password pair"),
+        ("", 0, WORKER, "AuthenticationError: Authentication required"),
+        (":{password}@", 999, WORKER, "ResponseError: DB index is out of range"),
+        (":wrong-secret@", 0, ("beat",), "AuthenticationError: invalid username-password pair"),
+    ],
+    ids=["wrong password", "no password", "no such database", "beat"],
+)
+def test_a_broker_that_does_not_let_us_in_is_not_waited_for(
+    lab: Lab,
+    own_redis: OwnRedis,
+    monkeypatch: pytest.MonkeyPatch,
+    user: str,
+    database: int,
+    arguments: tuple[str, ...],
+    reason: str,
+) -> None:
+    place = own_redis.url.rpartition("@")[2].partition("/")[0]
+    url = f"redis://{user.format(password=own_redis.password)}{place}/{database}"
+    monkeypatch.setenv("DJ_CELERY_BROKER_URL", url)
+    ended = dj_worker("celery", "-m", lab.name, "--tables", "Square", *arguments)
+    assert ended.code == ExitCode.NO_BROKER, ended.err
+    [line] = ended.err.splitlines()
+    assert line.startswith(f"dj-worker: the broker redis://{place}/{database} does not let us in: {reason}")
+    assert "wrong-secret" not in line
+    assert own_redis.password not in line
+
+
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [("dj_workers.cli.main", ["celery"]), ("celery", ["-A", "dj_workers.celery_app"])],
+    ids=["dj-worker", "celery"],
+)
+def test_a_broker_that_comes_back_with_another_password_ends_the_worker(
+    lab: Lab, own_redis: OwnRedis, program: str, command: list[str]
+) -> None:
+    own_redis.kill()
+    (lab.folder / f"made_{lab.name}.py").write_text(f"from {lab.name} import Number, Square\n")
+    url = f"redis://:wrong-secret@{own_redis.url.rpartition('@')[2]}"
+    environment = {"DJ_CELERY_BROKER_URL": url, "DJ_CELERY_MODULES": f"made_{lab.name}"}
+    worker = CeleryProcess([*command, *WORKER], environment, program)
+    try:
+        worker.wait_for("Cannot connect to redis")
+        own_redis.start()
+        assert worker.wait() == ExitCode.NO_BROKER, worker.log
+        assert worker.log.count("does not let us in: AuthenticationError: invalid username-password") == 1
+        assert "Traceback" not in worker.log
+        assert "wrong-secret" not in worker.log
+    finally:
+        worker.kill()
+
+
+@pytest.mark.parametrize(
+    ("variables", "code", "message"),
+    [
+        ({"DJ_CELERY_MODULES": "not_there"}, ExitCode.NO_MODULE, "there is no module not_there here"),
+        ({"DJ_CELERY_MODULES": ""}, ExitCode.USAGE, "no pipeline is named"),
+        ({"DJ_CELERY_QUEUES": '{"*": "a,b"}'}, ExitCode.USAGE, "a name without a comma, not 'a,b'"),
+    ],
+    ids=["no such module", "no module", "no name of a queue"],
+)
+def test_celery_itself_ends_where_our_settings_leave_it_without_work(
+    lab: Lab, redis_url: str, variables: dict[str, str], code: ExitCode, message: str
+) -> None:
+    (lab.folder / f"made_{lab.name}.py").write_text(f"from {lab.name} import Number, Square\n")
+    environment = {"DJ_CELERY_BROKER_URL": redis_url, "DJ_CELERY_MODULES": f"made_{lab.name}", **variables}
+    worker = CeleryProcess(["-A", "dj_workers.celery_app", *WORKER], environment, "celery")
+    try:
+        assert worker.wait() == code, worker.log
+        assert message in worker.log
+        assert "Traceback" not in worker.log
+    finally:
+        worker.kill()

@@ -61,6 +61,12 @@ def broker_address(config: Config) -> Address:
     return Address(url, _label(parts, port))
 
 
+def label_of(url: str) -> str:
+    """Return a URL that can be read as people are shown it: without user and password."""
+    parts = urlsplit(url)
+    return _label(parts, parts.port)
+
+
 def _label(parts: SplitResult, port: int | None) -> str:
     host = parts.hostname or ""
     where = host if port is None else f"{host}:{port}"

@@ -11,6 +11,7 @@ from dj_workers.pools.celery.address import Address, broker_address
 
 WAKE_UP = "dj_workers.wake_up"
 DISPATCH = "dj_workers.dispatch"
+_OURS = "dj_workers.pools.celery.connection:{}"
 _CONNECT_TIMEOUT_S = 5.0
 _SOCKET_TIMEOUT_S = 30.0
 _START_TIMEOUT_S = 60.0  # of a pool process; Celery's own 4 s are short on a busy machine
@@ -26,7 +27,8 @@ def make_app(config: Config, address: Address | None = None) -> Celery:
         Where the URL of the broker is none.
     """
     address = address or broker_address(config)
-    app = Celery("dj_workers", broker=address.url, set_as_current=False)
+    connections = _OURS.format("BrokerConnections")
+    app = Celery("dj_workers", broker=address.url, amqp=connections, set_as_current=False)
     app.conf.update(_settings(config))
     return app
 
@@ -47,6 +49,7 @@ def _settings(config: Config) -> dict[str, Any]:
         "broker_connection_timeout": _CONNECT_TIMEOUT_S,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        "worker_consumer": _OURS.format("WorkerConsumer"),
         "worker_proc_alive_timeout": _START_TIMEOUT_S,
         "worker_hijack_root_logger": False,
         "beat_scheduler": "celery.beat:Scheduler",  # nothing to remember, so no file

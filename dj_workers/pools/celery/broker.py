@@ -10,12 +10,11 @@ from typing import Any, TypeVar
 from celery import Celery
 from kombu import Connection
 from kombu.exceptions import ChannelError, KombuError
-from redis.exceptions import RedisError
 
 from dj_schema.settings import Config
-from dj_workers.pools.celery.address import SETTING, broker_address
+from dj_workers.pools.celery.address import broker_address
 from dj_workers.pools.celery.app import WAKE_UP, dispatch_queue, make_app
-from dj_workers.pools.celery.errors import BrokerError
+from dj_workers.pools.celery.connection import broker_error
 from dj_workers.pools.celery.message import WakeUp
 
 T = TypeVar("T")
@@ -112,26 +111,10 @@ class Broker:
             yield
         except _failures(self.app) as e:
             self._drop()
-            raise BrokerError(
-                f"the broker {self._address.label} does not answer as it should: "
-                f"{_reason(e)}. Start a Redis there, or name another: {SETTING}, DJ_CELERY_BROKER_URL."
-            ) from None
+            raise broker_error(self._address.label, e) from None
 
 
 def _failures(app: Celery) -> tuple[type[BaseException], ...]:
     connection = app.connection_for_write()
     known: Callable[[], Any] = lambda: (*connection.connection_errors, *connection.channel_errors)  # noqa: E731
     return (KombuError, OSError, *known())
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause in words: clients wrap it, and never put the password there.
-
-    Below it may be what a client has met and dealt with before: that its pool had no connection, say.
-    """
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, (OSError, RedisError)) and str(inner):
-            error = inner
-        inner = inner.__cause__ or inner.__context__
-    return f"{type(error).__name__}: {error}".rstrip(".: ")

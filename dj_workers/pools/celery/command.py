@@ -24,7 +24,7 @@ from dj_workers.notify import notifications_of
 from dj_workers.plan import name_of
 from dj_workers.pools.celery.broker import Broker
 from dj_workers.pools.celery.dispatch import Dispatcher, Filled
-from dj_workers.pools.celery.errors import BrokerError
+from dj_workers.pools.celery.errors import BrokerError, BrokerRefusalError
 from dj_workers.pools.celery.tables import load_tables
 from dj_workers.shutdown import StoppedAtOnceError, StopRequests
 
@@ -52,11 +52,12 @@ def run_celery(
 
     if logs.is_json() and not {"worker", "beat"}.isdisjoint(arguments):
         arguments = ["--quiet", *arguments]  # no banner, which is text whatever the log is
-    if "worker" not in arguments or "--help" in arguments:
+    if {"worker", "beat"}.isdisjoint(arguments) or "--help" in arguments:
         return _start(app, arguments)
-    worker.use(modules, tables, exclude)
+    if "worker" in arguments:
+        worker.use(modules, tables, exclude)
     _warn_without_broker(worker.broker)
-    if metrics is None:
+    if metrics is None or "worker" not in arguments:
         return _start(app, arguments)
     from dj_workers.pools.celery.watched import watched
 
@@ -87,12 +88,20 @@ def _start(app: Celery, arguments: Sequence[str]) -> int:
 
 
 def _warn_without_broker(broker: Broker) -> None:
-    """A worker may start before its broker, and waits for it; but not without saying what is missing."""
+    """A worker may start before its broker, and waits for it; but not without saying what is missing.
+
+    Raises
+    ------
+    BrokerRefusalError
+        Where it would wait for ever.
+    """
     try:
         with broker:
             broker.check()
+    except BrokerRefusalError:
+        raise
     except BrokerError as e:
-        log.warning("%s The worker waits for it.", e)
+        log.warning("%s It is waited for.", e)
 
 
 def run_dispatcher(
@@ -113,7 +122,8 @@ def run_dispatcher(
     Raises
     ------
     BrokerError, LostConnectionError, ConnectionRefusedByServerError
-        Where the broker or the database is away at the start or, with `is_once`, at any time.
+        Where the broker or the database is away at the start or, with `is_once`, at any time; where the
+        broker does not let us in.
     """
     config = Config.load()
     found = load_tables(modules or config.celery.modules, tables, exclude)
@@ -147,6 +157,8 @@ def _keep_filled(
     while not requests:
         try:
             n_sent, most_s = _look(dispatcher, figures).n_sent, longest_s
+        except BrokerRefusalError:
+            raise
         except (BrokerError, LostConnectionError, ConnectionRefusedByServerError) as e:
             log.warning("nothing can be dispatched now, it is tried again soon: %s", e)
             n_sent, most_s = 0, _LONGEST_PAUSE_WITHOUT_SERVER_S

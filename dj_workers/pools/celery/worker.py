@@ -16,6 +16,7 @@ from dj_schema.errors import DataJointError
 from dj_schema.settings import Config
 from dj_workers import logs
 from dj_workers.cli.exit_codes import ModuleError, code_of
+from dj_workers.cli.options import say_error
 from dj_workers.host_clock import warn_of_clock
 from dj_workers.pools.celery.app import DISPATCH, WAKE_UP, dispatch_queue
 from dj_workers.pools.celery.broker import Broker
@@ -136,7 +137,7 @@ def attach(app: Celery, config: Config) -> CeleryWorker:
         try:
             worker.started(instance, options or {})
         except (DataJointError, ModuleError) as e:
-            options.say(f"dj-worker: {e}", logging.ERROR)
+            say_error(e)
             sys.exit(code_of(e))
 
     @signals.after_setup_logger.connect(weak=False)
