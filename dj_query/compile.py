@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,9 +28,10 @@ from dj_query.select import (
     Window,
     may_end_in_spaces,
 )
+from dj_query.union_text import union_text
 from dj_schema.dialects.base import Dialect
 from dj_schema.heading import Attribute
-from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, one_of, sql
+from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, one_of, select_list, sql
 
 Scope = Mapping[str, str]
 """The alias of the table that has each name."""
@@ -98,7 +99,7 @@ class _Compiler:
         self._table: TableSource | None = None  # that a DELETE or an UPDATE is of
         self._n_aliases = 0
 
-    def _alias(self) -> str:
+    def alias(self) -> str:
         self._n_aliases += 1
         return f"t{self._n_aliases}"
 
@@ -106,7 +107,7 @@ class _Compiler:
         shown_as = shown_as or self._column
         if select.is_distinct and (texts := self._padded(select.columns)):
             return self._distinct_texts(select, texts, shown_as)
-        shown = _or_one(map(shown_as, select.columns))
+        shown = select_list(map(shown_as, select.columns))
         return self.block(select, sql("DISTINCT {}", shown) if select.is_distinct else shown)
 
     def _padded(self, columns: Sequence[Column]) -> list[Column]:
@@ -128,7 +129,7 @@ class _Compiler:
             sql("DISTINCT {}", join(", ", [*map(self._column, select.columns), *lengths])),
         )
         shown = join(", ", (shown_as(Column(c.attribute, c.attribute.name)) for c in select.columns))
-        text = sql("SELECT {} FROM ({}) AS {}", shown, rows, Ident(self._alias()))
+        text = sql("SELECT {} FROM ({}) AS {}", shown, rows, Ident(self.alias()))
         return text + self._window(select.window) if select.window else text
 
     def _column(self, column: Column) -> Sql:
@@ -176,19 +177,19 @@ class _Compiler:
     def source(self, source: Source) -> tuple[Sql, Scope]:
         match source:
             case TableSource():
-                alias = self._alias()
+                alias = self.alias()
                 text = sql("{} AS {}", Ident(source.schema, source.table), Ident(alias))
                 return text, dict.fromkeys(source.names, alias)
             case DerivedSource():
-                alias = self._alias()
+                alias = self.alias()
                 return sql("({}) AS {}", self.select(source.select), Ident(alias)), dict.fromkeys(
                     source.names, alias
                 )
             case JoinSource():
                 return self._join(source)
             case UnionSource():
-                alias = self._alias()
-                return sql("({}) AS {}", self._union(source), Ident(alias)), dict.fromkeys(
+                alias = self.alias()
+                return sql("({}) AS {}", union_text(source, self), Ident(alias)), dict.fromkeys(
                     source.names, alias
                 )
 
@@ -203,44 +204,6 @@ class _Compiler:
             return sql(verb, left, right, idents(source.using)), scope
         verb = "{} LEFT JOIN {} ON TRUE" if source.is_left else "{} CROSS JOIN {}"
         return sql(verb, left, right), scope
-
-    def _union(self, source: UnionSource) -> Sql:
-        """Rows of the first with what the second adds to them, then those of the second alone."""
-        key = tuple(a.name for a in source.attributes if a.in_key)
-        mine = dict.fromkeys(c.attribute.name for c in source.left.columns)
-        theirs = {c.attribute.name for c in source.right.columns}
-        a, b = self._alias(), self._alias()
-        first = (Ident(a if n.name in mine else b, n.name) for n in source.attributes)
-        left = _whole_union(source.left)
-        names = [n.name for n in source.attributes]
-        is_same = all(c.is_identity for c in source.left.columns) and list(mine) == names
-        if left is not None and is_same and [n.name for n in left.attributes] == names:
-            rows = self._union(left)  # no block more for each part: MySQL nests 63
-        else:
-            rows = sql("SELECT {} FROM ({}) AS {}", _or_one(first), self.select(source.left), Ident(a))
-        if theirs - set(key):
-            rows += sql(" LEFT JOIN ({}) AS {} ON {}", self.select(source.right), Ident(b), _same(a, b, key))
-        b = self._alias()
-        second = (
-            sql("{}", Ident(b, n.name)) if n.name in theirs else sql("NULL AS {}", Ident(n.name))
-            for n in source.attributes
-        )
-        return sql(
-            "{} UNION ALL SELECT {} FROM ({}) AS {} WHERE {}",
-            rows,
-            _or_one(second),
-            self.select(source.right),
-            Ident(b),
-            join(" AND ", (self._has_not(part, b, key) for part in _united(source.left, key))),
-        )
-
-    def _has_not(self, select: Select, other: str, key: Sequence[str]) -> Sql:
-        """The condition that a block has no row with the key of another."""
-        alias = self._alias()
-        rows = self.select(select)
-        return sql(
-            "NOT EXISTS (SELECT 1 FROM ({}) AS {} WHERE {})", rows, Ident(alias), _same(alias, other, key)
-        )
 
     # -- conditions --------------------------------------------------------------------------------
 
@@ -346,35 +309,6 @@ def _spaces_alike(name: str, length: int) -> Sql:
     if length:
         return sql(f"CHAR_LENGTH({{}}) = {length}", Ident(name))
     return sql("{} NOT LIKE '%% '", Ident(name))
-
-
-def _united(select: Select, key: Sequence[str]) -> Iterator[Select]:
-    """The blocks that have together the keys of a block: of a union, those of its parts.
-
-    The whole union again would double the text with each part of a sum of many.
-    """
-    union = _whole_union(select)
-    if union is not None and select.identities.issuperset(key):
-        yield from _united(union.left, key)
-        yield from _united(union.right, key)
-    else:
-        yield select
-
-
-def _whole_union(select: Select) -> UnionSource | None:
-    """The union that a block has all rows of; None for any other block."""
-    is_whole = select.is_plain and not select.where and not select.is_distinct
-    return select.source if is_whole and isinstance(select.source, UnionSource) else None
-
-
-def _same(a: str, b: str, names: Sequence[str]) -> Sql:
-    """The condition that two sources have the same values."""
-    return join(" AND ", (sql("{} = {}", Ident(a, n), Ident(b, n)) for n in names)) if names else sql("TRUE")
-
-
-def _or_one(columns: Iterable[Sql | Ident]) -> Sql:
-    """A list of columns, or a number where there is none."""
-    return join(", ", columns) or sql("1")
 
 
 def _is_aggregate(column: Column) -> bool:

@@ -103,6 +103,9 @@ class QueryError(DataJointError):
 CHECK_SQL = "Check the SQL that you gave: operators, functions, and what each of them takes."
 
 
+FETCH_A_PART = "Fetch the keys of a part of the query with keys(), and restrict the rest by them."
+
+
 class QuerySyntaxError(QueryError):
     """The SQL, ours or the user's, does not parse on the server."""
 

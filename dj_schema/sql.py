@@ -110,6 +110,11 @@ def idents(names: Iterable[str]) -> Sql:
     return join(", ", map(Ident, names))
 
 
+def select_list(columns: Iterable[Sql | Ident]) -> Sql:
+    """What follows SELECT: columns, or a number where there is none."""
+    return join(", ", columns) or Sql(("1",))
+
+
 def params(values: Iterable[Any]) -> Sql:
     """A comma-separated list of parameters."""
     return join(", ", map(Param, values))

@@ -35,6 +35,7 @@ from dj_schema.dialects.postgres.errors import from_sqlstate
         (None, errors.LostConnectionError),
         ("42P07", errors.QueryError),
         ("53100", errors.QueryError),
+        ("54001", errors.QueryError),
     ],
 )
 def test_codes_of_postgresql(code: str | None, kind: type[Exception]) -> None:
@@ -73,6 +74,8 @@ def test_codes_of_postgresql(code: str | None, kind: type[Exception]) -> None:
         (2013, errors.LostConnectionError),
         (1927, errors.LostConnectionError),
         (1050, errors.QueryError),
+        (1116, errors.QueryError),
+        (1473, errors.QueryError),
         (9999, errors.QueryError),
     ],
 )

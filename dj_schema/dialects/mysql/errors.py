@@ -91,6 +91,7 @@ _NOT_HERE: dict[int, str] = {
     3505: "enum labels of at most 255 characters",
     3758: "functions that always have the same value for the same row",
 }
+_TOO_LARGE = {1116, 1436, 1473}  # tables of a join; a stack; blocks inside of blocks
 _LOST = {0, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031}
 _MISSING = {1146, 1049, 1051, 1109, 1824}
 
@@ -106,6 +107,9 @@ def from_number(number: int, message: str, statement: str) -> DataJointError:
     if number in _NOT_HERE:
         return DefinitionError(f"{message.rstrip('.')}.", expected=_NOT_HERE[number])
     kind = _NUMBERS.get(number)
+    if number in _TOO_LARGE:
+        what = f"the query is nested too deeply, or joins too many tables (server error {number}: {message})"
+        return QueryError(f"{what}. {errors.FETCH_A_PART}", code=str(number), statement=statement)
     if kind is None:
         return QueryError(f"server error {number}: {message}", code=str(number), statement=statement)
     if number == 1046 and (names := _functions_in(statement)):

@@ -65,6 +65,9 @@ def from_sqlstate(
     if code in _NOT_HERE:
         return DefinitionError(f"{text.rstrip('.')}.", expected=_NOT_HERE[code])
     kind = _CODES.get(code) or _CLASSES.get(code[:2])
+    if code == "54001":
+        message = f"the query is nested too deeply: {text}. {errors.FETCH_A_PART}"
+        return QueryError(message, code=code, statement=statement)
     if kind is None:
         return QueryError(f"PostgreSQL error {code}: {text}", code=code, statement=statement)
     if constraint and constraint not in text:
