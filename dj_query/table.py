@@ -83,7 +83,8 @@ class Table(QueryExpression):
 
         Parameters
         ----------
-        rows : iterable of dicts, sequences or records; DataFrame; query; path of a CSV file
+        rows : iterable of dicts, sequences or records; DataFrame; Arrow table; query; path of a CSV file
+            Documents for `json` attributes are texts in CSV, Arrow and Polars; elsewhere a text is one.
         replace : bool
             Overwrite rows with the same primary key.
         skip_duplicates : bool

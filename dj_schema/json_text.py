@@ -10,6 +10,13 @@ from typing import Any
 import numpy as np
 
 
+class JsonText(str):
+    """The text of a document, from where documents are texts: a file, a column of a table.
+
+    Any other string is a document itself.
+    """
+
+
 def json_text(value: Any) -> str:
     """Serialise a document; numpy scalars and arrays count as numbers and lists.
 
@@ -19,11 +26,26 @@ def json_text(value: Any) -> str:
         For what JSON cannot hold, NaN and infinities included, and what some server would refuse or change:
         the null character in a text, whole numbers of more than 64 bits.
     """
+    if isinstance(value, JsonText):
+        value = _document(value)
     try:
         text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False, default=_numpy)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return _TOKEN.sub(_same_everywhere, text) if _DOUBTFUL.search(text) else text
+
+
+def _document(text: JsonText) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except json.JSONDecodeError as e:
+        raise ValueError(f"it is no JSON text ({e}); a text as a document stands in double quotes") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"JSON has no {name}")
 
 
 _DOUBTFUL = re.compile(r"\\u0000|\d{19}|\de\+1[6-9]")

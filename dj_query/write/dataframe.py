@@ -44,13 +44,29 @@ def columns_of(rows: Any) -> Columns | None:
         return _of_array(rows) if rows.dtype.names and rows.ndim else None
     if hasattr(rows, "reset_index") and hasattr(rows, "columns"):  # pandas
         return _of_pandas(rows)
-    if hasattr(rows, "iter_rows") and hasattr(rows, "get_columns"):  # polars
+    if _is_polars(rows):
         return tuple(rows.columns), tuple([column.to_list() for column in rows.get_columns()])
-    if hasattr(rows, "to_pylist") and hasattr(rows, "column_names"):  # pyarrow
+    if _is_arrow(rows):
         refuse_twice(rows.column_names, "the table")
         columns = zip(rows.column_names, rows.columns, strict=True)
         return tuple(rows.column_names), tuple([_of_arrow(name, column) for name, column in columns])
     return None
+
+
+def has_documents_as_texts(rows: Any) -> bool:
+    """Whether the columns have types, and none for JSON: documents are texts then, as in to_arrow().
+
+    An array or a frame of pandas holds any object, as a dict does: a text there is a document itself.
+    """
+    return _is_polars(rows) or _is_arrow(rows)
+
+
+def _is_polars(rows: Any) -> bool:
+    return hasattr(rows, "iter_rows") and hasattr(rows, "get_columns")
+
+
+def _is_arrow(rows: Any) -> bool:
+    return hasattr(rows, "to_pylist") and hasattr(rows, "column_names")
 
 
 def _of_arrow(name: str, column: Any) -> list[Any]:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from dj_query.write.dataframe import Columns, columns_of, refuse_twice
+from dj_query.write.dataframe import Columns, columns_of, has_documents_as_texts, refuse_twice
 from dj_schema.errors import DataJointError, MissingAttributeError, UnknownAttributeError
 from dj_schema.heading import Heading, unknown_attribute
+from dj_schema.json_text import JsonText
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ def batches(rows: Any, heading: Heading, chunk_size: int | None) -> Iterator[Bat
         return
     if (whole := columns_of(rows)) is not None:
         fields, columns = whole
+        if has_documents_as_texts(rows):
+            columns = tuple([_documents(heading, f, c) for f, c in zip(fields, columns, strict=True)])
         n_rows = len(columns[0]) if columns else 0
         size = chunk_size or max(n_rows, 1)
         for start in range(0, n_rows, size):
@@ -105,13 +108,16 @@ def _read_csv(path: Path, heading: Heading) -> Iterator[dict[str, Any]]:
     with path.open(newline="", encoding="utf-8-sig") as f:
         reader = csv.DictReader(f, strict=True)
         refuse_twice(reader.fieldnames or (), f"the first line of {str(path)!r}")
+        documents = {name for name in reader.fieldnames or () if _is_document(heading, name)}
         for row in reader:
             if None in row:
                 raise DataJointError(
                     f"line {reader.line_num} of {str(path)!r} has more fields than the first line."
                 )
             yield {
-                name: None if value == "" and _is_missing(heading, name) else value
+                name: None
+                if value == "" and _is_missing(heading, name)
+                else (_document(value) if name in documents else value)
                 for name, value in row.items()
             }
 
@@ -120,6 +126,23 @@ def _is_missing(heading: Heading, name: str) -> bool:
     """Whether an empty field leaves an attribute out; a text that must be given is the empty text."""
     attribute = heading.by_name.get(name)
     return attribute is None or attribute.kind != "string" or not attribute.is_required
+
+
+def _is_document(heading: Heading, name: str) -> bool:
+    attribute = heading.by_name.get(name)
+    return attribute is not None and attribute.kind == "json" and not attribute.is_codec
+
+
+def _documents(heading: Heading, name: str, column: list[Any]) -> list[Any]:
+    """Return a column of a table that holds documents as their texts."""
+    return [_document(v) for v in column] if _is_document(heading, name) else column
+
+
+def _document(value: Any) -> Any:
+    """Tell the text of a document from a document; null is None, which is NULL."""
+    if not isinstance(value, str):
+        return value  # a structure, or missing
+    return None if value.strip() == "null" else JsonText(value)
 
 
 def groups(batch: Batch, heading: Heading, ignore_extra_fields: bool, table: str) -> list[RowGroup]:
