@@ -91,3 +91,15 @@ def _does(connection: Connection, session: int, what: str, *values: str) -> bool
     number = "pid" if connection.dialect.name == "postgresql" else "id"
     statement = f"SELECT 1 FROM {PROCESSES[connection.dialect.name]} WHERE {number} = %s AND {what}"
     return bool(connection.query(statement, [session, *values]))
+
+
+def wait_until_idle(connection: Connection, session: int, seconds: int) -> bool:
+    """Wait until a session has had nothing to do for some seconds; False where it ended meanwhile."""
+    if connection.dialect.name == "postgresql":
+        idle = f"state LIKE 'idle%%' AND state_change <= clock_timestamp() - interval '{int(seconds)} s'"
+    else:
+        idle = f"command = 'Sleep' AND time >= {int(seconds)}"
+    while not _does(connection, session, idle):
+        if session not in live_sessions(connection):
+            return False
+    return True

@@ -29,10 +29,12 @@ _SQL_MODE = (
     ", IF(VERSION() LIKE '%MariaDB%', ',TIME_ROUND_FRACTIONAL', ''))"
 )
 # What a server may have set otherwise, for people at a prompt: a COMMIT that begins the next transaction,
-# statements refused without a key in them, results cut off without a word.
+# statements refused without a key in them, results cut off without a word. And sessions ended that do nothing
+# for a while: those of a make that computes do, and a worker whose sessions are gone is taken for dead.
 _SESSION = (
     f"time_zone='+00:00', sql_mode={_SQL_MODE}, group_concat_max_len=67108864, completion_type='NO_CHAIN', "
-    "sql_safe_updates=0, sql_select_limit=18446744073709551615"
+    "sql_safe_updates=0, sql_select_limit=18446744073709551615, "
+    "wait_timeout=CAST(GREATEST(@@wait_timeout, 28800) AS UNSIGNED)"
 )
 
 

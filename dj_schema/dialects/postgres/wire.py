@@ -29,6 +29,7 @@ _SETTINGS = {
     "IntervalStyle": "postgres",
     "extra_float_digits": "1",
     "standard_conforming_strings": "on",
+    "idle_session_timeout": "0",  # a make that computes is idle, and a worker without sessions taken for dead
 }
 
 

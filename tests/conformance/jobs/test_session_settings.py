@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 import pytest
 
+from dj_jobs.rescue import rescue
 from dj_schema.connection import Connection
+from tests.conformance.jobs.test_workers import jobs_on
 from tests.conftest import make_connection
 from tests.support.servers import ServerUnderTest
+from tests.support.sessions import wait_until_idle
 
 if TYPE_CHECKING:
     from dj_query.schema import Schema
@@ -135,3 +138,81 @@ def test_jobs_are_computed_and_recorded_whatever_the_administrator_set(
     assert len(Result.to_dicts()) == N_KEYS + 1
     Result.delete_quick()
     assert Result.populate()["success"] == N_KEYS + 1
+
+
+IDLE = {"postgresql": {"idle_session_timeout": "1s"}, "mysql": {"wait_timeout": "1"}}
+
+
+@pytest.fixture
+def impatient(
+    server: ServerUnderTest, config: Config, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Connection]:
+    """A connection to a server that ends sessions which are idle for a second."""
+    begin = _as_role if connection.dialect.name == "postgresql" else _as_server
+    idle = IDLE[server.settings["backend"]]
+    with begin(connection, idle, monkeypatch) as user, make_connection(server, config, **user) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("reserve_jobs", [False, True], ids=["direct", "reserved"])
+def test_a_server_that_ends_idle_sessions_ends_none_of_a_make(
+    dj: Any,
+    impatient: Connection,
+    connection: Connection,
+    new_schema_name: Callable[[], str],
+    reserve_jobs: bool,
+) -> None:
+    """Nor does it look to others as if the worker had died, where its sessions are idle between renewals."""
+    schema: Schema = dj.Schema(new_schema_name(), connection=impatient)
+    calls: list[str] = []
+    has_stayed: list[bool] = []
+    n_rescued: list[int] = []
+
+    @schema
+    class Source(dj.Manual):  # type: ignore[name-defined,misc]
+        definition = """
+        name : varchar(20)
+        """
+
+    @schema
+    class Plain(dj.Computed):  # type: ignore[name-defined,misc]
+        definition = """
+        -> Source
+        """
+
+        def make(self, key: dict[str, Any]) -> None:
+            calls.append("plain")
+            self.insert1(key)
+            has_stayed.append(wait_until_idle(connection, impatient.connection_id, 2))
+
+    @schema
+    class Long(dj.Computed):  # type: ignore[name-defined,misc]
+        definition = """
+        -> Source
+        """
+
+        def make_fetch(self, key: dict[str, Any]) -> dict[str, Any]:
+            return (Source & key).fetch1()  # type: ignore[no-any-return]
+
+        def make_compute(self, key: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+            calls.append("long")
+            sessions = [impatient.connection_id]
+            while reserve_jobs and len(sessions) < 2:
+                jobs = jobs_on(connection, self)
+                renewing = jobs.proj("_lease_session").fetch1("_lease_session")
+                sessions += [renewing] if renewing else []
+            has_stayed.extend(wait_until_idle(connection, session, 2) for session in sessions)
+            if reserve_jobs:
+                with impatient.clone() as other:
+                    n_rescued.append(rescue(jobs_on(other, self)))
+            return row
+
+        def make_insert(self, key: dict[str, Any], row: dict[str, Any]) -> None:
+            self.insert1(row)
+
+    Source.insert1(["one"])
+    for table in (Plain, Long):
+        assert table.populate(reserve_jobs=reserve_jobs)["success"] == 1
+    assert calls == ["plain", "long"]
+    assert all(has_stayed)
+    assert not any(n_rescued)
