@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from dj_schema.errors import ArgumentTypeError, ConfigError
 from dj_schema.settings import sources
-from dj_schema.settings.problems import wrong_value
+from dj_schema.settings.problems import UnknownSettingError, not_deleted, wrong_value
 from dj_schema.settings.sources import OVERRIDE, PROGRAM, Given, Layer, Source
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ class Config:
             A key is unknown, a value does not fit, or a file cannot be read; it names the key and its origin.
         """
         config = cls()
-        folder = sources.project_folder((start or Path.cwd()).resolve(), home or Path.home())
+        folder = sources.project_folder((start or _current_folder()).resolve(), home or _home())
         if folder is not None:
-            if (folder / sources.FILE_NAME).exists():
+            if os.path.lexists(folder / sources.FILE_NAME):
                 config._apply(sources.read_file(folder / sources.FILE_NAME))
             sections = config._base.names()
             config._apply(sources.read_secrets(folder / sources.SECRETS_NAME, sections))
@@ -142,6 +142,8 @@ class Config:
         """
         from dj_schema.settings.stores import Stores
 
+        if settings is not None and not isinstance(settings, Mapping):
+            raise ConfigError(f"override() takes a mapping of settings, not {type(settings).__name__}.")
         changed = self._current.model_copy(deep=True)
         wanted = {**(settings or {}), **{key.replace("__", "."): value for key, value in more.items()}}
         for key, value in wanted.items():
@@ -203,6 +205,12 @@ class Config:
     def __setitem__(self, key: str, value: object) -> None:
         self._assign_in_program(key, value)
 
+    def __delitem__(self, key: str) -> None:
+        raise not_deleted(key)
+
+    def __delattr__(self, name: str) -> None:
+        raise not_deleted(name)
+
     if not TYPE_CHECKING:  # so that the type checker knows the settings, and finds a misspelt one
 
         def __getattr__(self, name: str) -> Any:
@@ -248,6 +256,8 @@ class Config:
     def _canonical(self, key: str) -> str:
         from dj_schema.settings.stores import canonical_key
 
+        if not isinstance(key, str):
+            raise UnknownSettingError(f"The name of a setting is text, not {type(key).__name__}.")
         return canonical_key(key, self._current.stores)
 
     def _lookup(self, key: str) -> Any:
@@ -310,3 +320,19 @@ def _spread(key: str, value: object) -> Iterator[tuple[str, object]]:
 
 def _fixed_keys(settings: Settings) -> list[str]:
     return [key for key, _ in settings.leaves() if not key.startswith("stores.")]
+
+
+def _current_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise ConfigError(
+            "The current folder is not there any more, in which settings are looked for; go to another."
+        ) from None
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user whom the system has no name for, and who has no HOME
+        return Path("/")

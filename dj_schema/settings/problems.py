@@ -48,3 +48,11 @@ def wrong_value(key: str, expected: str, value: object, *, where: str, secret: b
     shown = isinstance(value, (str, int, float, bool)) and not secret
     got = repr(value) if shown else f"a value of type {type(value).__name__}"
     return ConfigError(f"Setting {key}: {expected}; got {got} ({where}).")
+
+
+def not_deleted(key: str) -> ConfigError:
+    """Return the error for `del config[key]`."""
+    return ConfigError(
+        f"A setting is not deleted: set {key} to another value, or to None where that is one; "
+        "config.override() changes it for a block."
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr, ValidationError
 
 from dj_schema.errors import ConfigError
-from dj_schema.settings.problems import unknown_setting, wrong_value
+from dj_schema.settings.problems import not_deleted, unknown_setting, wrong_value
 from dj_schema.settings.sources import DEFAULT, PROGRAM, Source
 
 
@@ -155,6 +155,12 @@ class Section(BaseModel):
     def __setitem__(self, key: str, value: object) -> None:
         self.assign(key, value, PROGRAM)
 
+    def __delattr__(self, name: str) -> None:
+        raise not_deleted(self.path_of(name))
+
+    def __delitem__(self, key: str) -> None:
+        raise not_deleted(self.path_of(key))
+
     def __contains__(self, key: object) -> bool:
         try:
             self.lookup(str(key))
@@ -171,4 +177,5 @@ class Section(BaseModel):
 
 def _sentence(message: str) -> str:
     message = message.removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]
+    is_acronym = message[:2].isupper()
+    return message if is_acronym else message[:1].lower() + message[1:]

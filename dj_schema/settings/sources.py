@@ -6,6 +6,8 @@ Each reader returns what it was given, unchecked, with its origin; `Config` chec
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -29,6 +31,7 @@ SHORT_VARIABLES = {
     "DJ_EMBEDDED_PATH": "database.embedded_path",
     "DJ_LOG_LEVEL": "loglevel",
 }
+MISTAKEN = {"DJ_PASSWORD": "DJ_PASS", "DJ_USERNAME": "DJ_USER", "DJ_HOSTNAME": "DJ_HOST"}
 
 
 class Layer(IntEnum):
@@ -79,7 +82,7 @@ def project_folder(start: Path, home: Path) -> Path | None:
             break
     for marker in (FILE_NAME, SECRETS_NAME):
         for folder in folders:
-            if (folder / marker).exists():
+            if os.path.lexists(folder / marker):  # a link whose target is gone is told of when it is read
                 return folder
     return None
 
@@ -87,12 +90,24 @@ def project_folder(start: Path, home: Path) -> Path | None:
 def read_file(path: Path, layer: Layer = Layer.FILE) -> list[Given]:
     """Return what a JSON file says; keys may be dotted, nested, or both."""
     try:
-        content = json.loads(_text(path))
+        content = json.loads(_text(path), object_pairs_hook=_without_twins)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path} is not valid JSON: line {error.lineno}: {error.msg}.") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply.") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} cannot be read as JSON: {error}.") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold one JSON object of settings, not {type(content).__name__}.")
     return [Given(key, value, Source(layer, str(path))) for key, value in content.items()]
+
+
+def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twin, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"{twin!r} is there twice; keep one")
+    return found
 
 
 def read_secrets(folder: Path, sections: Iterable[str]) -> list[Given]:
@@ -103,15 +118,21 @@ def read_secrets(folder: Path, sections: Iterable[str]) -> list[Given]:
     found: list[Given] = []
     if not folder.is_dir():
         return found
-    if (folder / FILE_NAME).exists():
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be read: {error.strerror}.") from error
+    if FILE_NAME in names:
         found += read_file(folder / FILE_NAME, Layer.SECRETS)
     first_names = {*sections, *STORE_SECTIONS}
-    for path in sorted(folder.iterdir()):
-        if path.name.partition(".")[0] not in first_names or not path.is_file():
+    for name in names:
+        path = folder / name
+        if name.partition(".")[0] not in first_names or path.is_dir():
             continue
-        value = _text(path).rstrip("\r\n")
-        if value:
-            found.append(Given(path.name, value, Source(Layer.SECRETS, str(path))))
+        text = _text(path).rstrip("\r\n")
+        if text:
+            value = _parsed(name, text, where=str(path))
+            found.append(Given(name, value, Source(Layer.SECRETS, str(path))))
     return found
 
 
@@ -121,8 +142,8 @@ def read_environment(
     """Return the settings among the variables that begin with `DJ_`.
 
     ``database.host`` is ``DJ_HOST`` or ``DJ_DATABASE_HOST``, and so on for every setting. An empty variable
-    counts as not set. A variable that begins with a section's name and names no setting is an error; any
-    other is not ours.
+    counts as not set. A variable that begins with a section's name and names no setting is an error, and so
+    is one of `MISTAKEN` where the right one is not set; any other is not ours.
     """
     keys = list(keys)
     variables = {f"DJ_{key.upper().replace('.', '_')}": key for key in keys} | SHORT_VARIABLES
@@ -142,10 +163,13 @@ def read_environment(
                 raise unknown_setting(name, known, where="environment variable")
             continue
         origin = Source(Layer.ENVIRONMENT, f"environment variable {variable}")
-        given = Given(key, _parsed(key, text), origin)
+        given = Given(key, _parsed(key, text, where=variable), origin)
         earlier = found.setdefault(key, given)
         if earlier.value != given.value:
             raise ConfigError(f"{earlier.source.label} and {variable} differ about {key}; keep one.")
+    for name, meant in MISTAKEN.items():
+        if environ.get(name) and SHORT_VARIABLES[meant] not in found:
+            raise unknown_setting(name, [meant], where="environment variable")
     return list(found.values())
 
 
@@ -164,19 +188,19 @@ def _store_key(name: str, store_names: Iterable[str], options: list[str]) -> str
     return None
 
 
-def _parsed(key: str, text: str) -> object:
+def _parsed(key: str, text: str, *, where: str) -> object:
     """Options that are a mapping are written as JSON; all else is text, which the setting's type reads."""
     if not (key.endswith(MAPPING_VALUED) and text.lstrip().startswith("{")):
         return text
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise ConfigError(f"Setting {key} in the environment is not valid JSON: {error.msg}.") from None
+        raise ConfigError(f"Setting {key} ({where}) is not valid JSON: {error.msg}.") from None
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # editors of Windows begin a file with a mark
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

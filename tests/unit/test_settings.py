@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import copy
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -170,8 +171,38 @@ def test_a_wrong_type_is_an_error_that_names_key_and_expectation(
 
 
 def test_a_key_that_is_not_text_is_an_error() -> None:
+    config = Config()
     with pytest.raises(ConfigError, match="text"):
-        Config()[3] = 1  # type: ignore[index]
+        config[3] = 1  # type: ignore[index]
+    with pytest.raises(ConfigError, match="text"):
+        config[3]  # type: ignore[index]
+    with pytest.raises(ConfigError, match="text"):
+        config.source_of(3)  # type: ignore[arg-type]
+    assert config.get(3, "none") == "none"  # type: ignore[arg-type]
+
+
+def test_a_setting_is_not_deleted() -> None:
+    config = Config()
+    before = repr(config)
+    with pytest.raises(ConfigError, match=r"database\.host.*None"):
+        del config["database.host"]
+    with pytest.raises(ConfigError, match=r"safemode.*None"):
+        del config.safemode
+    with pytest.raises(ConfigError, match=r"database\.host.*None"):
+        del config.database.host
+    with pytest.raises(ConfigError, match=r"database\.host.*None"):
+        del config.database["host"]
+    assert repr(config) == before
+
+
+def test_an_option_is_named_as_it_is_written() -> None:
+    with pytest.raises(ConfigError, match=r"TLS option 'caa' is unknown"):
+        Config()["database.use_tls"] = {"caa": "x"}
+
+
+def test_an_override_without_a_mapping_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="mapping"), Config().override(3):  # type: ignore[arg-type]
+        pass
 
 
 # --- secrets ----------------------------------------------------------------------------------------------
@@ -249,6 +280,33 @@ def test_the_nearest_file_upwards_is_read_but_none_beyond_the_checkout(project: 
     assert Config.load(environ={}, start=inner).database.host is None
 
 
+def _run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+
+def test_a_current_folder_that_is_gone_is_told_in_words(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = (
+        "import os; from dj_schema.settings import Config\n"
+        f"os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); Config.load()"
+    )
+    assert "ConfigError: The current folder is not there any more" in _run(program).stderr
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or os.getuid() != 0, reason="only root can be a user without a name"
+)
+def test_a_user_without_a_home_has_settings(tmp_path: Path) -> None:
+    program = (
+        "import os; from pathlib import Path; from dj_schema.settings import Config, sections\n"
+        "del os.environ['HOME']; os.setuid(54321)\n"
+        "print(Config.load(environ={'DJ_HOST': 'h'}, start=Path('/')).database.host)"
+    )
+    ended = _run(program)
+    assert ended.stdout.strip() == "h", ended.stderr
+
+
 def test_the_search_ends_at_home(tmp_path: Path) -> None:
     (tmp_path / "datajoint.json").write_text('{"database.host": "beyond"}')
     home = tmp_path / "home"
@@ -299,6 +357,36 @@ def test_secrets_may_stand_in_a_file_each(project: Path) -> None:
 def test_a_secrets_file_of_ours_with_an_unknown_name_is_an_error(project: Path) -> None:
     (project / ".secrets" / "database.pasword").write_text("x")
     with pytest.raises(ConfigError, match=r"database\.pasword.*Did you mean database\.password"):
+        loaded(project)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_setting(project: Path) -> None:
+    mark = b"\xef\xbb\xbf"
+    (project / "datajoint.json").write_bytes(mark + b'{"database.host": "h"}')
+    (project / ".secrets" / "database.password").write_bytes(mark + b"geheim\r\n")
+    config = Config.load(environ={}, start=project)
+    assert (config["database.host"], config["database.password"]) == ("h", "geheim")
+
+
+def test_options_of_tls_come_as_json_from_a_secrets_file(project: Path) -> None:
+    path = project / ".secrets" / "database.use_tls"
+    path.write_text('{"ca": "/ca.pem"}\n')
+    assert loaded(project).database.use_tls == {"ca": "/ca.pem"}
+    path.write_text('{"ca": ')
+    with pytest.raises(ConfigError, match=r"database\.use_tls.*\.secrets.*JSON"):
+        loaded(project)
+
+
+def test_a_settings_file_whose_target_is_gone_is_an_error(project: Path) -> None:
+    (project / "datajoint.json").symlink_to(project / "gone.json")
+    with pytest.raises(ConfigError, match=r"datajoint\.json cannot be read: No such file"):
+        Config.load(environ={}, start=project)
+
+
+def test_a_folder_of_secrets_that_cannot_be_read_is_named(project: Path) -> None:
+    inner = project / ".secrets" / "datajoint.json"
+    inner.symlink_to(inner)  # whose link leads nowhere for anybody, root too
+    with pytest.raises(ConfigError, match=r"\.secrets.*cannot be read"):
         loaded(project)
 
 
@@ -365,6 +453,17 @@ def test_a_variable_of_a_section_that_names_no_setting_is_an_error(variable: str
         Config.load(environ={variable: "x"}, start=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("mistaken", "meant"),
+    [("DJ_PASSWORD", "DJ_PASS"), ("DJ_USERNAME", "DJ_USER"), ("DJ_HOSTNAME", "DJ_HOST")],
+)
+def test_a_variable_that_is_taken_for_another_is_an_error(mistaken: str, meant: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{mistaken}.*Did you mean {meant}\\?") as caught:
+        Config.load(environ={mistaken: "geheim"}, start=tmp_path)
+    assert "geheim" not in str(caught.value)
+    Config.load(environ={mistaken: "of another program", meant: "x"}, start=tmp_path)
+
+
 def test_other_variables_and_empty_ones_are_left_alone(tmp_path: Path) -> None:
     environ = {"DJ_TEST_POSTGRES": "x", "DJ_BENCH": "1", "DJ_HOST": "", "DJ_PORT": ""}
     assert Config.load(environ=environ, start=tmp_path).to_dict() == Config().to_dict()
@@ -391,6 +490,9 @@ def test_two_variables_that_differ_about_one_setting_are_an_error(tmp_path: Path
         (b'{"database": {"prot": 1}}', r"database\.prot"),
         (b'{"database.port": "x"}', r"database\.port"),
         (b'{"safemode": {"a": 1}}', "safemode"),
+        (b'{"a":' * 5000 + b"1" + b"}" * 5000, "nested too deeply"),
+        (b'{"database.port": ' + b"9" * 5000 + b"}", "cannot be read as JSON"),
+        (b'{"database": {"host": "a", "host": "b"}}', "'host' is there twice"),
     ],
 )
 def test_a_broken_file_is_named(project: Path, text: bytes, expected: str) -> None:
