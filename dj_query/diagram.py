@@ -13,7 +13,7 @@ from dj_query.relations import covers_key, is_primary
 from dj_query.schema import Schema
 from dj_query.table import Table
 from dj_query.user_table import UserTable
-from dj_schema.errors import DataJointError
+from dj_schema.errors import DataJointError, MissingTableError
 from dj_schema.graph.dependencies import Dependencies, load_dependencies
 from dj_schema.graph.dot import NO_GRAPHVIZ, dot_text, draw, has_graphviz
 from dj_schema.graph.mermaid import mermaid_text
@@ -149,7 +149,10 @@ class Diagram:
         nodes: dict[str, Node] = {}
         place: dict[TableName, str] = {}
         for table in self.tables:
-            node = self._node(table)
+            try:
+                node = self._node(table)
+            except MissingTableError:
+                continue  # another session has dropped it since
             place[table] = node.name
             nodes.setdefault(node.name, node)
         arrows: dict[Arrow, None] = {}
@@ -268,6 +271,8 @@ def _start(source: Any) -> tuple[Connection, list[TableName], str]:
     if isinstance(source, type) and issubclass(source, UserTable):
         source = source()
     if isinstance(source, Table):
+        source.connection.catalog.forget(source.database)
+        source.connection.catalog.table(*source.table_id)  # another session may have dropped it
         return source.connection, [source.table_id], source.database
     raise DataJointError(
         f"no diagram can be made of {source!r}; give a schema, a module with a `schema`, or a table."

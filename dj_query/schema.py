@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -217,34 +217,20 @@ class Schema:
         """
         self._require_active()
         catalog = self.connection.catalog
-        table = self._table_named(name)
+        table = _table_named(name, catalog.table_names(self.name))
         if table is None:
             catalog.forget(self.name)  # another process may have declared it since
-            table = self._table_named(name)
+            table = _table_named(name, catalog.table_names(self.name))
         if table is None:
             raise MissingTableError(f"Table does not exist: {name!r} in schema {self.database!r}.")
         return FreeTable.at(self.connection, self.name, table)
 
-    def _table_named(self, name: str) -> str | None:
-        """Return the table of a name: as in the database, else of a class, else without its prefix."""
-        tables = [t for t in self.connection.catalog.table_names(self.name) if not t.startswith("~")]
-        for matches in (
-            lambda t: t == name,
-            lambda t: _qualified_class_name(t) == name,
-            lambda t: t.lstrip("#_") == name,
-            lambda t: class_name_of(t) == name,
-        ):
-            if found := next(filter(matches, tables), None):
-                return found
-        return None
-
     __getitem__ = get_table
 
     def __contains__(self, name: object) -> bool:
-        try:
-            return isinstance(name, str) and bool(self.get_table(name) is not None)
-        except MissingTableError:
-            return False
+        self._require_active()
+        tables = self.connection.dialect.catalog.tables(self._execute, self.name)  # as they are now
+        return isinstance(name, str) and _table_named(name, sorted(tables)) is not None
 
     def __iter__(self) -> Iterator[FreeTable]:
         for name in self.list_tables():
@@ -330,6 +316,20 @@ class Schema:
 
 def _caller_names(frame: Any) -> dict[str, Any]:
     return {**frame.f_globals, **frame.f_locals}
+
+
+def _table_named(name: str, tables: Iterable[str]) -> str | None:
+    """Return the table of a name: as in the database, else of a class, else without its prefix."""
+    ours = [t for t in tables if not t.startswith("~")]
+    for matches in (
+        lambda t: t == name,
+        lambda t: _qualified_class_name(t) == name,
+        lambda t: t.lstrip("#_") == name,
+        lambda t: class_name_of(t) == name,
+    ):
+        if found := next(filter(matches, ours), None):
+            return found
+    return None
 
 
 def _qualified_class_name(table: str) -> str:

@@ -226,7 +226,10 @@ class Table(QueryExpression):
         return n if get_count else None
 
     def drop(self, prompt: bool | None = None, part_integrity: str = "enforce") -> None:
-        """Drop the table and all that depend on it, with their parts and job tables."""
+        """Drop the table and all that depend on it, with their parts and job tables.
+
+        Without an error where it is not there: another session may have dropped it.
+        """
         drop_with_dependents(self, prompt, part_integrity)
 
     def drop_quick(self) -> None:

@@ -119,7 +119,7 @@ def _create_table(info: TableInfo, index_column: IndexColumn, inherited: Mapping
 
 
 def drop_table(schema: str, table: str) -> list[Sql]:
-    return [sql("DROP TABLE {}", Ident(schema, table))]
+    return [sql("DROP TABLE IF EXISTS {}", Ident(schema, table))]
 
 
 def column_comment(attribute: Attribute) -> str:

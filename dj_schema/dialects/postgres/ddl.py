@@ -71,7 +71,7 @@ def _create_table(
 
 
 def drop_table(schema: str, table: str) -> list[Sql]:
-    return [sql("DROP TABLE {}", Ident(schema, table))]
+    return [sql("DROP TABLE IF EXISTS {}", Ident(schema, table))]
 
 
 def label_sets(attributes: Sequence[Attribute]) -> list[tuple[str, ...]]:
