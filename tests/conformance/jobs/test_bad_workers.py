@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -25,7 +23,7 @@ from dj_workers import Work, Worker
 from dj_workers.plan import name_of
 from dj_workers.pools.celery.message import WakeUp
 from dj_workers.pools.celery.work import Ending, Pipeline
-from tests.conftest import make_connection
+from tests.support.accounts import READING, account
 from tests.support.servers import ServerUnderTest
 
 Declare = Callable[..., Any]
@@ -42,25 +40,9 @@ def reader(
     result: Any, connection: Connection, server: ServerUnderTest, config: Config
 ) -> Iterator[Connection]:
     """A user who may read the tables of the test, and not change them."""
-    name = f"djt_{os.getpid()}_{secrets.token_hex(3)}"
     result.jobs.refresh()
-    schema = Ident(result().database)
-    if connection.dialect.name == "postgresql":
-        connection.query(f"CREATE ROLE {name} LOGIN PASSWORD 'abc'")
-        connection.execute(sql("GRANT USAGE ON SCHEMA {} TO {}", schema, Ident(name)))
-        connection.execute(sql("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}", schema, Ident(name)))
-    else:
-        for host in ("localhost", "%"):
-            connection.query("CREATE USER %s@%s IDENTIFIED BY 'abc'", [name, host])
-            connection.execute(sql("GRANT SELECT ON {}.* TO {}@{}", schema, Ident(name), Ident(host)))
-    with make_connection(server, config, user=name, password="abc") as opened:
+    with account(connection, server, config, result().database, READING) as opened:
         yield opened
-    if connection.dialect.name == "postgresql":
-        connection.query(f"DROP OWNED BY {name}")
-        connection.query(f"DROP ROLE {name}")
-    else:
-        for host in ("localhost", "%"):
-            connection.query("DROP USER %s@%s", [name, host])
 
 
 def test_one_worker_looks_for_the_dead_in_an_interval(
