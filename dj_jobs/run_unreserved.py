@@ -13,7 +13,7 @@ from dj_jobs.doubt import Doubt
 from dj_jobs.job import Outcome, Result, error_stack
 from dj_jobs.keys import is_wanted
 from dj_jobs.make import Making
-from dj_jobs.retry import AWAY, comes_of_fault
+from dj_jobs.retry import AWAY, CONFLICTS, comes_of_fault
 from dj_jobs.run import cause_of, timeout_of
 from dj_jobs.watch import Watch, ends_make_alone
 from dj_schema.errors import DuplicateError, InputChangedError, LockTimeoutError, LostConnectionError
@@ -79,7 +79,7 @@ def _known_end(
             return Outcome(dict(key), result, seconds) if doubt.was_committed() else None
         except (*AWAY, LockTimeoutError) as e:
             return _failed(key, e, started)
-    if isinstance(error, DuplicateError):
+    if isinstance(error, (DuplicateError, *CONFLICTS)):  # with whoever computed it, maybe
         return Outcome(dict(key), Result.SKIP, seconds) if runner.table & dict(key) else None
     if isinstance(error, InputChangedError) or not comes_of_fault(error, beside):
         return None if is_wanted(runner.table, key) else Outcome(dict(key), Result.SKIP, seconds, error)

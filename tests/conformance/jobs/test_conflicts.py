@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dj_query.table import FreeTable
 from dj_schema.connection import Connection
 from dj_schema.dialects.mysql.errors import from_number
 from dj_schema.errors import DeadlockError
@@ -66,3 +67,20 @@ def test_a_commit_that_loses_to_another_transaction_is_no_failure(
     assert lost == ["COMMIT"]
     assert (done["success"], done["error_list"]) == (6, [])
     assert len(result) == 6
+
+
+def test_a_key_that_another_populate_computes_in_conflict_with_ours_is_done(
+    declare: Any, connection: Connection
+) -> None:
+    calls: list[dict[str, Any]] = []
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        calls.append(key)
+        with connection.clone() as other:
+            rows = FreeTable.at(other, *self.table_id)
+            rows.insert1(key, allow_direct_insert=True, skip_duplicates=True)
+        raise DeadlockError("with the other one")
+
+    done = declare(make=make).populate({"id": 1}, suppress_errors=True)
+    assert (done["skip"], done["error_list"]) == (1, [])
+    assert calls == [{"id": 1}]
