@@ -105,7 +105,7 @@ class LogHandler(logging.StreamHandler[TextIO]):
             super().handleError(record)
         elif not self._has_told:
             self._has_told = True
-            atexit.register(_forget_what_cannot_be_written)
+            atexit.register(forget_what_cannot_be_written, sys.stderr)
             with suppress(OSError):
                 sys.stdout.write(
                     f"dj-worker: the log cannot be written: {error.strerror}. The work goes on without it; "
@@ -114,12 +114,12 @@ class LogHandler(logging.StreamHandler[TextIO]):
                 sys.stdout.flush()
 
 
-def _forget_what_cannot_be_written() -> None:
+def forget_what_cannot_be_written(stream: TextIO) -> None:
     """Else the interpreter would end with an exit code of its own."""
     try:
-        sys.stderr.flush()
+        stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class JsonLines(logging.Formatter):

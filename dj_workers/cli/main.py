@@ -15,6 +15,7 @@ from dj_schema.errors import DataJointError
 from dj_workers import logs
 from dj_workers.cli import options
 from dj_workers.cli.exit_codes import ExitCode, ModuleError, UsageMistakeError, advice_on, code_of
+from dj_workers.cli.output import told_if_unwritten
 
 log = logging.getLogger("datajoint.workers")
 
@@ -59,6 +60,10 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        with told_if_unwritten():
+            return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         # prometheus_client looks at them when it is imported, as it is with the file of a command
