@@ -36,6 +36,7 @@ log = logging.getLogger("datajoint.jobs")
 
 STARTS = "~job_starts"
 _WINDOW_S = 60.0
+_LONGEST_VERSION = 255  # of the column in `~job_control`
 _MOST_LOSSES = 3  # of the connection, before a claim is given up that took nothing
 
 
@@ -86,6 +87,13 @@ def limits_of(cls: type) -> Limits | None:
     """Return the limits of a table class, where it has any."""
     own = getattr(cls, "limits", None)
     return own if isinstance(own, Limits) else None
+
+
+def check_required(version: str) -> None:
+    """Raise `DataJointError` where no table can require this version, or condition for one."""
+    is_wanted_version("0", version)
+    if len(version) > _LONGEST_VERSION:
+        raise DataJointError(f"a version has at most {_LONGEST_VERSION} characters, not {len(version)}.")
 
 
 def is_wanted_version(version: str, required: str) -> bool:

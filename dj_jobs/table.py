@@ -273,7 +273,7 @@ class JobTable(FreeTable):
 
         A worker of another version, by its setting `jobs.version`, leaves the jobs alone and says so.
         """
-        limits.is_wanted_version("0", version)
+        limits.check_required(version)
         control.require_version(self, version)
 
     @property

@@ -42,6 +42,15 @@ log = logging.getLogger("datajoint.workers")
 _LONGEST_NAME = 200  # columns have 255, for a process number behind it too
 
 
+def check_name(name: str | None) -> None:
+    """Raise `DataJointError` where a worker cannot have this name."""
+    if name is not None and not (name.strip() and name.isprintable() and len(name) <= _LONGEST_NAME):
+        raise DataJointError(
+            f"the name of a worker has 1 to {_LONGEST_NAME} characters that can be printed: logs show "
+            f"it, and operators drain it by that; this one is {name[:_LONGEST_NAME]!r}."
+        )
+
+
 class Worker:
     """Computes tables until told to stop by SIGINT or SIGTERM, or by what `work` says.
 
@@ -72,11 +81,7 @@ class Worker:
         vitals: Vitals | None = None,
     ) -> None:
         processes = whole("processes", processes, 1)
-        if name is not None and not (name.strip() and name.isprintable() and len(name) <= _LONGEST_NAME):
-            raise DataJointError(
-                f"the name of a worker has 1 to {_LONGEST_NAME} characters that can be printed: logs show "
-                f"it, and operators drain it by that; this one is {name[:_LONGEST_NAME]!r}."
-            )
+        check_name(name)
         classes, steps = _sorted_out(tables)
         check_makes(classes)
         self.plan = plan_of(classes)

@@ -37,8 +37,9 @@ def _upper(value: object) -> object:
 
 Whole = Annotated[int, BeforeValidator(_not_a_boolean), Field(ge=0)]
 Positive = Annotated[int, BeforeValidator(_not_a_boolean), Field(ge=1)]
-Seconds = Annotated[float, BeforeValidator(_not_a_boolean), Field(gt=0, allow_inf_nan=False)]
-SecondsOrZero = Annotated[float, BeforeValidator(_not_a_boolean), Field(ge=0, allow_inf_nan=False)]
+MOST_S = 1e9  # thirty years; clocks and timers of the system take no more than some of them
+Seconds = Annotated[float, BeforeValidator(_not_a_boolean), Field(gt=0, le=MOST_S, allow_inf_nan=False)]
+SecondsOrZero = Annotated[float, BeforeValidator(_not_a_boolean), Field(ge=0, le=MOST_S, allow_inf_nan=False)]
 Port = Annotated[int, BeforeValidator(_not_a_boolean), Field(ge=1, le=65535)]
 Priority = Annotated[int, BeforeValidator(_not_a_boolean), Field(ge=0, le=255)]
 Tls = Annotated[bool | dict[str, Any] | None, AfterValidator(_known_tls_options)]

@@ -19,6 +19,7 @@ from dj_workers.cli import options
     "modules",
     multiple=True,
     metavar="MODULE",
+    callback=options.filled,
     help="The pipeline that a worker computes; repeatable. By default DJ_CELERY_MODULES.",
 )
 @options.tables
@@ -55,7 +56,7 @@ def celery(
 
 
 @click.command()
-@click.argument("modules", nargs=-1, metavar="[MODULE]...")
+@options.modules
 @options.tables
 @options.exclude
 @click.option(

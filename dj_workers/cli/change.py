@@ -36,7 +36,7 @@ def retry(module: str, table: str | None, key: tuple[str, ...], tables: list[str
       dj-worker retry my_lab.pipeline Detection image_id=7 image_id=8
       dj-worker retry my_lab.pipeline --all
     """
-    names = [*tables, *([table] if table else [])]
+    names = [*tables, *([] if table is None else [table])]
     if bool(names) == all_tables:
         raise click.UsageError("Name a table, or give --all.")
     _change(load(module).choose(names), key, "retry")

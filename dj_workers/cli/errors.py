@@ -12,6 +12,8 @@ from dj_workers.cli.source import load
 from dj_workers.plan import TableClass, name_of
 from dj_workers.state import job_table_of
 
+_MOST = 1_000_000
+
 
 @click.command(no_args_is_help=True)
 @options.module
@@ -19,7 +21,12 @@ from dj_workers.state import job_table_of
 @options.tables
 @click.option("--traceback", "with_traceback", is_flag=True, help="Show the Python traceback of each.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many a table."
+    "--limit",
+    type=click.IntRange(1, _MOST),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="At most so many a table.",
 )
 @options.as_json
 def errors(
@@ -33,7 +40,7 @@ def errors(
       dj-worker errors my_lab.pipeline Detection --traceback
       dj-worker errors schema:my_lab --json
     """
-    chosen = load(module).choose([*tables, *([table] if table else [])])
+    chosen = load(module).choose([*tables, *([] if table is None else [table])])
     found = [error for cls in chosen for error in _errors(cls, limit, with_traceback)]
     if is_json:
         options.print_json({"module": module, "errors": found})

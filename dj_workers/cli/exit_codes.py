@@ -29,7 +29,7 @@ class ExitCode(IntEnum):
     )
     NO_DATABASE = 3, "the database cannot be reached, or does not let us in"
     NO_MODULE = 4, "the module cannot be imported, or has no tables"
-    REFUSED = 5, "the database or the job engine refused what was asked"
+    REFUSED = 5, "the database, the job engine or this machine (a port in use) refused what was asked"
     AT_ONCE = 6, "stopped at once by a second signal; the running jobs were released"
     NO_BROKER = 7, "the broker of Celery cannot be reached or does not let us in, or its URL is none"
     NO_OUTPUT = 8, "what was asked for could not be written to stdout: no space, or nobody reads on"

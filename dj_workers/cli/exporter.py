@@ -10,7 +10,7 @@ from dj_workers.cli.source import NOTHING_BUT_STEPS, load
 
 
 @click.command(no_args_is_help=True)
-@click.argument("modules", metavar="MODULE...", nargs=-1, required=True)
+@click.argument("modules", metavar="MODULE...", nargs=-1, required=True, callback=options.filled)
 @click.option(
     "--metrics-port",
     type=click.IntRange(0, 65535),

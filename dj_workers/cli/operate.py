@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from dj_jobs import registry
+from dj_jobs.limits import check_required
 from dj_jobs.registry import WorkerInfo
 from dj_jobs.table import JobTable
 from dj_schema.connection import Connection
+from dj_schema.errors import DataJointError
 from dj_workers.cli import options
 from dj_workers.cli.exit_codes import UsageMistakeError
 from dj_workers.cli.file import default_modules
@@ -22,7 +24,7 @@ _TITLES = ["worker", "state", "started", "seen", "processes", "done", "failed", 
 
 
 @click.command()
-@click.argument("modules", nargs=-1, metavar="[MODULE]...")
+@options.modules
 @options.as_json
 def workers(modules: tuple[str, ...], is_json: bool) -> None:
     """Show who works on MODULE: daemons, and calls of populate(reserve_jobs=True) that last.
@@ -114,10 +116,18 @@ resume = _on_tables(
 )
 
 
+def _version(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        check_required(value)
+    except DataJointError as e:
+        raise click.BadParameter(str(e), context, parameter) from None
+    return value
+
+
 @click.command(no_args_is_help=True)
-@click.argument("module")
+@options.module
 @click.argument("table")
-@click.argument("version", default="")
+@click.argument("version", default="", callback=_version)
 def require(module: str, table: str, version: str) -> None:
     """Have only workers of VERSION claim jobs of TABLE; without VERSION, all again.
 

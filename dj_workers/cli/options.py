@@ -17,24 +17,40 @@ from dj_workers.logs import line_of
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_MOST = 1e9  # seconds or megabytes; clocks and timers of the system take no more than some of them
+
+
 class Number(click.FloatRange):
-    """A number in a range; NaN is in none, though no comparison with it says so."""
+    """A number in a range; neither NaN, which no comparison tells, nor one that is as good as infinite."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         found = super().convert(value, param, ctx)
         if math.isnan(found):
             self.fail(f"{value!r} is not a number.", param, ctx)
+        if found > _MOST:
+            self.fail(f"{value!r} is too much; at most {_MOST:.0f}, or leave it out.", param, ctx)
         return found
 
 
-module = click.argument("module", metavar="MODULE")
-as_json = click.option("--json", "is_json", is_flag=True, help="Print one JSON document, for programs.")
+def filled(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Refuse an empty text: a variable of a script that was not set is not to mean everything."""
+    for text in [value] if isinstance(value, str) else value or ():
+        if not text.strip():
+            raise click.BadParameter("it is empty.", context, parameter)
+    return value
 
 
-def split(_: click.Context, __: click.Parameter, value: Sequence[str]) -> list[str]:
+def split(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> list[str]:
     """Take names apart that commas separate."""
-    return [name.strip() for item in value for name in item.split(",") if name.strip()]
+    found = [[name.strip() for name in item.split(",") if name.strip()] for item in value]
+    if not all(found):
+        raise click.BadParameter("it names nothing; leave it out, or give names.", context, parameter)
+    return [name for names in found for name in names]
 
+
+module = click.argument("module", metavar="MODULE", callback=filled)
+modules = click.argument("modules", nargs=-1, metavar="[MODULE]...", callback=filled)
+as_json = click.option("--json", "is_json", is_flag=True, help="Print one JSON document, for programs.")
 
 tables = click.option(
     "--tables",
@@ -53,8 +69,23 @@ metrics_port = click.option(
     metavar="PORT",
     help="Serve /metrics, /healthz and /readyz at this port; 0: any free one.",
 )
+
+
+def _host(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        filled(context, parameter, value).encode("idna")
+    except UnicodeError:
+        raise click.BadParameter(f"{value!r} is no name of a host.", context, parameter) from None
+    return value
+
+
 metrics_host = click.option(
-    "--metrics-host", default="0.0.0.0", show_default=True, help="The address to serve them at."
+    "--metrics-host",
+    default="0.0.0.0",
+    show_default=True,
+    metavar="HOST",
+    callback=_host,
+    help="The address to serve them at.",
 )
 
 

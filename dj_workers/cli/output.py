@@ -34,7 +34,7 @@ def told_if_unwritten() -> Iterator[None]:
 
 
 def _takes(out: TextIO | None, text: str) -> bool:
-    """Write a text behind what waits; where that fails, say so and forget it, else Python would at its end."""
+    """Write a text behind what waits; where that fails, say so, and forget it before Python ends with it."""
     if out is None or out.closed:
         return True
     try:

@@ -7,8 +7,18 @@ from typing import Any
 
 import click
 
+from dj_schema.errors import DataJointError
 from dj_workers.cli import file, options
+from dj_workers.daemon import check_name
 from dj_workers.work import Work
+
+
+def _name(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        check_name(value)
+    except DataJointError as e:
+        raise click.BadParameter(str(e), context, parameter) from None
+    return value
 
 
 class Whole(click.types.StringParamType):
@@ -31,7 +41,7 @@ def _number(name: str, said: str, **more: Any) -> Any:
 MOST_PROCESSES = 1024  # a machine goes down by what is more, which is a slip of the keyboard
 
 ALL = [
-    click.argument("modules", nargs=-1, metavar="MODULE..."),
+    click.argument("modules", nargs=-1, metavar="MODULE...", callback=options.filled),
     file.config,
     options.tables,
     options.exclude,
@@ -49,14 +59,19 @@ ALL = [
         multiple=True,
         type=Whole(),
         metavar="SQL",
+        callback=options.filled,
         help="Compute only keys of the key source that this condition holds for. Repeatable; all must hold.",
     ),
     click.option(
-        "--priority", type=int, metavar="N", help="Only jobs as urgent as N, or more: lower is more urgent."
+        "--priority",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Only jobs as urgent as N, or more: lower is more urgent.",
     ),
     click.option(
         "--name",
         metavar="NAME",
+        callback=_name,
         help="What `dj-worker workers` and `drain` call it; by default host:process.",
     ),
     click.option(

@@ -84,19 +84,77 @@ def test_a_probe_of_what_is_no_worker_is_told_of() -> None:
         assert "something else than dj-worker" in answered(body)
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e300"])
 @pytest.mark.parametrize(
     "arguments",
     [
         ["run", "lab", "--idle-exit"],
+        ["run", "lab", "--shutdown-timeout"],
         ["run", "lab", "--max-memory-mb"],
         ["exporter", "lab", "--interval"],
         ["dispatch", "lab", "--interval"],
         ["probe", "--timeout"],
     ],
+    ids=" ".join,
 )
-def test_what_is_no_number_is_refused(arguments: list[str]) -> None:
-    shown = CliRunner().invoke(main, [*arguments, "nan"])
-    assert (shown.exit_code, "'nan' is not a number" in shown.output) == (ExitCode.USAGE, True)
+def test_what_is_no_number_that_can_be_meant_is_refused(arguments: list[str], value: str) -> None:
+    shown = CliRunner().invoke(main, [*arguments, value])
+    assert shown.exit_code == ExitCode.USAGE, shown.output
+    assert f"Invalid value for '{arguments[-1]}'" in shown.output
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize("command", [["run", "lab"], ["slurm", "lab", "--"]], ids=["run", "slurm"])
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--name", "", "the name of a worker has 1 to 200 characters"),
+        ("--name", "a\nb", "the name of a worker has 1 to 200 characters"),
+        ("--name", LONG, "the name of a worker has 1 to 200 characters"),
+        ("--tables", "", "names nothing"),
+        ("--tables", " , ", "names nothing"),
+        ("--exclude", "", "names nothing"),
+        ("--queue", "", "names nothing"),
+        ("--restrict", " ", "it is empty"),
+        ("--priority", "-1", "not in the range x>=0"),
+        ("--metrics-host", "", "it is empty"),
+        ("--metrics-host", LONG, "is no name of a host"),
+    ],
+)
+def test_a_wrong_value_is_refused_as_a_wrong_argument(
+    command: list[str], option: str, value: str, message: str
+) -> None:
+    shown = CliRunner().invoke(main, [*command, option, value])
+    assert shown.exit_code == ExitCode.USAGE, shown.output
+    assert message in " ".join(shown.output.replace("│", "").split()), shown.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", ""], "it is empty"),
+        (["run", "lab", " "], "it is empty"),
+        (["status", ""], "it is empty"),
+        (["exporter", ""], "it is empty"),
+        (["dispatch", ""], "it is empty"),
+        (["slurm", ""], "it is empty"),
+        (["dispatch", "lab", "--tables", ""], "names nothing"),
+        (["celery", "--tables", "", "worker"], "names nothing"),
+        (["celery", "--module", "", "worker"], "it is empty"),
+        (["errors", "lab", "--limit", str(2**70)], "not in the range"),
+        (["require", "lab", "Table", ">=banana"], "is no condition for a version"),
+        (["require", "lab", "Table", LONG], "at most 255 characters"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else None,
+)
+def test_what_is_empty_or_out_of_range_is_refused_before_anything_is_imported(
+    arguments: list[str], message: str
+) -> None:
+    shown = CliRunner().invoke(main, arguments)
+    assert shown.exit_code == ExitCode.USAGE, shown.output
+    assert message in " ".join(shown.output.split()), shown.output
 
 
 def test_a_script_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
