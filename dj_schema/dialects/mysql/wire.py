@@ -167,11 +167,26 @@ class Connection(pymysql.Connection):
 
     _rfile: io.BufferedReader
     _result: Any
+    _sock: socket.socket
+    _read_timeout: float | None
+    _write_timeout: float | None
+    connect_timeout: float
 
     def __init__(self, **settings: Any) -> None:
         self._known_columns: dict[bytes, tuple[Any, Any]] = {}
         self.is_answered = True
         super().__init__(**settings)
+
+    def connect(self, sock: socket.socket | None = None) -> None:
+        """Connect; a server that accepts and then says nothing is given up, as one that does not accept."""
+        self._read_timeout = self._write_timeout = self.connect_timeout
+        super().connect(sock)
+        self._read_timeout = self._write_timeout = self._current_timeout = None
+        self._sock.settimeout(None)
+
+    def _get_server_information(self) -> None:
+        self._sock.settimeout(self.connect_timeout)  # versions before 1.2 wait for this without end
+        super()._get_server_information()  # type: ignore[misc]
 
     def _create_ssl_ctx(self, given: ssl.SSLContext | Mapping[str, Any]) -> _Encryption:
         return _Encryption(given if isinstance(given, ssl.SSLContext) else _unverified())

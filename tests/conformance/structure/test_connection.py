@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import secrets
+import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -34,6 +35,7 @@ from dj_schema.errors import (
     TransactionError,
     UnknownAttributeError,
 )
+from dj_schema.server_address import connection_settings
 from dj_schema.settings import Config
 from tests.conformance.structure.tables import table_class
 from tests.conftest import make_connection
@@ -735,14 +737,51 @@ def test_tls_is_used_where_the_server_offers_it_unless_it_is_asked_for(
 
 
 def test_a_server_that_is_down_is_named(server: ServerUnderTest, config: Config) -> None:
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
         down = make_connection(server, config, host="127.0.0.1", port=taken.getsockname()[1])
         with pytest.raises(ConnectionRefusedByServerError, match=r"127\.0\.0\.1.*Check database\.host"):
             down.query("SELECT 1")
         assert not down.is_connected
+
+
+_GREETING = b"".join(  # of a MySQL 8 that then says no more
+    (
+        b"\x0a8.0.0\0",
+        (1).to_bytes(4, "little") + b"saltsalt\0",
+        b"\xff\xf7\xff\x02\x00\xff\xc7\x15" + bytes(10),
+        b"saltsaltsalt\0mysql_native_password\0",
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("backend", "says"),
+    [
+        ("postgresql", b""),
+        ("mysql", b""),
+        ("mysql", len(_GREETING).to_bytes(3, "little") + b"\0" + _GREETING),
+    ],
+    ids=["postgresql", "mysql", "mysql that greets"],
+)
+def test_a_server_that_does_not_answer_is_given_up(backend: str, says: bytes) -> None:
+    config = Config()
+    config["database"] = {"connect_timeout_s": 2, "use_tls": False, "user": "u", "password": SECRET}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config["database"] = {"backend": backend, "host": "127.0.0.1", "port": silent.getsockname()[1]}
+        taken: list[socket.socket] = []
+
+        def greet() -> None:
+            taken.append(silent.accept()[0])
+            taken[0].sendall(says)
+
+        threading.Thread(target=greet, daemon=True).start()
+        stuck = Connection(connection_settings(config), config)
+        with pytest.raises(ConnectionRefusedByServerError, match=r"127\.0\.0\.1.*tim.*Check database\.host"):
+            stuck.connect()
+        assert not stuck.is_connected
+        for opened in taken:
+            opened.close()
 
 
 # -- the server's errors ---------------------------------------------------------------------------------
