@@ -127,6 +127,9 @@ class CelerySettings(Section):
         default_factory=dict, description="queues by table: schema.table, or a pattern such as lab.*"
     )
     queue_prefix: str = Field(default="dj.", description="before schema.table, where no queue is named")
+    key_prefix: str = Field(
+        default="", description="before all keys in the Redis: one for each of several deployments on it"
+    )
     queue_length: Positive = Field(default=16, description="messages that wait in a queue at most")
     jobs_per_message: Positive = Field(default=100, description="keys that one message is good for")
     seconds_per_message: Seconds = Field(

@@ -143,7 +143,7 @@ def test_a_setting_that_is_gone_says_what_replaced_it() -> None:
         ("jobs.default_priority", 256, "255"),
         ("jobs.stale_timeout", "soon", "integer"),
         ("jobs.lease_timeout", 0, "greater than 0"),
-        ("jobs.lease_timeout", float("inf"), "finite"),
+        ("jobs.lease_timeout", float("inf"), "less than or equal to 1000000000"),
         ("jobs.lease_timeout", float("nan"), "greater than 0"),
         ("jobs.version_method", "svn", "git"),
         ("jobs.verify", "no", "fingerprint"),

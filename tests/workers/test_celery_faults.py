@@ -81,16 +81,36 @@ def test_a_job_longer_than_the_visibility_timeout_runs_once(celery: CeleryLab) -
     worker = celery.start_worker(processes=2, **SOON_BACK)
     populating = celery.populate()
     lab.wait_until_started()
-
-    def is_delivered_again(lines: list[str]) -> bool:
-        ids = re.findall(r"wake_up\[(\S+)\] received", "".join(lines))
-        return max(Counter(ids).values(), default=0) >= 2
-
-    worker.wait_until(is_delivered_again, "message delivered twice")
+    worker.wait_until(lambda lines: _n_deliveries(lines) >= 2, "message delivered twice")
     lab.let_go()
     assert populating.summary()["success_count"] == 1
     assert lab.calls() == [0]
     celery.wait_until_empty()
+
+
+def test_deployments_with_prefixes_leave_the_messages_of_others_alone(celery: CeleryLab) -> None:
+    """Two on one Redis, where one has a visibility timeout of a second, and the other computes for longer."""
+    lab, prefix = celery.lab, f"{celery.lab.schema.database}:"
+    lab.add(2, wait=[0, 1])
+    lab.make_pipes()
+    workers = {}
+    for number, own in enumerate((prefix, "")):
+        more = {"DJ_CELERY_KEY_PREFIX": own} if own else SOON_BACK
+        workers[own] = celery.start_worker("--hostname", f"w{number}@%h", processes=2, **more)
+        celery.config["celery.key_prefix"] = own
+        lab.Square.populate({"number": number}, reserve_jobs=True, dispatch="celery", wait=False)
+        lab.wait_until_started()
+    workers[""].wait_until(lambda lines: _n_deliveries(lines) >= 2, "message delivered twice")
+    client = redis.Redis.from_url(celery.broker_url)
+    assert client.hlen(f"{prefix}unacked") == 1  # older, but of no concern to who looked
+    client.close()
+    assert _n_deliveries(workers[prefix].lines) == 1
+
+
+def _n_deliveries(lines: list[str]) -> int:
+    """How often the message that came most often has come."""
+    ids = re.findall(r"wake_up\[(\S+)\] received", "".join(lines))
+    return max(Counter(ids).values(), default=0)
 
 
 def test_two_dispatchers_fill_no_queue_twice_and_repeat_no_key(celery: CeleryLab) -> None:

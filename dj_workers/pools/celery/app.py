@@ -72,6 +72,7 @@ _ACKNOWLEDGED_LATE: dict[str, Any] = {
 def _transport(config: Config) -> dict[str, Any]:
     visibility_s = config.celery.visibility_timeout_s
     return {
+        "global_keyprefix": config.celery.key_prefix,
         "visibility_timeout": visibility_s,
         # look for messages of silent workers ten times within their timeout, not every 100 s
         "unacked_restore_interval": max(1.0, min(10.0, visibility_s / 10)),
