@@ -1,6 +1,6 @@
 """One session to a server: opened when it is needed, replaced when it breaks, left to the parent by a fork.
 
-Threads take turns; what goes through a session is in `connection.py`.
+Threads take turns; what goes through a session is in `statements.py`.
 """
 
 from __future__ import annotations

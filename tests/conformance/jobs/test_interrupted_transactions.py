@@ -27,6 +27,7 @@ _FILES = (
     "contextlib.py",
     "transaction.py",
     "connection.py",
+    "statements.py",
     "group.py",
     "loop.py",
     "populate.py",
