@@ -25,6 +25,10 @@ from dj_workers.steps import Step, steps_of
 
 SCHEMA_PREFIX = "schema:"
 _PYTHON = sysconfig.get_path("stdlib")
+_OURS = [
+    Path(__file__).parents[2] / name
+    for name in ("dj_schema", "dj_query", "dj_jobs", "dj_workers", "datajoint")
+]
 NOTHING_BUT_STEPS = "there are steps, which dj-worker run calls, but no computed or imported table."
 
 
@@ -132,12 +136,28 @@ def _schema(name: str) -> ModuleType:
 
 
 def _imported(name: str) -> ModuleType:
-    path = Path(name)
     if name.endswith(".py") or "/" in name:
-        if not path.is_file():
-            raise ModuleError(f"there is no file {name}.")
-        sys.path.insert(0, str(path.resolve().parent))
-        name = path.stem
+        return _imported_from(Path(name))
+    if not name or name.startswith("."):
+        raise ModuleError(f"{name!r} names no module; write it as in an import, or as the path of a file.")
+    return _import(name)
+
+
+def _imported_from(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ModuleError(f"there is no file {path}.")
+    if "." in path.stem:
+        raise ModuleError(f"{path} cannot be imported with a dot in its name; give the file another name.")
+    sys.path.insert(0, str(path.resolve().parent))
+    module = _import(path.stem)
+    found = getattr(module, "__file__", None)
+    if found is None or not Path(found).samefile(path):
+        other = found or "a part of Python"
+        raise ModuleError(f"{path}: {other} is imported instead; give the file another name.")
+    return module
+
+
+def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except DataJointError as e:
@@ -154,10 +174,10 @@ def _imported(name: str) -> ModuleType:
 
 def _where(error: BaseException) -> str:
     """The line of the user's code that failed: the last one outside of packages and Python itself."""
-    ours = {"dj_schema", "dj_query", "dj_jobs", "dj_workers", "datajoint"}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        parts = Path(frame.filename).parts
-        is_others = "site-packages" in parts or Path(frame.filename).is_relative_to(_PYTHON)
-        if not frame.filename.startswith("<") and not is_others and not ours & set(parts[-4:]):
+        path = Path(frame.filename)
+        is_others = "site-packages" in path.parts or path.is_relative_to(_PYTHON)
+        is_ours = any(path.is_relative_to(package) for package in _OURS)
+        if not frame.filename.startswith("<") and not is_others and not is_ours:
             return f"{frame.filename}, line {frame.lineno}: "
     return ""

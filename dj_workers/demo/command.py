@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+from rich.markup import escape
 
 from dj_workers.demo.folder import PIPELINE, SCHEMA, DemoFolder
 
@@ -49,7 +50,10 @@ def demo(folder: Path, fresh: bool, kill: bool, processes: int, images: int | No
     is_chosen = root.get_parameter_source("log_level") is ParameterSource.COMMANDLINE
     if not is_chosen:
         logging.getLogger("datajoint").setLevel(logging.WARNING)  # the report says what there is to say
-    lab = DemoFolder.enter(folder, keep_log_level=is_chosen)
+    try:
+        lab = DemoFolder.enter(folder, keep_log_level=is_chosen)
+    except OSError as e:
+        raise click.BadParameter(f"{folder} cannot be used: {e.strerror}.", param_hint="--folder") from e
     if not run(lab, fresh=fresh, kill=kill, processes=processes, n_images=images):
         sys.exit(1)
 
@@ -72,7 +76,7 @@ def run(folder: DemoFolder, *, fresh: bool, kill: bool, processes: int, n_images
     from dj_workers.demo.report import Report
 
     report = Report()
-    report.line(f"A PostgreSQL of its own, in {folder.path}, keeps all of this demonstration.")
+    report.line(f"A PostgreSQL of its own, in {escape(str(folder.path))}, keeps all of this demonstration.")
     if fresh or kill:
         _start_over()
     pipeline = import_module(PIPELINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ class Report:
     """Prints one part after the other."""
 
     def __init__(self) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+            sys.stdout.reconfigure(errors="backslashreplace")  # letters that a terminal lacks end no report
         width = None if sys.stdout.isatty() else _WIDTH
         self.console = Console(width=width, highlight=False)
         self.console.width = min(self.console.width, _WIDTH)
@@ -129,7 +132,7 @@ class Report:
 
     def picture(self, path: Path, n_panels: int) -> None:
         self.head("The blobs drawn over the photographs")
-        self.line(f"{n_panels} photographs, each with its best set, in")
+        self.line(f"{n_panels} photograph{'s' * (n_panels != 1)}, each with its best set, in")
         self.command(str(path))
 
 

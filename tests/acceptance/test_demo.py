@@ -77,7 +77,7 @@ class Lab:
 def lab(tmp_path_factory: pytest.TempPathFactory, skip_without: Callable[[str, bool], None]) -> Lab:
     skip_without("extra embedded", is_available())
     skip_without("extra demo", all(find_spec(name) for name in ("skimage", "matplotlib")))
-    return Lab(tmp_path_factory.mktemp("demo") / "lab of a newcomer")
+    return Lab(tmp_path_factory.mktemp("demo") / "lab [/of] a newcomér")
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +138,10 @@ def test_picture_is_a_png_with_colour_over_the_photographs(
 @pytest.mark.slow
 def test_second_run_finds_the_work_done(lab: Lab, first_run: subprocess.CompletedProcess[str]) -> None:
     before = lab.ask()
-    second = lab.run("--images", str(N_PHOTOGRAPHS))
+    second = lab.run("--images", str(N_PHOTOGRAPHS), PYTHONIOENCODING="ascii")
     assert second.returncode == 0, second.stdout + second.stderr
     assert "All work is done already" in second.stdout
+    assert "lab [/of] a newcom\\xe9" in second.stdout
     assert lab.ask() == before
 
 
@@ -182,6 +183,13 @@ def test_job_of_a_killed_worker_is_rescued(lab: Lab, first_run: subprocess.Compl
     assert found["detections"] == found["distinct"] == N_DETECTIONS
     assert found["blobs"] == found["counted"]
     assert (found["jobs"]["success"], found["jobs"]["error"], found["jobs"]["total"]) == (6, 3, 9)
+
+
+def test_a_folder_that_cannot_be_used_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = Lab(tmp_path / "file" / "demo").run()
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert re.search(r"--folder.*demo'? cannot be used: Not a directory", done.stderr), done.stderr
 
 
 def test_missing_extra_is_named_with_its_command(lab: Lab, tmp_path: Path) -> None:

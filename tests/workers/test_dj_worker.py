@@ -491,6 +491,18 @@ def test_ignore_passes_over_keys_and_unignore_brings_them_back(lab: Lab) -> None
         (["status", "no_such_module"], ExitCode.NO_MODULE, "Run dj-worker in the folder that has it"),
         (["status", "no_such_file.py"], ExitCode.NO_MODULE, "there is no file"),
         (["status", "json"], ExitCode.NO_MODULE, "no computed or imported table"),
+        (
+            ["status", "datajoint/json.py"],
+            ExitCode.NO_MODULE,
+            "is imported instead; give the file another name",
+        ),
+        (["status", "FOLDER/lab.v2.py"], ExitCode.NO_MODULE, "cannot be imported with a dot in its name"),
+        (
+            ["status", "FOLDER/datajoint/broken.py"],
+            ExitCode.NO_MODULE,
+            "broken.py, line 2: ZeroDivisionError",
+        ),
+        (["status", ".lab"], ExitCode.NO_MODULE, "names no module"),
         (["status", "broken"], ExitCode.NO_MODULE, "broken.py, line 2: ZeroDivisionError"),
         (["status", "unset"], ExitCode.NO_MODULE, "unset.py, line 2: UnknownSettingError"),
         (["errors", "LAB", "Sqare"], ExitCode.USAGE, "no computed or imported table 'Sqare'"),
@@ -505,9 +517,14 @@ def test_bad_input_is_a_message_that_says_what_to_do(
     lab: Lab, arguments: list[str], code: ExitCode, message: str
 ) -> None:
     lab.Square.jobs.refresh()
-    (lab.folder / "broken.py").write_text("import json\n1 / 0\n")
+    (lab.folder / "datajoint").mkdir(exist_ok=True)  # as many call the folder of their pipelines
+    for name in ("broken.py", "datajoint/broken.py"):
+        (lab.folder / name).write_text("import json\n1 / 0\n")
+    for name in ("datajoint/json.py", "lab.v2.py"):
+        (lab.folder / name).write_text("")
     (lab.folder / "unset.py").write_text("import datajoint as dj\ndj.config.jobs.nothing\n")
-    real = [a.replace("LAB", lab.name).replace("SCHEMA", str(lab.schema.database)) for a in arguments]
+    stands_for = {"LAB": lab.name, "SCHEMA": str(lab.schema.database), "FOLDER": str(lab.folder)}
+    real = [re.sub("|".join(stands_for), lambda found: stands_for[found[0]], a) for a in arguments]
     ended = dj_worker(*real)
     assert message in ended.out + ended.err
     assert ended.code == code
