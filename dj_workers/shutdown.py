@@ -1,4 +1,7 @@
-"""SIGINT and SIGTERM as requests: the first to stop after the running jobs, the second to stop at once."""
+"""SIGINT and SIGTERM as requests: the first to stop after the running jobs, the second to stop at once.
+
+SIGHUP, which comes when a terminal closes, is a request to stop too, but never the second.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from dj_workers.logs import line_of
 AT_ONCE = signal.SIGUSR2
 """What has a process of a pool give its job back at once, whatever came before."""
 
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FAREWELL_S = 10.0  # in which an interrupted job is released, and is not interrupted again
 _NOTICE = "stopping after the running jobs, which have {:g} s; once more releases them and stops at once\n"
 _TIME_IS_OVER = "time is over for the running jobs; they are released\n"
@@ -69,9 +73,9 @@ def told_on_request(text: Callable[[], str]) -> Iterator[None]:
 
 
 class AroundWork(AbstractContextManager["AroundWork"]):
-    """SIGINT, SIGTERM and SIGUSR1 of a command while there is no work yet, and when it is over.
+    """Signals to stop and SIGUSR1 of a command while there is no work yet, and when it is over.
 
-    Before the work the first two raise `StoppedAtOnceError`, for instance in the import of a pipeline. After
+    Before the work the former raise `StoppedAtOnceError`, for instance in the import of a pipeline. After
     it they change nothing any more, to the last step of the interpreter: the exit code is what became of the
     work.
 
@@ -91,7 +95,7 @@ class AroundWork(AbstractContextManager["AroundWork"]):
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> AroundWork:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _STOPS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 self._before[number] = signal.signal(number, self._handle)
         self._before[signal.SIGUSR1] = tell_on_request(self._text)
@@ -145,6 +149,7 @@ class StopRequests(AbstractContextManager["StopRequests"]):
         self._pid = os.getpid()
         self._lock = threading.Lock()  # never taken by a handler
         self.first: signal.Signals | None = None
+        self._is_asked = False  # by another signal than SIGHUP
         self._interrupts = interrupts
         self._interrupted_at = -math.inf
         self._over_at = math.inf
@@ -160,7 +165,7 @@ class StopRequests(AbstractContextManager["StopRequests"]):
         os.set_blocking(self._write_fd, False)
         os.set_blocking(self._read_fd, False)
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _STOPS:
                 if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                     self._before[number] = signal.signal(number, self._handle)
             if self._interrupts:
@@ -192,14 +197,17 @@ class StopRequests(AbstractContextManager["StopRequests"]):
             end_by_default(number)
             return
         self.n += 1
-        self.is_urgent = self.first is not None
+        # a terminal that closes may send it twice, and who ends a session sends it together with SIGTERM
+        if number != signal.SIGHUP:
+            self.is_urgent = self._is_asked
+            self._is_asked = True
         if self.first is None:
             self.first = signal.Signals(number)
             _say(self._notice)
             if self._knocker is not None and self.shutdown_timeout_s is not None:
                 self._over_at = time.monotonic() + self.shutdown_timeout_s
                 self._knocker.alarm(self.shutdown_timeout_s)
-        if self.is_urgent:
+        if self.is_urgent and number != signal.SIGHUP:
             self._interrupt()
 
     def _end_if_time_is_over(self) -> None:

@@ -251,7 +251,7 @@ def _handle_signals(orders: Orders) -> None:
         if os.getpid() != pid:  # a process that a make has forked: as if we had never been there
             end_by_default(number)
             return
-        signal.signal(number, at_once)
+        signal.signal(number, at_once if number == signal.SIGTERM else _leave_to_parent)
         orders.leave()
         if orders.shutdown_timeout_s is not None:
             signal.signal(signal.SIGALRM, at_once)
@@ -262,11 +262,13 @@ def _handle_signals(orders: Orders) -> None:
             end_by_default(number)
             return
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for ended in (AT_ONCE, signal.SIGTERM):
+        for ended in (AT_ONCE, signal.SIGTERM, signal.SIGHUP):
             signal.signal(ended, signal.SIG_IGN)
         raise StoppedAtOnceError
 
     signal.signal(signal.SIGTERM, on_terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, on_terminate)  # the terminal of all has closed
     signal.signal(AT_ONCE, at_once)
     signal.signal(signal.SIGINT, _leave_to_parent)
     signal.signal(signal.SIGUSR1, _leave_to_parent)

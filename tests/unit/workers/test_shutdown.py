@@ -69,6 +69,7 @@ def be_told_and_go_on(number: signal.Signals) -> None:
 
 
 stops = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+hangs_up = pytest.mark.parametrize("others", [[], [signal.SIGTERM]], ids=["alone", "with SIGTERM"])
 
 
 @stops
@@ -202,6 +203,19 @@ def test_the_first_signal_is_answered(
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
     assert capfd.readouterr().err == notice
+
+
+@hangs_up
+def test_a_terminal_that_closes_is_no_second_signal(others: list[signal.Signals]) -> None:
+    with StopRequests(interrupts=True, shutdown_timeout_s=60) as requests:
+        for number in (signal.SIGHUP, *others, signal.SIGHUP):
+            os.kill(os.getpid(), number)
+        assert (requests.first, requests.is_urgent) == (signal.SIGHUP, False)
+        if not others:
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(StoppedAtOnceError):
+            be_told_and_go_on(signal.SIGTERM)
+        assert requests.is_urgent
 
 
 def test_requests_of_the_program_itself_are_not_urgent() -> None:
