@@ -492,7 +492,7 @@ def test_ignore_passes_over_keys_and_unignore_brings_them_back(lab: Lab) -> None
         (["status", "no_such_file.py"], ExitCode.NO_MODULE, "there is no file"),
         (["status", "json"], ExitCode.NO_MODULE, "no computed or imported table"),
         (
-            ["status", "datajoint/json.py"],
+            ["status", "FOLDER/datajoint/json.py"],
             ExitCode.NO_MODULE,
             "is imported instead; give the file another name",
         ),
