@@ -103,6 +103,10 @@ class _Compiler:
         self._n_aliases += 1
         return f"t{self._n_aliases}"
 
+    def null_of(self, attribute: Attribute) -> Sql:
+        """What stands for an attribute that a part of a union has not."""
+        return self._dialect.rows.null_of(attribute)
+
     def select(self, select: Select, shown_as: Callable[[Column], Sql] | None = None) -> Sql:
         shown_as = shown_as or self._column
         if select.is_distinct and (texts := self._padded(select.columns)):

@@ -42,7 +42,7 @@ def _arrow(query: QueryExpression, squeeze: bool) -> Any:
     plan = plan_of(query)
     attributes = [query.heading.by_name[n] for n in plan.decoding.names]
     flags = query.connection.dialect.flags
-    if all(is_plain_in_arrow(a, flags) for a in attributes):
+    if attributes and all(is_plain_in_arrow(a, flags) for a in attributes):
         table = query.connection.fetch_arrow(plan.text, plan.params)
         fitted = None if table is None else fitted_arrow(attributes, table)
         if fitted is not None:
@@ -57,7 +57,7 @@ def iterate(query: QueryExpression, batch_rows: int = 10_000) -> Iterator[dict[s
     names = plan.decoding.names
     for batch in query.connection.stream_text(plan.text, plan.params, batch_rows):
         for row in plan.decoding.rows(batch):
-            yield dict(zip(names, row, strict=True))
+            yield dict(zip(names, row))  # noqa: B905 - a row without attributes has a number
 
 
 def squeezed(value: Any) -> Any:
@@ -125,7 +125,7 @@ class Fetching:
             )
         row = [squeezed(v) for v in rows[0]] if squeeze else rows[0]
         if not attrs or attrs == ("KEY",):
-            return dict(zip(plan.decoding.names, row, strict=True))
+            return dict(zip(plan.decoding.names, row))  # noqa: B905 - as in `iterate`
         return row[0] if len(attrs) == 1 else tuple(row)
 
     def to_arrays(

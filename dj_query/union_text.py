@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Protocol
 
 from dj_query.select import Select, UnionSource
+from dj_schema.heading import Attribute
 from dj_schema.sql import Ident, Sql, join, select_list, sql
 
 _MOST_JOINED = 25  # MySQL joins 61 tables, and a part may itself be a join
@@ -23,6 +24,8 @@ class Compiler(Protocol):
     def alias(self) -> str: ...
 
     def select(self, select: Select) -> Sql: ...
+
+    def null_of(self, attribute: Attribute) -> Sql: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,9 @@ def _two(source: UnionSource, key: tuple[str, ...], compiler: Compiler) -> Sql:
         rows += sql(" LEFT JOIN ({}) AS {} ON {}", compiler.select(source.right), Ident(b), _same(a, b, key))
     b = compiler.alias()
     second = (
-        sql("{}", Ident(b, n.name)) if n.name in theirs else sql("NULL AS {}", Ident(n.name))
+        sql("{}", Ident(b, n.name))
+        if n.name in theirs
+        else sql("{} AS {}", compiler.null_of(n), Ident(n.name))
         for n in source.attributes
     )
     return sql(

@@ -217,6 +217,9 @@ class RowStatements(Protocol):
     def single_float(self, column: Sql) -> Sql:
         """Return how a column of float32 is selected with all of its digits."""
 
+    def null_of(self, attribute: Attribute) -> Sql:
+        """Return the NULL that a union has for an attribute in the rows of a query without it."""
+
     def text_of(self, column: Ident) -> Sql:
         """Return a text or a label as what compares with either."""
 

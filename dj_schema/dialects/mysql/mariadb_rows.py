@@ -15,18 +15,27 @@ from dj_schema.dialects.mysql.rows import (
     text_of,
 )
 from dj_schema.dialects.mysql.rows import json_equals as mysql_json_equals
+from dj_schema.heading import Attribute
 from dj_schema.json_text import json_text
 from dj_schema.sql import Ident, Param, Sql, join, sql
 
 __all__ = [
     "copy_text",
     "json_equals",
+    "null_of",
     "on_duplicate",
     "one_of_many",
     "order_nulls",
     "single_float",
     "text_of",
 ]
+
+
+def null_of(attribute: Attribute) -> Sql:
+    """Return NULL; where it has no type, MariaDB makes decimals of the unsigned numbers above it."""
+    type_ = str(attribute.type)
+    is_unsigned = attribute.kind == "int" and (type_.startswith("uint") or "unsigned" in type_)
+    return sql("CAST(NULL AS UNSIGNED)") if is_unsigned else sql("NULL")
 
 
 def json_equals(name: Ident, path: list[str | int], value: Any) -> Sql:

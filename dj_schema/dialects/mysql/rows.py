@@ -32,6 +32,11 @@ def single_float(column: Sql) -> Sql:
     return sql("({}) - 0e0", column)
 
 
+def null_of(attribute: Attribute) -> Sql:
+    """Return NULL, which takes the type that the attribute has in the other query."""
+    return sql("NULL")
+
+
 def text_of(column: Ident) -> Sql:
     """Return a text or a label as what compares with either: both do, as they are."""
     return sql("{}", column)

@@ -27,6 +27,11 @@ def single_float(column: Sql) -> Sql:
     return column
 
 
+def null_of(attribute: Attribute) -> Sql:
+    """Return NULL, which takes the type that the attribute has in the other query."""
+    return sql("NULL")
+
+
 def text_of(column: Ident) -> Sql:
     """Return a text or a label as what compares with either: labels of two types do not compare."""
     return sql("CAST({} AS TEXT)", column)

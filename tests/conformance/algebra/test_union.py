@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import uuid
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -206,3 +209,26 @@ def test_what_is_too_much_for_a_server_is_told_with_what_to_do(lab: Lab) -> None
     else:
         with pytest.raises(dj.errors.QueryError, match="joins too many tables.*restrict the rest by them"):
             len(query)
+
+
+def test_types_of_a_union_are_those_of_its_attributes(new_schema: Any) -> None:
+    values: dict[str, Any] = {
+        "int8": -(2**7), "int64": -(2**63), "uint8": 2**8 - 1, "uint32": 2**32 - 1, "uint64": 2**64 - 1,
+        "float32": 0.5, "float64": 0.1, "bool": True, "decimal(20,0)": Decimal(10**20 - 1),
+        "datetime(6)": dt.datetime(2026, 1, 1, 0, 0, 0, 1), "date": dt.date(2026, 1, 1), "varchar(9)": "é ",
+        "uuid": uuid.UUID(int=1), "json": [1, {"a": None}], "bytes": b"\xff", "<blob>": {1, 2},
+        "enum('x','y')": "y", "bigint unsigned": 2**64 - 1, "int": -1,
+    }  # fmt: skip
+    row = {f"a{i}": value for i, value in enumerate(values.values())}
+    lines = [f"a{i} = null : {type_}" for i, type_ in enumerate(values)]
+    schema = new_schema()
+    key = schema(type("Key", (dj.Manual,), {"definition": "k : int32"}))
+    full = schema(
+        type("Full", (dj.Manual,), {"definition": "\n".join(["-> Key", "---", *lines])}), context={"Key": key}
+    )
+    key.insert([(0,), (1,)])
+    full.insert1({"k": 1, **row})
+    for query in (full + key, key + full, full + key + key.proj(), (full + key & "k < 9") + key):
+        found = query.to_dicts(order_by="k")
+        assert found == [dict.fromkeys(row) | {"k": 0}, {"k": 1, **row}]
+        assert {n: type(v) for n, v in found[1].items() if n != "k"} == {n: type(v) for n, v in row.items()}

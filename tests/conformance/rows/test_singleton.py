@@ -28,3 +28,16 @@ def test_a_singleton_is_inserted_fetched_changed_and_deleted(new_schema: Any, dj
     assert table.fetch1("v") == 5
     assert table.delete() == 1
     assert table.to_dicts() == []
+
+
+def test_rows_without_attributes_are_fetched_in_every_form(new_schema: Any, dj: Any) -> None:
+    table = new_schema()(type("Numbered", (dj.Manual,), {"definition": "n : int32"}))
+    table.insert([(1,), (2,)])
+    some, none = dj.U() & table, dj.U() & (table & "n > 5")
+    assert some.fetch1() == {}
+    for query, rows in ((some, [{}]), (none, [])):
+        assert query.to_dicts() == query.keys() == list(query) == rows
+        assert (len(query), len(query.to_arrays())) == (len(rows), len(rows))
+        for frame in (query.to_pandas(), query.to_polars()):
+            assert frame.shape[1] == 0
+        assert query.to_arrow().column_names == []
