@@ -13,7 +13,7 @@ from dj_jobs.job import Result
 from dj_workers import logs
 from dj_workers.cli import file, options, run_options
 from dj_workers.cli.exit_codes import ExitCode, UsageMistakeError
-from dj_workers.cli.source import Source, load_all
+from dj_workers.cli.source import WITHOUT_CODE, Source, load_all
 from dj_workers.daemon import Worker
 from dj_workers.notify import notifications_of
 from dj_workers.plan import TableClass, check_makes, name_of
@@ -105,10 +105,7 @@ def _run(worker: Worker, chosen: list[TableClass], given: dict[str, Any]) -> Exi
 
 def _with_make(source: Source, tables: list[str], exclude: list[str], queues: list[str]) -> list[TableClass]:
     if not source.has_code:
-        raise UsageMistakeError(
-            f"{source.name} names tables, but not the code that computes them. "
-            "Name the module or the file that defines their classes."
-        )
+        raise UsageMistakeError(WITHOUT_CODE.format(source.name))
     chosen = source.choose(tables, exclude)
     if not chosen and not source.steps:
         raise UsageMistakeError("--exclude leaves no table.")

@@ -12,8 +12,10 @@ import click
 from dj_workers.cli import options, run_options
 from dj_workers.cli.exit_codes import UsageMistakeError
 from dj_workers.cli.run import run as run_command
+from dj_workers.cli.source import SCHEMA_PREFIX, WITHOUT_CODE
 
 _SPARE_S = 30  # between the end of the running jobs and the time limit
+_EARLIEST_S = 65535  # before the limit that sbatch takes for a signal
 _TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<clock>\d+(?::\d{1,2}){0,2})")
 
 _SCRIPT = """\
@@ -69,7 +71,7 @@ exit "$code"
 @click.option("--account", metavar="NAME")
 @click.option(
     "--drain-before",
-    type=click.IntRange(min=_SPARE_S + 1),
+    type=click.IntRange(_SPARE_S + 1, _EARLIEST_S),
     default=120,
     show_default=True,
     metavar="SECONDS",
@@ -112,6 +114,8 @@ def slurm(
       dj-worker slurm my_lab.pipeline --workers 20 --time 12:00:00 --mem 8G | sbatch
       dj-worker slurm my_lab.pipeline --gpus 1 --output gpu.sh -- --tables Segmentation
     """
+    if module.startswith(SCHEMA_PREFIX):
+        raise UsageMistakeError(WITHOUT_CODE.format(module))
     if seconds_of(time_limit) <= drain_before:
         raise UsageMistakeError(
             f"--drain-before {drain_before} leaves no time to work of --time {time_limit}; give more time."
@@ -122,7 +126,7 @@ def slurm(
         given += ["--idle-exit", str(idle_exit)]
     run = ["dj-worker", "run", *given, *arguments]
     found = {
-        "job-name": f"dj-{Path(module).stem}",
+        "job-name": f"dj-{_named(Path(module).stem)}",
         "array": f"1-{workers}",
         "time": time_limit,
         "cpus-per-task": str(cpus),
@@ -155,6 +159,11 @@ def slurm(
         except OSError as e:
             raise UsageMistakeError(f"{output} cannot be written: {e.strerror}.") from e
         click.echo(f"written; submit it with: sbatch {shlex.quote(str(output))}", err=True)
+
+
+def _named(text: str) -> str:
+    """Return a text as a word for a directive, which has no quotes."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-")
 
 
 def _options_of_run(arguments: list[str], shutdown_s: int) -> dict[str, Any]:

@@ -24,6 +24,10 @@ from dj_workers.plan import TableClass, chosen, find_table, name_of, plan_of, ta
 from dj_workers.steps import Step, steps_of
 
 SCHEMA_PREFIX = "schema:"
+WITHOUT_CODE = (
+    "{} names tables, but not the code that computes them. "
+    "Name the module or the file that defines their classes."
+)
 _PYTHON = sysconfig.get_path("stdlib")
 _OURS = [
     Path(__file__).parents[2] / name

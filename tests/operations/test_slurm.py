@@ -124,6 +124,8 @@ def test_what_cannot_be_is_refused() -> None:
         (["m", "--time", "00:01:00"], "leaves no time to work"),
         (["m", "--time", "tomorrow"], "is no time limit"),
         (["m", "--partition", "a b; rm -rf"], "is no value for --partition"),
+        (["m", "--drain-before", "70000", "--time", "2-0"], "not in the range 31<=x<=65535"),
+        (["schema:m"], "not the code that computes them"),
         (["m", "--", "--proceses", "3"], "No such option"),
         (["m", "--", "--once", "--max-idle-cycles", "2"], "Give one of them"),
         (["m", "--", "--shutdown-timeout", "91"], "--drain-before 120 leaves 90 s"),
@@ -137,3 +139,9 @@ def test_what_cannot_be_is_refused() -> None:
 def test_a_task_that_ends_when_nothing_is_left_waits_for_nothing_more(tmp_path: Path) -> None:
     command = "dj-worker run m --processes 2 --once --shutdown-timeout 90 &"
     assert command in script_of("m", "--cpus", "2", "--", "--once", "--shutdown-timeout", "90")
+
+
+def test_a_task_is_named_after_any_file(tmp_path: Path) -> None:
+    script = script_of("my lab/pipe (new).py")
+    assert "#SBATCH --job-name=dj-pipe-new\n" in script
+    assert "\ndj-worker run 'my lab/pipe (new).py' --processes 1 " in script

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dj_schema.errors import DataJointError
 from dj_workers.cli.exit_codes import UsageMistakeError
-from dj_workers.cli.source import NOTHING_BUT_STEPS, load
+from dj_workers.cli.source import NOTHING_BUT_STEPS, WITHOUT_CODE, load
 from dj_workers.plan import TableClass, check_makes, chosen
 
 
@@ -28,10 +28,7 @@ def load_tables(
     for module in modules:
         source = load(module)
         if not source.has_code:
-            raise UsageMistakeError(
-                f"{module} names tables, but not the code that computes them. "
-                "Name the module or the file that defines their classes."
-            )
+            raise UsageMistakeError(WITHOUT_CODE.format(module))
         found += [table for table in source.tables if table not in found]
     try:
         picked = chosen(found, tables, exclude)
