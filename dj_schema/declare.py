@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dj_schema.catalog_entry import LINEAGE, make_attribute
 from dj_schema.definition.checks import check_indexes, check_spec
+from dj_schema.definition.printer import print_item
 from dj_schema.definition.spec import AttributeSpec, ForeignKeySpec, IndexSpec, Item, Literal, Null, TableSpec
 from dj_schema.dialects.base import IndexColumn, IndexExpression
 from dj_schema.errors import (
@@ -63,10 +64,10 @@ class _Draft:
 
     def _add_attribute(self, item: AttributeSpec, in_key: bool) -> None:
         if item.name in self.attributes:
-            raise DefinitionError(
+            raise _fault(
+                item,
                 f"attribute {item.name!r} is there already, from a foreign key above.",
-                line_number=item.line_number,
-                expected="another name, or a foreign key with .proj(new='old')",
+                "another name, or a foreign key with .proj(new='old')",
             )
         if isinstance(item.type, NativeType) and not self.name[1].startswith(Tier.JOBS.value):
             _warn_native(item.type.text, item.name)
@@ -84,10 +85,10 @@ class _Draft:
     def _itself(self, item: ForeignKeySpec, in_key: bool) -> TableInfo:
         """The table so far, for a foreign key to the table itself."""
         if in_key:
-            raise DefinitionError(
+            raise _fault(
+                item,
                 f"{item.target} would be its own parent in its own primary key.",
-                line_number=item.line_number,
-                expected="a reference to the table itself below `---`",
+                "a reference to the table itself below `---`",
             )
         return TableInfo(*self.name, Heading(tuple(self.attributes.values())))
 
@@ -95,16 +96,16 @@ class _Draft:
         new_names = {old: new for new, old in item.renames}
         key = parent.heading.primary_key
         if wrong := [old for old in new_names if old not in key]:
-            raise DefinitionError(
+            raise _fault(
+                item,
                 f"{item.target} has no primary key attribute {wrong[0]!r}.",
-                line_number=item.line_number,
-                expected=f"one of {', '.join(key)}",
+                f"one of {', '.join(key)}",
             )
         if not key:
-            raise DefinitionError(
+            raise _fault(
+                item,
                 f"{item.target} has a single row at most, and no attribute to refer to it by.",
-                line_number=item.line_number,
-                expected="a parent with a primary key",
+                "a parent with a primary key",
             )
         for old in key:
             self._inherit(item, parent.heading.by_name[old], new_names.get(old, old), in_key, parent)
@@ -138,10 +139,10 @@ class _Draft:
             )
             return
         if str(known.type) != str(origin.type):
-            raise DefinitionError(
+            raise _fault(
+                item,
                 f"{item.target} would bring {name!r} as {origin.type}, but it is here as {known.type}.",
-                line_number=item.line_number,
-                expected=f"-> {item.target}.proj(another_name={origin.name!r})",
+                f"-> {item.target}.proj(another_name={origin.name!r})",
             )
         if not known.is_inherited:  # its own line stands above; it comes from the parent all the same
             self.attributes[name] = replace(known, lineage=lineage)
@@ -192,14 +193,23 @@ def table_info_of(
     return TableInfo(*name, heading, tuple(draft.foreign_keys), tuple(draft.indexes))
 
 
+def _fault(item: Item | None, message: str, expected: str) -> DefinitionError:
+    """Return the error of a line; of none, where what is wrong comes with a foreign key."""
+    if item is None:
+        return DefinitionError(message, expected=expected)
+    return DefinitionError(message, line_number=item.line_number, line=print_item(item), expected=expected)
+
+
 def _check_comparable(draft: _Draft, spec: TableSpec) -> None:
     """See that what is in the key or in an index can be compared: bytes, JSON and objects cannot."""
     lines = {i.columns: i.line_number for i in spec.primary + spec.secondary if isinstance(i, IndexSpec)}
     for attribute in draft.attributes.values():
         if attribute.in_key and _is_opaque(attribute):
-            raise DefinitionError(
+            own = (i for i in spec.primary if isinstance(i, AttributeSpec) and i.name == attribute.name)
+            raise _fault(
+                next(own, None),
                 f"{attribute.type} cannot be in the primary key, and {attribute.name!r} is.",
-                expected="a number, a string, a date or a uuid",
+                "a number, a string, a date or a uuid",
             )
     for index in draft.indexes:
         for column in index.columns:

@@ -142,6 +142,24 @@ def test_a_definition_that_does_not_hold_is_refused_and_nothing_is_declared(
     assert wrong == []
 
 
+@pytest.mark.parametrize(
+    ("definition", "line_number", "line"),
+    [
+        ("-> Person\n---\nperson : varchar(3)", 3, "person : varchar(3)"),
+        ("-> Person.proj(x='nmae')", 1, "-> Person.proj(x='nmae')"),
+        ("a : int32\n-> Bad", 2, "-> Bad"),
+        ("a : int32\nb : <blob>", 2, "b : <blob>"),
+        ("a : int32\nb : bytes", 2, "b : bytes"),
+    ],
+)
+def test_what_contradicts_another_table_is_told_with_its_line(
+    declare: Callable[..., Any], lab: Any, definition: str, line_number: int, line: str
+) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        declare(definition)
+    assert (caught.value.line_number, caught.value.line) == (line_number, line)
+
+
 def test_contents_that_do_not_fit_leave_no_table(
     declare: Callable[..., Any], lab: Any, dj: Any, unchanged: Any
 ) -> None:
