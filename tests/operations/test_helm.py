@@ -243,12 +243,24 @@ def test_pods_without_an_account_of_their_own_have_one_that_is_there(render: Ren
         ({"metricsHost": "127.0.0.1"}, "metricsHost"),
         # what Kubernetes or KEDA would refuse, or never start
         ({"podLabels": {"app.kubernetes.io/component": "x"}}, "podLabels.app.kubernetes.io/component"),
+        ({"podLabels": {"no label": "x"}}, "podLabels"),
+        ({"podLabels": {"team": "brain & spine"}}, "podLabels.team"),
+        ({"image": {"tag": "a b"}}, "image.tag"),
         ({"podDisruptionBudget": {"maxUnavailable": -1}}, "maxUnavailable"),
         ({"podDisruptionBudget": {"maxUnavailable": "400%"}}, "maxUnavailable"),
         ({"workerDefaults": {"gpus": 1, "gpuResource": ""}}, "gpuResource"),
         ({"workerDefaults": {"resources": {"limits": {"memory": {}}}}}, "memory"),
         ({"autoscaling": {"prometheusAddress": None}}, "prometheusAddress is required"),
         ({"autoscaling": {"prometheusAddress": ""}}, "prometheusAddress"),
+        # what dj-worker would refuse in each pod
+        ({"pipeline": {"module": "schema:lab"}}, "pipeline.module"),
+        ({"pipeline": {"module": " "}}, "pipeline.module"),
+        ({"workerGroups": {"a": {"module": "schema:lab"}}}, "workerGroups.a.module"),
+        ({"workerGroups": {"a": {"tables": [" "]}}}, "tables"),
+        ({"workerGroups": {"a": {"processes": 2000}}}, "processes"),
+        ({"exporter": {"interval": 1e12}}, "exporter.interval"),
+        ({"celery": {"dispatcher": {"interval": 1e12}}}, "dispatcher.interval"),
+        ({"shutdownTimeout": 10**10}, "shutdownTimeout"),
         # what is secret, and what other values say
         (
             {"settings": {"DJ_CELERY_BROKER_URL": "redis://:pw@redis/0"}},
