@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import click
 
 from dj_jobs.job import Result
+from dj_jobs.keys import key_source_of
+from dj_schema.errors import ConnectionRefusedByServerError, DataJointError, LostConnectionError
 from dj_workers import logs
 from dj_workers.cli import file, options, run_options
 from dj_workers.cli.exit_codes import ExitCode, UsageMistakeError
@@ -62,6 +65,7 @@ def run(modules: tuple[str, ...], **given: Any) -> None:
             source = load_all(modules, may_print=True)
             around.check()
             chosen = _with_make(source, given["tables"], given["exclude"], given["queues"])
+            _check_conditions(chosen, given["restrict"])
             worker = _worker(chosen, source, work, given)
             sys.exit(_run(worker, chosen, given))
     except StoppedAtOnceError:
@@ -118,6 +122,29 @@ def _with_make(source: Source, tables: list[str], exclude: list[str], queues: li
             )
     check_makes(chosen)
     return chosen
+
+
+def _check_conditions(tables: list[TableClass], conditions: Sequence[str]) -> None:
+    """Refuse what no table can be restricted by; what fits some is told of with the others, by the work."""
+    for condition in conditions:
+        reasons = [_misfit(table, condition) for table in tables]
+        if tables and all(reasons):
+            raise UsageMistakeError(f"--restrict {condition!r} fits no table: {reasons[0]}")
+
+
+def _misfit(table: TableClass, condition: str) -> str:
+    """Say why a table cannot be restricted by a condition; nothing where it can, or its own code is wrong."""
+    try:
+        key_source_of(table(), [])
+    except DataJointError:
+        return ""
+    try:
+        key_source_of(table(), [condition])
+    except (LostConnectionError, ConnectionRefusedByServerError):
+        raise
+    except DataJointError as e:
+        return str(e)
+    return ""
 
 
 def _show(tables: list[TableClass], tally: Tally) -> None:

@@ -77,6 +77,51 @@ def test_restrict_limits_the_keys(lab: Lab) -> None:
     assert lab.squares() == expected(3)
 
 
+@on_one_server
+@pytest.mark.parametrize("condition", ["number < 3)", "nobody = 1", "sum(number) > 1"])
+def test_a_condition_that_fits_no_table_is_refused_before_the_work(lab: Lab, condition: str) -> None:
+    lab.add(2)
+    ended = dj_worker("run", lab.name, "--exclude", "Unmade", "--restrict", condition)
+    assert ended.code == ExitCode.USAGE, ended.err
+    assert f"--restrict {condition!r} fits no table: " in ended.err
+    assert lab.calls() == []
+
+
+@on_one_server
+def test_a_condition_that_fits_some_tables_is_told_of_with_the_others(
+    lab: Lab, new_schema_name: Callable[[], str]
+) -> None:
+    lab.add(2)
+    name, schema = f"coarse_{lab.name}", new_schema_name()
+    (lab.folder / f"{name}.py").write_text(_COARSE.format(module=lab.name, schema=schema))
+    ended = dj_worker("run", name, "--once", "--restrict", "number < 1")
+    assert ended.code == ExitCode.FAILED_JOBS, ended.err
+    assert f"cannot work on {schema}.__coarse" in ended.err
+    assert lab.squares() == expected(1)
+
+
+_COARSE = """
+import datajoint as dj
+from {module} import Number, Square
+
+schema = dj.Schema("{schema}")
+
+
+@schema
+class Kind(dj.Lookup):
+    definition = "kind : int32"
+    contents = [(1,)]
+
+
+@schema
+class Coarse(dj.Computed):
+    definition = "-> Kind"
+
+    def make(self, key):
+        self.insert1(key)
+"""
+
+
 @processes
 def test_queue_chooses_tables_and_priority_jobs(
     lab: Lab, processes: str, monkeypatch: pytest.MonkeyPatch
