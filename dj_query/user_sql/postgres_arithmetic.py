@@ -78,8 +78,10 @@ class PostgresArithmetic(Renderer):
                 f"CAST({left.sql} AS DOUBLE PRECISION) / {divisor}", "float", is_atomic=False, is_wide=True
             )
         if operator == "/":
-            quotient = f"CAST({left.sql} AS NUMERIC) / {divisor}"
-            return Piece(f"ROUND({quotient}, {_plus(self._scale(left), 4)})", "decimal", is_wide=True)
+            places = _plus(self._scale(left), 4)
+            # a quotient has the places of what is divided, or 16 digits: too few for what is large
+            quotient = f"ROUND(CAST({left.sql} AS NUMERIC), {places}) / {divisor}"
+            return Piece(f"ROUND({quotient}, {places})", "decimal", is_wide=True)
         if kind == "int" and _is_huge(operator, left, right):
             name = "DIV" if operator == "DIV" else "MOD"
             return Piece(f"{name}({left.sql}, {divisor})", "int", is_wide=True, n_unsigned_bits=64)

@@ -21,6 +21,12 @@ CASES: dict[str, list[Any]] = {
     "n / 3": [Decimal("2.3333"), Decimal("-1.3333"), None],
     "amount / 3": [Decimal("1.083333"), Decimal("0.033333"), None],
     "n / 0": [None, None, None],
+    "(n + 9007199254740993000) / 2": [
+        Decimal("4503599627370496503.5000"),
+        Decimal("4503599627370496498.0000"),
+        None,
+    ],
+    "18446744073709551615 / 2": [Decimal("9223372036854775807.5000")] * 3,
     "n / small": [Decimal("0.0350"), Decimal("-1.3333"), None],
     "x / n": [0.357142857, 0.3125, None],
     "x / 0": [None, None, None],

@@ -134,17 +134,17 @@ WHERE "species" = %s
 -- values: ['rat']
 
 -- computed
-SELECT "subject_id", "session", "trial", ROUND(CAST("rt" AS NUMERIC) / 1000, 4) AS "seconds"
+SELECT "subject_id", "session", "trial", ROUND(ROUND(CAST("rt" AS NUMERIC), 4) / 1000, 4) AS "seconds"
 FROM "lab"."trial" AS "t1"
 
 -- computed, then restricted by a table's attribute
-SELECT "subject_id", "session", "trial", "rt", ROUND(CAST("rt" AS NUMERIC) / 1000, 4) AS "s"
+SELECT "subject_id", "session", "trial", "rt", ROUND(ROUND(CAST("rt" AS NUMERIC), 4) / 1000, 4) AS "s"
 FROM "lab"."trial" AS "t1"
 WHERE ("rt" > 1)
 
 -- computed, then restricted
 SELECT "subject_id", "session", "trial", "seconds"
-FROM (SELECT "subject_id", "session", "trial", ROUND(CAST("rt" AS NUMERIC) / 1000, 4) AS "seconds"
+FROM (SELECT "subject_id", "session", "trial", ROUND(ROUND(CAST("rt" AS NUMERIC), 4) / 1000, 4) AS "seconds"
   FROM "lab"."trial" AS "t2") AS "t1"
 WHERE ("seconds" > 1)
 
@@ -207,7 +207,7 @@ LEFT JOIN (SELECT "experimenter", "full_name"
 -- joined with a computation
 SELECT "subject_id", "session", "trial", "seconds", "experimenter", "session_date", "duration"
 FROM "lab"."session" AS "t1"
-JOIN (SELECT "subject_id", "session", "trial", ROUND(CAST("rt" AS NUMERIC) / 1000, 4) AS "seconds"
+JOIN (SELECT "subject_id", "session", "trial", ROUND(ROUND(CAST("rt" AS NUMERIC), 4) / 1000, 4) AS "seconds"
   FROM "lab"."trial" AS "t3") AS "t2" USING ("subject_id", "session")
 
 -- joined with an aggregation
