@@ -21,7 +21,7 @@ from dj_schema.errors import (
 )
 from dj_schema.live_session import DOOMED
 from dj_schema.rows import Rows
-from dj_schema.statements import Statements, first_words
+from dj_schema.statements import Statements, check_call, first_words
 from dj_schema.transaction import TransactionState, transaction
 
 if TYPE_CHECKING:
@@ -167,6 +167,7 @@ class Connection(Statements, AbstractContextManager["Connection"]):
         Rows
             A list of tuples, or of dicts with `as_dict`; empty for a statement that returns none.
         """
+        check_call(query, args)
         verb, kind = first_words(query)
         is_guarded = self.in_transaction and self.transaction_state.is_guarded
         if is_guarded and verb in self.dialect.flags.transaction_verbs and kind != "TEMPORARY":

@@ -82,6 +82,9 @@ def connection_settings(
         Two ports are given, or the character set is not UTF-8.
     """
     database = config.database
+    given = {"host": host, "port": port, "user": user, "password": password, "backend": backend}
+    checked = _checked({**given, "use_tls": use_tls, "name": database_name})
+    port = checked.get("port")
     if host is not None and backend is None and database.backend == "embedded":
         configured_backend = None  # a server that is named in the call is not the embedded one
     else:
@@ -91,6 +94,7 @@ def connection_settings(
     if own_port is not None and port_in_host is not None and own_port != port_in_host:
         raise ConfigError(f"The host says port {port_in_host}, database.port says {own_port}; keep one.")
     chosen_port = own_port if own_port is not None else port_in_host
+    _checked({"port": chosen_port})
     chosen = configured_backend or _backend_of(name, chosen_port)
     embedded = chosen == "embedded"
     secret = database.password.get_secret_value() if database.password is not None else None
@@ -108,6 +112,21 @@ def connection_settings(
         collation=_collation(database.collation, chosen),
         embedded_path=database.embedded_path.expanduser() if database.embedded_path else None,
     )
+
+
+def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a call says of the server, in the types of the settings; what is None is left out."""
+    from dj_schema.settings.sections import DatabaseSettings
+    from dj_schema.settings.sources import CALL
+
+    said = {name: value for name, value in given.items() if value is not None}
+    if not said:
+        return {}
+    section = DatabaseSettings()
+    section._path = "database"
+    for name, value in said.items():
+        section.assign(name, value, CALL)
+    return {name: section[name] for name in said}
 
 
 def _backend_of(host: str | None, port: int | None) -> Backend:

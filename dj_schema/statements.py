@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from dj_schema.dialects.base import Result, Row, Session
-from dj_schema.errors import DataJointError, DeadlockError, LostConnectionError, TransactionError
+from dj_schema.errors import (
+    ArgumentTypeError,
+    DataJointError,
+    DeadlockError,
+    LostConnectionError,
+    TransactionError,
+)
 from dj_schema.live_session import LiveSession
 from dj_schema.sql import Sql, Statement, render
 from dj_schema.table_info import TableName
@@ -164,3 +170,12 @@ class Statements(LiveSession):
                 finally:
                     if taken:
                         self._turn.end()
+
+
+def check_call(query: object, args: object) -> None:
+    """See that a user gave a text, and values in a list or a mapping; about anything else drivers differ."""
+    if not isinstance(query, str):
+        raise ArgumentTypeError(f"SQL is text, not {type(query).__name__}.")
+    if args is not None and (isinstance(args, (str, bytes)) or not isinstance(args, (Sequence, Mapping))):
+        given = type(args).__name__
+        raise ArgumentTypeError(f"the values of a query are a list, as in [value], not {given}.")

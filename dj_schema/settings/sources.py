@@ -56,6 +56,7 @@ class Source:
 DEFAULT = Source(Layer.DEFAULT, "default")
 PROGRAM = Source(Layer.PROGRAM, "set in the program")
 OVERRIDE = Source(Layer.OVERRIDE, "set by override()")
+CALL = Source(Layer.PROGRAM, "given in the call")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from dj_schema.dialects.mysql.unread import UnreadResult, close_at_once, forget_
 from dj_schema.dialects.mysql.wire import SelectCursor, is_made_here, open_connection
 from dj_schema.errors import (
     ConnectionRefusedByServerError,
+    DataError,
     DataJointError,
     DeadlockError,
     LockTimeoutError,
@@ -263,4 +264,8 @@ def _translate(error: Exception, statement: str) -> DataJointError:
     if isinstance(error, pymysql.err.InterfaceError) and number <= 0:
         number = 0
     message = str(error.args[1]) if len(error.args) > 1 else str(error)
+    if number < 0 and isinstance(
+        error, pymysql.err.ProgrammingError
+    ):  # of the driver, which puts the values in
+        return DataError(f"the values do not fit the placeholders of the query: {message}.")
     return from_number(number, message, statement)

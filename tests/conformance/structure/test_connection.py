@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,6 +20,8 @@ from dj_query.schema import Schema
 from dj_schema.connection import Connection
 from dj_schema.errors import (
     AccessError,
+    ArgumentTypeError,
+    ConfigError,
     ConnectionRefusedByServerError,
     DataError,
     DataJointError,
@@ -782,6 +784,42 @@ def test_a_server_that_does_not_answer_is_given_up(backend: str, says: bytes) ->
         assert not stuck.is_connected
         for opened in taken:
             opened.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "setting"),
+    [
+        ({"host": 5}, "database.host"),
+        ({"host": "h", "port": "abc"}, "database.port"),
+        ({"host": "h", "port": 0}, "database.port"),
+        ({"host": "h:99999"}, "database.port"),
+        ({"host": "h", "user": 5}, "database.user"),
+        ({"host": "h", "password": 5}, "database.password"),
+        ({"host": "h", "backend": "sqlite"}, "database.backend"),
+        ({"host": "h", "use_tls": "perhaps"}, "database.use_tls"),
+    ],
+)
+def test_what_a_call_says_of_the_server_is_checked_as_settings_are(
+    wrong: dict[str, Any], setting: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"Setting {setting}: .*given in the call"):
+        connection_settings(Config(), **wrong)
+    assert connection_settings(Config(), host="h", port="3307").port == 3307  # type: ignore[arg-type]
+
+
+def test_what_is_no_query_and_what_are_no_values_is_refused(connection: Connection) -> None:
+    for query in (None, 5, b"SELECT 1"):
+        with pytest.raises(ArgumentTypeError, match="SQL is text"):
+            connection.query(query)  # type: ignore[arg-type]
+    for values in (1, "abc", {1, 2}):
+        with pytest.raises(ArgumentTypeError, match=r"\[value\]"):
+            connection.query("SELECT %s", values)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="placeholders"):
+        connection.query("SELECT %s, %s", [1])
+    with pytest.raises(DataError, match="placeholders"):
+        connection.query("SELECT 1", [1])
+    assert [tuple(row) for row in connection.query("SELECT %s, %s", (1, 2))] == [(1, 2)]
+    assert [tuple(row) for row in connection.query("SELECT %(a)s", cast(Any, {"a": 1}))] == [(1,)]
 
 
 # -- the server's errors ---------------------------------------------------------------------------------
