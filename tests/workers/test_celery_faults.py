@@ -247,3 +247,33 @@ def test_celery_itself_ends_where_our_settings_leave_it_without_work(
         assert "Traceback" not in worker.log
     finally:
         worker.kill()
+
+
+@pytest.mark.parametrize(
+    ("command", "sign"),
+    [
+        (["celery", "-m", "LAB", "--tables", "Square", *WORKER], "ready."),
+        (["dispatch", "LAB"], "queues filled"),
+    ],
+    ids=["worker", "dispatcher"],
+)
+def test_a_password_that_changes_ends_who_has_the_old_one(
+    lab: Lab, own_redis: OwnRedis, command: list[str], sign: str
+) -> None:
+    (lab.folder / f"made_{lab.name}.py").write_text(f"from {lab.name} import Number, Square\n")
+    arguments = [f"made_{lab.name}" if word == "LAB" else word for word in command]
+    if "worker" in command:
+        arguments += ["--loglevel", "INFO"]
+    process = CeleryProcess(arguments, {"DJ_CELERY_BROKER_URL": own_redis.url})
+    try:
+        process.wait_for(sign)
+        client = redis.Redis.from_url(own_redis.url)
+        client.config_set("requirepass", "another")
+        client.client_kill_filter(_type="normal", skipme=True)
+        client.client_kill_filter(_type="pubsub")
+        client.close()
+        assert process.wait() == ExitCode.NO_BROKER, process.log
+        assert process.log.count("does not let us in: AuthenticationError") == 1
+        assert own_redis.password not in process.log
+    finally:
+        process.kill()
