@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -231,3 +233,15 @@ def test_default_path_is_below_the_users_data_folder(monkeypatch: pytest.MonkeyP
     assert default_path() == tmp_path / "datajoint" / "postgres"
     monkeypatch.setenv("XDG_DATA_HOME", "relative")
     assert default_path() == Path.home() / ".local" / "share" / "datajoint" / "postgres"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become a user without a name")
+def test_a_user_without_a_home_is_told_to_name_a_folder() -> None:
+    program = (
+        "import os; from dj_schema.dialects.embedded import default_path\n"
+        "os.environ.pop('HOME', None); os.environ.pop('XDG_DATA_HOME', None)\n"
+        "os.setuid(54321); default_path()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "EmbeddedServerError: there is no home folder" in ended.stderr
+    assert "DJ_EMBEDDED_PATH" in ended.stderr

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dj_schema.dialects.embedded.account import Account
 from dj_schema.dialects.embedded.watchdog import open_our_file
+from dj_schema.errors import EmbeddedServerError
 
 PORT = 5432
 """Only a part of the socket's file name; the server does not listen on TCP."""
@@ -27,14 +28,24 @@ _PLAIN = re.compile(r"/[A-Za-z0-9_./+-]*")
 def default_path() -> Path:
     """Return where the data of the user's embedded server is, unless another folder is named."""
     if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
+        base = _home() / "Library" / "Application Support"
     elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        base = Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
     else:
         given = os.environ.get("XDG_DATA_HOME", "")
         # The XDG base directory specification has relative paths ignored.
-        base = Path(given) if os.path.isabs(given) else Path.home() / ".local" / "share"
+        base = Path(given) if os.path.isabs(given) else _home() / ".local" / "share"
     return base / "datajoint" / "postgres"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user whom the system has no name for, as in many a container
+        raise EmbeddedServerError(
+            "there is no home folder for the data of the embedded PostgreSQL: name a folder "
+            "(database.embedded_path, DJ_EMBEDDED_PATH), or a server (database.host, DJ_HOST)"
+        ) from None
 
 
 @dataclass(frozen=True)
