@@ -115,10 +115,15 @@ class Statements(LiveSession):
         Raises
         ------
         TransactionError
-            Inside a transaction, on a server that would commit it first.
+            Inside a transaction on a server that would commit it first, and in a `make` on any.
         """
         if self.in_transaction:
             self._refuse_ddl()
+            if self.transaction_state.is_guarded:
+                raise TransactionError(
+                    "no table or schema can be made or dropped in a make, which other keys need to find as it "
+                    "was. Do that before populate."
+                )
         texts = [self.render(s).text for s in statements]
         self._exchange(self._saved(lambda session: session.script(texts)), False)
 

@@ -219,6 +219,27 @@ def test_a_table_declared_inside_make_leaves_nothing_half(
         assert states(table) == {"error": 1}
 
 
+@BOTH
+@pytest.mark.parametrize("what", ["table", "parent", "schema"])
+def test_a_make_that_drops_tables_fails_and_harms_no_other_key(
+    declare: Any, source: Any, reserve_jobs: bool, what: str
+) -> None:
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1(key)
+        if key["id"] == 2:
+            {"table": self, "parent": source, "schema": source._schema}[what].drop(prompt=False)
+
+    table = declare(make=make)
+    done = table.populate(reserve_jobs=reserve_jobs, suppress_errors=True, return_exception_objects=True)
+    ((key, error),) = done["error_list"]
+    assert (done["success"], key["id"]) == (5, 2)
+    assert isinstance(error, errors.TransactionError)
+    assert (len(source), len(table)) == (6, 5)
+    assert len(table & {"id": 2}) == 0
+    if reserve_jobs:
+        assert states(table) == {"error": 1}
+
+
 def is_duplicate(table: Any, key: dict[str, Any]) -> bool:
     try:
         table.insert1({**key, "y": 2})
