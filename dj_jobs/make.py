@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -87,7 +88,7 @@ class Making:
         self._saves_statements = self._form is not Form.ONE_PART or kind in _passing_over
 
     def __enter__(self) -> Making:
-        self._table.connection.makes.add(self)
+        self._table.connection.makes.add(threading.get_ident())
         return self
 
     def __exit__(
@@ -97,7 +98,7 @@ class Making:
             if self._steps is not None:
                 self._steps.close()
         finally:
-            self._table.connection.makes.discard(self)
+            self._table.connection.makes.discard(threading.get_ident())
             if self._locks is not None:
                 self._locks.close()
 

@@ -250,7 +250,9 @@ class Connection(Statements, AbstractContextManager["Connection"]):
         """Have the server roll back what an interruption has left open, between its start and its block.
 
         For who does something else on the connection next; the block itself ends when it is forgotten.
+        A make that runs in this thread is over, whether it came to say so or not.
         """
+        self.makes.discard(threading.get_ident())
         if self.in_transaction:
             self._lose_session()
             self.leave_block()

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from weakref import WeakSet
 
 from dj_schema.dialects import open_dialect
 from dj_schema.dialects.base import Dialect, Session
@@ -63,17 +60,6 @@ def _copy_in(text: str, columns: Sequence[Sequence[Any]], session: Session) -> N
     session.copy_in(text, columns)
 
 
-def _is_at_work(make: object) -> bool:
-    """Whether a thread is in a method of it: an interruption may have left it among those that run."""
-    for top in sys._current_frames().values():
-        frame: FrameType | None = top
-        while frame is not None:
-            if frame.f_locals.get("self") is make:
-                return True
-            frame = frame.f_back
-    return False
-
-
 class LiveSession:
     """The session of a connection, with the transaction that is open in it and the thread that it is of."""
 
@@ -86,7 +72,7 @@ class LiveSession:
         self._turn = Turn()
         self._last_use = 0.0
         self._closed = False
-        self.makes: WeakSet[object] = WeakSet()  # that run on it: for the job pipeline
+        self.makes: set[int] = set()  # threads in a make that runs on it: for the job pipeline
         self._broken_blocks: set[int] = set()  # threads in a `with` block whose transaction is gone
         self.transaction_state = TransactionState()
         self.n_statements = 0
@@ -155,7 +141,7 @@ class LiveSession:
         self._pid = os.getpid()
         self._turn = Turn()
         self._broken_blocks = set()
-        self.makes = WeakSet()
+        self.makes = set()
         self.transaction_state = TransactionState()
 
     def connect(self) -> Self:
@@ -177,7 +163,7 @@ class LiveSession:
             Where a `make` runs on it, which needs it to its end; nothing is closed.
         """
         self._see_fork()
-        if any(map(_is_at_work, self.makes)):
+        if self.makes:
             raise MakeError(_IN_MAKE)
         self._closed = True
         self._lose_session()

@@ -121,8 +121,8 @@ class Statements(LiveSession):
             self._refuse_ddl()
             if self.transaction_state.is_guarded:
                 raise TransactionError(
-                    "no table or schema can be made or dropped in a make, which other keys need to find as it "
-                    "was. Do that before populate."
+                    "no table or schema can be made or dropped in a make: other keys need what is there. Do "
+                    "that before populate."
                 )
         texts = [self.render(s).text for s in statements]
         self._exchange(self._saved(lambda session: session.script(texts)), False)
