@@ -20,9 +20,11 @@ from tests.workers.conftest import Lab, expected
 pytestmark = pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 processes = pytest.mark.parametrize("processes", ["1", "2"])
 
-# has the terminal of its stdin as its own, as a login shell does, and becomes a command
+# has the terminal of its stdin as its own, as a login shell does, and becomes a command; the tests themselves
+# may run under nohup
 OWNER = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
