@@ -130,9 +130,20 @@ class _MySQLFamily(Recipe):
         return ["--env", f"MYSQL_ROOT_PASSWORD={address.password}"], []
 
     def probe(self, address: Address) -> None:
-        pymysql.connect(
-            host=LOOPBACK, port=address.port, user=address.user, password=address.password, connect_timeout=5
-        ).close()
+        with (
+            pymysql.connect(
+                host=LOOPBACK,
+                port=address.port,
+                user=address.user,
+                password=address.password,
+                connect_timeout=5,
+            ) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("SHOW GLOBAL STATUS LIKE 'Uptime'")
+            ((_, seconds),) = cursor.fetchall()
+        if int(seconds) < 1:  # it tells its start to a second: what is of its first may be of an earlier one
+            raise pymysql.err.OperationalError("started within this second")
 
 
 class MySQL(_MySQLFamily):

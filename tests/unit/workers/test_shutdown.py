@@ -205,7 +205,16 @@ def test_the_first_signal_is_answered(
     assert capfd.readouterr().err == notice
 
 
+@pytest.fixture
+def without_nohup() -> Iterator[None]:
+    """As the system has it: the tests themselves may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @hangs_up
+@pytest.mark.usefixtures("without_nohup")
 def test_a_terminal_that_closes_is_no_second_signal(others: list[signal.Signals]) -> None:
     with StopRequests(interrupts=True, shutdown_timeout_s=60) as requests:
         for number in (signal.SIGHUP, *others, signal.SIGHUP):
