@@ -18,6 +18,7 @@ from pymysql.cursors import SSCursor
 
 from dj_schema.dialects.base import Row
 from dj_schema.dialects.mysql import short_results
+from dj_schema.dialects.mysql.incoming import Incoming
 from dj_schema.errors import ConnectionRefusedByServerError
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ class Connection(pymysql.Connection):
         super().connect(sock)
         self._read_timeout = self._write_timeout = self._current_timeout = None
         self._sock.settimeout(None)
+        self._rfile = io.BufferedReader(Incoming(self._rfile.detach(), self._sock))
 
     def _get_server_information(self) -> None:
         self._sock.settimeout(self.connect_timeout)  # versions before 1.2 wait for this without end

@@ -6,7 +6,6 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +39,6 @@ _BINARY = pq.Format.BINARY
 _BROKEN = pq.ConnStatus.BAD
 _ENDS_CURSORS = ("COMMIT", "ROLLBACK")
 _CHANGES_TABLES = ("ALTER", "DROP", "DEALLOCATE", "DISCARD")
-_LONGEST_CANCEL_S = 2.0
 _abandoned: list[psycopg.Connection[Any]] = []
 _cursor_numbers = itertools.count(1)
 
@@ -61,7 +59,7 @@ def connect(
 class PostgresSession:
     """A psycopg connection in autocommit; transactions are begun by statement."""
 
-    def __init__(self, connection: psycopg.Connection[Any], on_close: Callable[[], None] | None) -> None:
+    def __init__(self, connection: wire.Connection, on_close: Callable[[], None] | None) -> None:
         self._connection = connection
         self._on_close = on_close
         self._libpq = connection.pgconn
@@ -187,7 +185,7 @@ class PostgresSession:
             libpq.exit_pipeline_mode()
             self._is_sending = False
         except BaseException:
-            self._cancel()
+            self._connection.cancel_statement()
             self._connection.close()  # an interruption leaves answers behind, and no way out of the pipeline
             raise
         failed = (result for result in results if result.status not in (_COMMAND_OK, _TUPLES_OK))
@@ -304,14 +302,8 @@ class PostgresSession:
             on_close()
 
     def abort(self) -> None:
-        self._cancel()
+        self._connection.cancel_statement()
         self.close()
-
-    def _cancel(self) -> None:
-        """Have the server end the statement that runs; psycopg does so by itself for Ctrl-C alone."""
-        if self.is_open() and self._libpq.transaction_status == pq.TransactionStatus.ACTIVE:
-            with suppress(psycopg.Error):  # it ends with the statement else
-                self._connection.cancel_safe(timeout=_LONGEST_CANCEL_S)
 
     def abandon(self) -> None:
         if self._arrow is not None:

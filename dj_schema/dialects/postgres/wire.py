@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
-from psycopg import generators
+from psycopg import generators, pq
 from psycopg.types.datetime import TimeBinaryLoader
 from psycopg.types.json import set_json_loads
 from psycopg.types.string import TextBinaryLoader
+from psycopg.waiting import Ready, Wait
 
+from dj_schema.dialects.arrival import Arrival
 from dj_schema.dialects.postgres.json_loads import json_loads
 from dj_schema.errors import ConnectionRefusedByServerError
 
@@ -21,7 +25,12 @@ if TYPE_CHECKING:
 
     from dj_schema.server_address import ConnectionSettings
 
+T = TypeVar("T")
 _INVALID_OID = 0
+_STEP_MS = 100
+_INTERVAL_S = 0.1  # as psycopg has it
+_LONGEST_CANCEL_S = 2.0
+_TO_READ, _IS_READABLE = Wait.R, Ready.R
 # what a role or a server may have set otherwise, and the texts that we send and read hang on
 _SETTINGS = {
     "TimeZone": "UTC",
@@ -33,7 +42,58 @@ _SETTINGS = {
 }
 
 
-def open_connection(settings: ConnectionSettings, socket_dir: str | None = None) -> psycopg.Connection[Any]:
+class Connection(psycopg.Connection[Any]):
+    """psycopg's connection, which waits for answers in Python.
+
+    In psycopg's own wait, which is in C, what another thread raises in this one comes after the answer.
+    """
+
+    _arrival: Arrival | None = None
+
+    def wait(self, gen: PQGen[T], interval: float = _INTERVAL_S, timeout: float | None = None) -> T:
+        """Let psycopg send and receive; have the server end its statement where an interruption comes."""
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        descriptor = self.pgconn.socket  # raises where the connection was lost before
+        arrival = self._arrival
+        if arrival is None:
+            arrival = self._arrival = Arrival(descriptor)
+        try:
+            wanted = next(gen)
+            while True:
+                if wanted == _TO_READ:
+                    arrival.wait()
+                    wanted = gen.send(_IS_READABLE)
+                else:
+                    wanted = gen.send(_ready(descriptor, wanted))
+        except StopIteration as e:
+            value: T = e.value
+            return value
+        except psycopg.Error:
+            raise
+        except BaseException:
+            self.cancel_statement()
+            raise
+
+    def cancel_statement(self) -> None:
+        """Have the server end the statement that runs, where one does."""
+        if self.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+            with suppress(psycopg.Error):  # it ends with the statement else
+                self.cancel_safe(timeout=_LONGEST_CANCEL_S)
+
+
+def _ready(descriptor: int, wanted: Wait) -> Ready:
+    """Wait until a socket can be written to, or read from where that is wanted too."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT | (select.POLLIN if wanted & Wait.R else 0))
+    while not (found := poll.poll(_STEP_MS)):
+        pass
+    events = found[0][1]
+    is_readable = events & ~select.POLLOUT  # also at its end, which reading tells
+    return Ready((Ready.R if is_readable else 0) | (Ready.W if events & select.POLLOUT else 0))
+
+
+def open_connection(settings: ConnectionSettings, socket_dir: str | None = None) -> Connection:
     """Open a connection pinned to UTC, UTF-8 and the server's usual texts, in autocommit.
 
     Raises
@@ -57,7 +117,7 @@ def open_connection(settings: ConnectionSettings, socket_dir: str | None = None)
     if not socket_dir:
         options |= _tls_options(settings.tls)
     try:
-        connection = psycopg.connect(**options)
+        connection = Connection.connect(**options)
     except psycopg.OperationalError as e:
         where = socket_dir or f"{settings.host}:{settings.port}"
         raise ConnectionRefusedByServerError(

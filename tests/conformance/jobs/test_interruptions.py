@@ -28,7 +28,7 @@ from dj_schema.connection import Connection
 from dj_schema.errors import JobTimeoutError
 from dj_schema.sql import sql
 from tests.conformance.jobs.test_workers import expire_on, jobs_on, start, states
-from tests.support.sessions import is_waiting_for_name, kill
+from tests.support.sessions import is_waiting_for_name, kill, wait_until_gone
 
 __all__ = ["start"]  # a fixture
 
@@ -110,6 +110,30 @@ def test_a_make_that_takes_too_long_is_interrupted(declare: Any, reserve_jobs: b
     if reserve_jobs:
         assert states(table) == {"error": 1}
         assert "timeout_s of 5 seconds" in table.jobs.errors.fetch1("error_message")
+
+
+@pytest.mark.parametrize("reserve_jobs", [False, True], ids=["direct", "reserved"])
+def test_a_make_that_waits_for_the_server_is_interrupted_and_so_is_its_statement(
+    declare: Any, connection: Connection, reserve_jobs: bool
+) -> None:
+    sessions: list[int] = []
+    sleep = "SELECT SLEEP(3600)" if connection.settings.backend == "mysql" else "SELECT pg_sleep(3600)"
+
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1(key)
+        if key["id"] == 3:
+            sessions.append(connection.connection_id)
+            connection.query(sleep)
+
+    table = declare(make=make)
+    done = table.populate(reserve_jobs=reserve_jobs, suppress_errors=True, timeout_s=2.0)
+    assert done["success"] == 5
+    ((key, message),) = done["error_list"]
+    assert key == {"id": 3}
+    assert "JobTimeoutError" in message
+    assert len(table & key) == 0
+    with connection.clone() as other:
+        wait_until_gone(other, sessions[0])
 
 
 def test_what_a_make_inserts_after_its_time_is_not_kept(declare: Any) -> None:

@@ -235,7 +235,7 @@ def test_a_make_whose_time_is_over_is_not_run_again_for_what_its_end_asks_a_lost
     def make(self: Any, key: dict[str, Any]) -> None:
         calls.append(key["id"])
         try:
-            connection.query("SELECT SLEEP(8)" if is_mysql else "SELECT pg_sleep(8)")
+            connection.query("SELECT SLEEP(300)" if is_mysql else "SELECT pg_sleep(300)")
         finally:
             connection.query("SELECT 1")
 
