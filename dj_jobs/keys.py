@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dj_query.compile import where_clause
-from dj_query.select import Exists, Negated
+from dj_query.where import Exists, Negated
 from dj_schema.errors import DataJointError
 from dj_schema.sql import Ident, sql
 

@@ -16,7 +16,7 @@ from dj_jobs.rescue import is_dead
 from dj_jobs.states import Status
 from dj_jobs.table import JobTable
 from dj_query.compile import select_text, where_clause
-from dj_query.select import Exists, Negated
+from dj_query.where import Exists, Negated
 from dj_schema.names import job_table_name
 from dj_schema.sql import EMPTY, Ident, Param, Sql, join, sql
 

@@ -17,7 +17,7 @@ from dj_jobs.refresh import refresh_once
 from dj_jobs.run import Runner
 from dj_jobs.run_unreserved import run_key
 from dj_jobs.waiting import Retries
-from dj_query.select import Exists
+from dj_query.where import Exists
 
 if TYPE_CHECKING:
     from dj_jobs.table import JobTable

@@ -16,7 +16,8 @@ from dj_jobs.server_lock import Turn, turn
 from dj_jobs.states import Status
 from dj_jobs.wakeup import News
 from dj_query.compile import select_text, where_clause
-from dj_query.select import Condition, Exists, Negated, Select
+from dj_query.select import Select
+from dj_query.where import Condition, Exists, Negated
 from dj_schema.errors import DataJointError, DeadlockError, DuplicateError, LockTimeoutError
 from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, sql
 from dj_schema.transaction import transaction

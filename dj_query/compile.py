@@ -7,28 +7,30 @@ from dataclasses import replace
 from typing import Any
 
 from dj_query.select import (
-    AllOf,
-    AnyOf,
     Column,
-    Condition,
-    Constant,
     DerivedSource,
-    Equals,
-    Exists,
     JoinSource,
-    JsonEquals,
-    Negated,
-    OneOf,
     Ordering,
     Select,
     Source,
     TableSource,
     UnionSource,
-    UserCondition,
     Window,
-    may_end_in_spaces,
 )
 from dj_query.union_text import union_text
+from dj_query.where import (
+    AllOf,
+    AnyOf,
+    Condition,
+    Constant,
+    Equals,
+    Exists,
+    JsonEquals,
+    Negated,
+    OneOf,
+    UserCondition,
+    may_end_in_spaces,
+)
 from dj_schema.dialects.base import Dialect
 from dj_schema.heading import Attribute
 from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, one_of, select_list, sql

@@ -12,9 +12,10 @@ from dj_query.joins import joined, united
 from dj_query.of_tables import OfTables
 from dj_query.projection import aggregated, projected
 from dj_query.restrict import condition_of, negated
-from dj_query.select import Condition, Constant, Select, derived
+from dj_query.select import Select, derived
 from dj_query.shape import statement_of
 from dj_query.top import window_of
+from dj_query.where import Condition, Constant
 from dj_schema.errors import DataJointError
 from dj_schema.heading import Heading
 

@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dj_query.projection import compile_value
 from dj_query.recent import Recent
-from dj_query.select import (
-    Column,
-    JoinSource,
-    Select,
-    UnionSource,
-    derived,
-    may_end_in_spaces,
-    names_in,
-)
+from dj_query.select import Column, JoinSource, Select, UnionSource, derived
 from dj_query.semantics import check_determines, joined_attributes, matching_names, united_key
+from dj_query.where import may_end_in_spaces, names_in
 from dj_schema.errors import DataJointError
 from dj_schema.heading import Attribute, Heading
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from dj_query.compile import fetch_text
-from dj_query.select import Equals, OneOf, Select, TableSource, derived
+from dj_query.select import Select, TableSource, derived
 from dj_query.shape import shape_of
+from dj_query.where import Equals, OneOf
 from dj_schema.codecs.chain import chain_of
 from dj_schema.heading import Attribute
 from dj_schema.table_info import TableName

@@ -14,7 +14,9 @@ from dj_query.conditions import AndList, Not, Top
 from dj_query.joins import check_connections, enums_apart
 from dj_query.json_path import JsonPath, read_json_path
 from dj_query.projection import compile_value
-from dj_query.select import (
+from dj_query.semantics import matching_names
+from dj_query.values import comparable, plain, shown
+from dj_query.where import (
     AllOf,
     AnyOf,
     Condition,
@@ -27,8 +29,6 @@ from dj_query.select import (
     UserCondition,
     may_end_in_spaces,
 )
-from dj_query.semantics import matching_names
-from dj_query.values import comparable, plain, shown
 from dj_query.write.dataframe import columns_of
 from dj_schema.errors import DataError, DataJointError
 from dj_schema.heading import Attribute, Heading, unknown_attribute

@@ -9,22 +9,8 @@ from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 from dj_query.compile import NO_LIMIT
-from dj_query.select import (
-    AllOf,
-    AnyOf,
-    Column,
-    Condition,
-    DerivedSource,
-    Equals,
-    Exists,
-    JoinSource,
-    Negated,
-    OneOf,
-    Select,
-    Source,
-    TableSource,
-    UserCondition,
-)
+from dj_query.select import Column, DerivedSource, JoinSource, Select, Source, TableSource
+from dj_query.where import AllOf, AnyOf, Condition, Equals, Exists, Negated, OneOf, UserCondition
 from dj_schema.dialects.base import Dialect
 from dj_schema.sql import Sql, render
 

@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING
 from dj_query.conditions import Top
 from dj_query.json_path import read_json_path
 from dj_query.projection import compile_value
-from dj_query.select import (
-    DerivedSource,
-    JoinSource,
-    Ordering,
-    Select,
-    Source,
-    UnionSource,
-    Window,
-    derived,
-    may_end_in_spaces,
-)
+from dj_query.select import DerivedSource, JoinSource, Ordering, Select, Source, UnionSource, Window, derived
+from dj_query.where import may_end_in_spaces
 from dj_schema.heading import Attribute, unknown_attribute
 from dj_schema.types import CoreType
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dj_query.select import AllOf, AnyOf, Condition, Equals, Exists, Negated, OneOf, UserCondition, names_in
+from dj_query.where import AllOf, AnyOf, Condition, Equals, Exists, Negated, OneOf, UserCondition, names_in
 from dj_schema.dialects.base import Flags
 from dj_schema.table_info import ForeignKey, TableInfo
 

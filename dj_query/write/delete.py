@@ -8,22 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from dj_query.compile import count_statement, exists_statement, padded_statement, where_clause
 from dj_query.make_scope import current_scope
-from dj_query.select import (
-    AllOf,
-    AnyOf,
-    Condition,
-    DerivedSource,
-    Equals,
-    Exists,
-    JoinSource,
-    Negated,
-    OneOf,
-    Select,
-    Source,
-    TableSource,
-    UnionSource,
-)
+from dj_query.select import DerivedSource, JoinSource, Select, Source, TableSource, UnionSource
 from dj_query.table_source import base_select
+from dj_query.where import AllOf, AnyOf, Condition, Equals, Exists, Negated, OneOf
 from dj_query.write.carried import carries
 from dj_query.write.self_references import Family, Key, family_of, keyed, refers_to, rows_of
 from dj_schema.errors import DataError, DataJointError, IntegrityError

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dj_query.plan import plan_of
-from dj_query.select import AnyOf, Column, Condition, Exists, OneOf, Select
+from dj_query.select import Column, Select
 from dj_query.table_source import base_select
+from dj_query.where import AnyOf, Condition, Exists, OneOf
 
 if TYPE_CHECKING:
     from dj_schema.connection import Connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dj_query.select import may_end_in_spaces
+from dj_query.where import may_end_in_spaces
 from dj_query.write.rows import RowGroup
 from dj_schema.errors import DataError, IntegrityError
 from dj_schema.sql import Ident, Param, sql
