@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import time
 
@@ -14,15 +15,17 @@ class Arrival:
     """Waits for what one socket brings.
 
     To sleep and be woken takes longer than a server needs for a short answer, and as much of the processor as
-    to stay awake meanwhile. So after an answer that came soon, the next is awaited awake for a moment.
+    to stay awake meanwhile. So after an answer that came soon, the next is awaited awake for a moment; not on
+    a single core, which the server may need for it.
     """
 
-    __slots__ = ("_comes_soon", "_poll")
+    __slots__ = ("_comes_soon", "_poll", "_soon_s")
 
     def __init__(self, descriptor: int) -> None:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         self._poll = poll.poll
+        self._soon_s = _SOON_S if _n_cores() > 1 else 0.0
         self._comes_soon = False
 
     def wait(self) -> None:
@@ -37,4 +40,9 @@ class Arrival:
                 return
         while not poll(_STEP_MS):
             pass
-        self._comes_soon = time.perf_counter() - start < _SOON_S
+        self._comes_soon = time.perf_counter() - start < self._soon_s
+
+
+def _n_cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

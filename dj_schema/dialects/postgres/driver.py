@@ -118,7 +118,7 @@ class PostgresSession:
         """Run a statement that came often by its name on the server; None for any other.
 
         psycopg's cursor prepares statements too, but its bookkeeping takes longer than all the rest of a
-        short one. Values, waiting, Ctrl-C while waiting and errors are psycopg's here as well.
+        short one. Values and errors are psycopg's here as well.
         """
         repeated = self._repeated.worth_preparing(text, params)
         if repeated is None:
