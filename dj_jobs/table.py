@@ -7,6 +7,7 @@ that other programs can use the same table (rulings 21 and 27).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dj_jobs import claim, control, limits, operate, progress, refresh, registry
@@ -100,7 +101,10 @@ def job_table_info(target: TableInfo, key_in_indexes: bool) -> TableInfo:
         f"Job queue for {target.schema}.{target.name}", key, (*VISIBLE, *HIDDEN, IndexSpec(columns))
     )
     name = (target.schema, job_table_name(target.name))
-    return table_info_of(spec, name, Tier.JOBS, _no_foreign_keys, allow_hidden=True)
+    info = table_info_of(spec, name, Tier.JOBS, _no_foreign_keys, allow_hidden=True)
+    origins = {a.name: a.lineage for a in target.heading.all}
+    attributes = {a.name: replace(a, lineage=origins[a.name]) if a.in_key else a for a in info.heading.all}
+    return replace(info, heading=info.heading.select(attributes))
 
 
 def job_key(target: TableInfo) -> list[str]:
@@ -354,6 +358,4 @@ def _add_engine_columns(connection: Connection, known: TableInfo) -> TableInfo:
 
 
 def _key_heading(info: TableInfo) -> Any:
-    from dataclasses import replace
-
     return replace(info.heading, all=tuple(a for a in info.heading.all if a.in_key), _memo={})

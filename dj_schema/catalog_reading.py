@@ -13,6 +13,7 @@ from dj_schema.definition.index_columns import read_columns
 from dj_schema.definition.spec import Default, Literal
 from dj_schema.errors import AccessError, DefinitionError, MissingTableError
 from dj_schema.heading import Attribute, Heading
+from dj_schema.names import targets_of_jobs
 from dj_schema.table_info import ForeignKey, Index, TableInfo, TableName
 from dj_schema.types import CoreType, NativeType, TypeSpec
 
@@ -140,9 +141,17 @@ class _SchemaReader:
             default=_fitted(type_, row.default),
             comment=comment,
             is_auto_increment=row.is_auto_increment,
-            lineage=(self._lineage or {}).get((table, row.name)),
+            lineage=self._recorded(table, row),
             is_inherited=is_inherited,
             storage=self._finer(type_, row),
+        )
+
+    def _recorded(self, table: str, row: ColumnRow) -> str | None:
+        """Return the lineage of a column; the key of a job has that of its table, whoever declared it."""
+        recorded = self._lineage or {}
+        targets = targets_of_jobs(table) if row.key_position is not None else ()
+        return next(
+            (recorded[name, row.name] for name in (*targets, table) if (name, row.name) in recorded), None
         )
 
     def _finer(self, type_: TypeSpec, row: ColumnRow) -> TypeSpec | None:

@@ -113,3 +113,11 @@ def class_name_of(table_name: str) -> str:
 def job_table_name(table_name: str) -> str:
     """The name of the job table of an auto-populated table: ``__segmentation`` has ``~~segmentation``."""
     return Tier.JOBS.value + table_name.lstrip("_")
+
+
+def targets_of_jobs(table_name: str) -> tuple[str, ...]:
+    """The names that the table of a job table may have; none for a table of another kind."""
+    if not table_name.startswith(Tier.JOBS.value):
+        return ()
+    bare = table_name.removeprefix(Tier.JOBS.value)
+    return (Tier.COMPUTED.value + bare, Tier.IMPORTED.value + bare)

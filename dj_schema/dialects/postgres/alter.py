@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 
 from dj_schema.definition.diff import AttributeChange, TableChanges
 from dj_schema.dialects.base import Execute
 from dj_schema.dialects.postgres.ddl import (
+    EnumNames,
     column,
     column_comment,
     default_clause,
     enum_names,
-    enum_type,
-    label_sets,
+    enum_types,
     stored_type,
 )
 from dj_schema.dialects.postgres.types import check_of
@@ -29,7 +29,6 @@ JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamesp
 JOIN pg_attribute a ON a.attrelid = c.oid AND k.conkey = ARRAY[a.attnum]
 WHERE k.contype = 'c' AND n.nspname = {} AND c.relname = {}
 """
-Enums = Mapping[tuple[str, ...], str]
 
 
 def lock_for_change(info: TableInfo) -> list[Sql]:
@@ -46,7 +45,7 @@ def alter_table(changes: TableChanges, without_values: Collection[str], execute:
     checks: dict[str, list[str]] = {}
     for column_name, constraint in execute(sql(_CHECKS, Param(schema), Param(name))).rows:
         checks.setdefault(column_name, []).append(constraint)
-    statements = [enum_type(schema, enums[labels], labels) for labels in label_sets(coming)]
+    statements = enum_types(schema, coming, enums)
     statements += [sql("ALTER TABLE {} DROP COLUMN {}", table, Ident(a.name)) for a in changes.dropped]
     for change in changes.changed:
         statements += _change(changes.old, change, enums, checks.get(change.old.name, []), without_values)
@@ -61,7 +60,7 @@ def alter_table(changes: TableChanges, without_values: Collection[str], execute:
 def _change(
     info: TableInfo,
     change: AttributeChange,
-    enums: Enums,
+    enums: EnumNames,
     checks: Collection[str],
     without_values: Collection[str],
 ) -> Iterator[Sql]:

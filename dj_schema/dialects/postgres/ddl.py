@@ -11,10 +11,11 @@ from dj_schema.definition.spec import Literal as LiteralDefault
 from dj_schema.dialects.base import Execute, IndexColumn
 from dj_schema.dialects.postgres.types import check_of, column_type, without_counting
 from dj_schema.heading import Attribute, not_stored
-from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, literal, params, sql
+from dj_schema.sql import EMPTY, Ident, Sql, idents, join, literal, params, sql
 from dj_schema.table_info import ForeignKey, Index, TableInfo
 from dj_schema.types import CodecType, CoreType, NativeType, TypeSpec
 
+EnumNames = Mapping[tuple[str, tuple[str, ...]], str]
 MAX_IDENTIFIER_BYTES = 63
 MAX_NAME_LENGTH = 63
 MOST_DIGITS_OF_A_SECOND = 6
@@ -47,16 +48,13 @@ def create_tables(infos: Sequence[TableInfo], execute: Execute, index_column: In
     return [_create_table(info, enums, index_column) for info in infos]
 
 
-def _create_table(
-    info: TableInfo, enums: Mapping[tuple[str, ...], str], index_column: IndexColumn
-) -> list[Sql]:
+def _create_table(info: TableInfo, enums: EnumNames, index_column: IndexColumn) -> list[Sql]:
     table = Ident(info.schema, info.name)
     lines = [column(info.schema, a, enums) for a in info.heading.all]
     if key := info.heading.key_columns:
         lines.append(sql("PRIMARY KEY ({})", idents(key)))
     lines += [foreign_key(fk) for fk in info.foreign_keys]
-    own = label_sets(info.heading.all)
-    statements = [enum_type(info.schema, enums[labels], labels) for labels in own]
+    statements = enum_types(info.schema, info.heading.all, enums)
     statements.append(sql("CREATE TABLE {} (\n  {}\n)", table, join(",\n  ", lines)))
     if info.heading.comment:
         statements.append(sql("COMMENT ON TABLE {} IS {}", table, literal(info.heading.comment)))
@@ -74,38 +72,44 @@ def drop_table(schema: str, table: str) -> list[Sql]:
     return [sql("DROP TABLE IF EXISTS {}", Ident(schema, table))]
 
 
-def label_sets(attributes: Sequence[Attribute]) -> list[tuple[str, ...]]:
+def _labels_by_schema(schema: str, attributes: Sequence[Attribute]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return where the type of each enum is, and its labels.
+
+    It is in the schema where the attribute was first defined: what refers to a column has its type.
+    """
     found = (
-        a.storage.labels for a in attributes if isinstance(a.storage, CoreType) and a.storage.name == "enum"
+        (a.lineage.split(".")[0] if a.lineage else schema, a.storage.labels)
+        for a in attributes
+        if isinstance(a.storage, CoreType) and a.storage.name == "enum"
     )
     return list(dict.fromkeys(found))
 
 
-def enum_names(schema: str, attributes: Sequence[Attribute], execute: Execute) -> dict[tuple[str, ...], str]:
-    """Return the names of the types that enums of a schema have or are to get, by labels.
+def enum_names(schema: str, attributes: Sequence[Attribute], execute: Execute) -> EnumNames:
+    """Return the names of the types that enums of a table have or are to get, by schema and labels.
 
     Tables of a schema share a type. Its name is the peer's, a hash that passes over the order of the
     labels; where that name stands for other labels already, ours has their order in it.
     """
-    wanted = label_sets(attributes)
+    wanted = _labels_by_schema(schema, attributes)
     if not wanted:
         return {}
-    names = params(shared_enum_name(labels) for labels in wanted)
-    taken = {name: tuple(labels) for name, labels in execute(sql(_ENUMS, Param(schema), names)).rows}
-    chosen: dict[tuple[str, ...], str] = {}
-    for labels in wanted:
+    schemas, names = params(dict(wanted)), params(shared_enum_name(labels) for _, labels in wanted)
+    rows = execute(sql(_ENUMS, schemas, names)).rows
+    taken = {(home, name): tuple(labels) for home, name, labels in rows}
+    chosen: dict[tuple[str, tuple[str, ...]], str] = {}
+    for home, labels in wanted:
         name = shared_enum_name(labels)
-        chosen[labels] = (
-            name if taken.setdefault(name, labels) == labels else "enum_" + _digest("\0".join(labels))
-        )
+        is_free = taken.setdefault((home, name), labels) == labels
+        chosen[home, labels] = name if is_free else "enum_" + _digest("\0".join(labels))
     return chosen
 
 
 _ENUMS = """
-SELECT t.typname,
+SELECT n.nspname, t.typname,
        (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE n.nspname = {} AND t.typname IN ({}) AND t.typtype = 'e'
+WHERE n.nspname IN ({}) AND t.typname IN ({}) AND t.typtype = 'e'
 """
 
 
@@ -118,7 +122,13 @@ def _digest(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:8]
 
 
-def enum_type(schema: str, name: str, labels: tuple[str, ...]) -> Sql:
+def enum_types(schema: str, attributes: Sequence[Attribute], enums: EnumNames) -> list[Sql]:
+    """Return the statements that make the types of a schema; those of others are there with the parents."""
+    wanted = _labels_by_schema(schema, attributes)
+    return [_enum_type(schema, enums[home, labels], labels) for home, labels in wanted if home == schema]
+
+
+def _enum_type(schema: str, name: str, labels: tuple[str, ...]) -> Sql:
     # CREATE TYPE has no IF NOT EXISTS; whoever is faster made the same type.
     create = sql("CREATE TYPE {} AS ENUM ({})", Ident(schema, name), join(", ", map(literal, labels)))
     quote = f"$dj_{_digest(name + repr(labels))}$"
@@ -137,7 +147,7 @@ def column_comment(attribute: Attribute) -> str:
     return f":{attribute.type}:{attribute.comment}"
 
 
-def stored_type(schema: str, a: Attribute, enums: Mapping[tuple[str, ...], str]) -> Sql:
+def stored_type(schema: str, a: Attribute, enums: EnumNames) -> Sql:
     """Return the type of an attribute's column.
 
     Raises
@@ -148,15 +158,14 @@ def stored_type(schema: str, a: Attribute, enums: Mapping[tuple[str, ...], str])
     type_ = a.storage
     if type_ is None:
         raise not_stored(a)
-    if isinstance(type_, CoreType) and type_.name == "enum":
-        name = enums.get(type_.labels) or shared_enum_name(type_.labels)
-        return column_type(type_, sql("{}", Ident(schema, name)))
+    for home, labels in _labels_by_schema(schema, [a]):
+        return column_type(type_, sql("{}", Ident(home, enums[home, labels])))
     if isinstance(type_, NativeType) and not a.is_auto_increment:
         return column_type(NativeType(without_counting(type_.text)), None)
     return column_type(type_, None)
 
 
-def column(schema: str, a: Attribute, enums: Mapping[tuple[str, ...], str]) -> Sql:
+def column(schema: str, a: Attribute, enums: EnumNames) -> Sql:
     """Return the line that declares an attribute."""
     text = stored_type(schema, a, enums)
     assert a.storage is not None

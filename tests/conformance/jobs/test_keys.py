@@ -70,6 +70,40 @@ def test_each_key_is_computed_once(dj: Any, new_schema: Any, kind: str) -> None:
     assert child.jobs.ignored.to_dicts()[0].items() >= key.items()
 
 
+def test_a_key_of_another_schema_is_a_job(dj: Any, new_schema: Any) -> None:
+    lab, study = new_schema(), new_schema()
+    kind = type(dj.Lookup)(
+        "Kind", (dj.Lookup,), {"definition": "kind : enum('y','x')", "contents": [("x",), ("y",)]}
+    )
+    members = {"definition": "-> Kind.proj(of='kind')", "make": lambda self, key: self.insert1(key)}
+    result = type(dj.Computed)("Result", (dj.Computed,), members)
+    result = study(result, context={"Kind": lab(kind)})
+    result.jobs.refresh({"of": "x"}, priority=1)
+    assert result.populate(reserve_jobs=True, priority=1)["success"] == 1
+    assert result.keys() == [{"of": "x"}]
+    assert result.populate(reserve_jobs=True)["success"] == 1
+    assert len(result.jobs) == 0
+
+
+def test_jobs_match_their_table_and_its_parents(dj: Any, new_schema: Any) -> None:
+    lab, study = new_schema(), new_schema()
+    source = lab(type(dj.Manual)("Source", (dj.Manual,), {"definition": "source : int8\n---\ngroup : int8"}))
+    members = {"definition": "-> Source", "make": lambda self, key: self.insert1(key)}
+    result = type(dj.Imported)("Result", (dj.Imported,), members)
+    result = study(result, context={"Source": source})
+    source.insert([(1, 10), (2, 20), (3, 20)])
+    result.jobs.refresh()
+    result.jobs.ignore({"source": 3})
+    again = result
+    for _ in range(2):  # as it was declared, and as another session reads it
+        assert (source & again.jobs.ignored).keys() == [{"source": 3}]
+        assert (again.jobs.pending & (source & "group = 20")).keys() == [{"source": 2}]
+        assert len(again.jobs.pending * source) == 2
+        assert len(source - again.jobs) == 0
+        study.connection.catalog.forget()
+        again = dj.VirtualModule("study", study.name, connection=study.connection).Result
+
+
 def test_renamed_and_several_foreign_keys(dj: Any, new_schema: Any) -> None:
     schema = new_schema()
 

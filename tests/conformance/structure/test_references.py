@@ -339,6 +339,39 @@ def test_the_graph_goes_across_schemas(connection: Connection, new_schema: NewSc
     assert f"-> {lab.name}.Top" in mid().describe()
 
 
+def test_an_enum_is_a_key_of_tables_in_other_schemas(
+    connection: Connection, new_schema: NewSchema, dj: ModuleType
+) -> None:
+    lab, study, later = new_schema(), new_schema(), new_schema()
+    kind = lab(table_class(dj, "Kind", "kind : enum('b','a')", "Lookup"))
+    trial_parts = {"Step": table_class(dj, "Step", "-> master\nstep : int8", "Part")}
+    trial = study(
+        type(
+            "Trial",
+            (dj.Manual,),
+            {
+                "definition": "-> Kind\n---\n-> [nullable] Kind.proj(next='kind')\nown : enum('a','b')",
+                **trial_parts,
+            },
+        ),
+        context={"Kind": kind},
+    )
+    report = later(
+        table_class(dj, "Report", "-> Trial.Step\n---\n-> Kind.proj(why='kind')"),
+        context={"Kind": kind, "Trial": trial},
+    )
+    assert seen_by_another(connection, later.name, "report").heading == report.heading
+    kind.insert([("a",), ("b",)])
+    trial.insert([{"kind": "a", "own": "b"}, {"kind": "b", "next": "a", "own": "a"}])
+    trial.Step.insert(trial.proj(step="1*1"))
+    report.insert({**key, "why": key["kind"]} for key in trial.Step)
+    assert (kind * trial * report & trial.Step & {"why": "b"}).fetch1("own") == "a"
+    with pytest.raises(IntegrityError):
+        report.insert1({"kind": "b", "step": 2, "why": "a"})
+    assert (kind & {"kind": "a"}).delete(prompt=False) == 1
+    assert len(report()) == len(trial()) == 0  # the other trial was to be followed by it
+
+
 def test_a_parent_of_another_collation_can_be_referred_to(
     connection: Connection, new_schema: NewSchema, new_schema_name: Callable[[], str], dj: ModuleType
 ) -> None:
