@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -278,6 +279,9 @@ class Config:
     def _apply(self, found: list[Given], *, weaker_than: Layer | None = None) -> None:
         """Set what a source gave, except, with `weaker_than`, what that layer or a stronger one set."""
         settings = [(*pair, given.source) for given in found for pair in _spread(given.key, given.value)]
+        for (key, source), n in Counter((key, source) for key, _, source in settings).items():
+            if n > 1:  # once with dots, once nested
+                raise ConfigError(f"Setting {key} is there twice ({source.label}); keep one.")
         # The default store is named before `object_storage` gives it options.
         for key, value, source in sorted(settings, key=lambda setting: setting[0] not in _NAMES_OF_DEFAULT):
             if weaker_than is not None and self._layer_of(key) >= weaker_than:

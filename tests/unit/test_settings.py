@@ -493,6 +493,8 @@ def test_two_variables_that_differ_about_one_setting_are_an_error(tmp_path: Path
         (b'{"a":' * 5000 + b"1" + b"}" * 5000, "nested too deeply"),
         (b'{"database.port": ' + b"9" * 5000 + b"}", "cannot be read as JSON"),
         (b'{"database": {"host": "a", "host": "b"}}', "'host' is there twice"),
+        (b'{"database.host": "a", "database": {"host": "b"}}', "Setting database.host is there twice"),
+        (b'{"stores.a.bucket": "x", "stores": {"a": {"bucket": "x"}}}', "stores.a.bucket is there twice"),
     ],
 )
 def test_a_broken_file_is_named(project: Path, text: bytes, expected: str) -> None:
