@@ -43,6 +43,8 @@ def plain(value: Any) -> Any:
         if isinstance(value, np.datetime64):
             moment = None if np.isnat(value) else value.astype("datetime64[us]").item()
             return value if isinstance(moment, int) else moment
+        if isinstance(value, np.timedelta64) and not np.isnat(value):
+            return value.astype("timedelta64[us]").item()  # in nanoseconds it would be a number
         return value.item()
     return None if type(value).__name__ in _MISSING else value
 
@@ -106,6 +108,8 @@ def comparable(attribute: Attribute, value: Any, native_digits: int = 6) -> Any:
             value = dt.datetime.fromisoformat(value)  # its time counts, on each server
         if kind == "time" and isinstance(value, str):
             check_time(value)
+        if kind == "time" and hasattr(value, "to_pytimedelta"):  # drivers do not know the classes of pandas
+            value = value.to_pytimedelta()
         if kind in ("datetime", "time"):
             value = _as_stored(attribute, value, native_digits)
         if kind == "date" and isinstance(value, dt.datetime):

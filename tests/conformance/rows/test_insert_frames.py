@@ -55,3 +55,18 @@ def test_a_misfit_in_a_frame_is_told_by_its_row_and_nothing_is_kept(table: Any) 
     with pytest.raises(DataJointError, match="'x' twice"):
         table.insert(pd.concat([pd.DataFrame(ROWS), pd.DataFrame({"x": [1.0] * 7})], axis=1))
     assert len(table) == 0
+
+
+def test_rows_with_times_are_found_by_the_frame_that_they_make(dj: Any, new_schema: Any) -> None:
+    definition = "at : time\n---\nlater = null : time"
+    table = new_schema()(type(dj.Manual)("Clock", (dj.Manual,), {"definition": definition}))
+    table.insert([("01:00:00", "02:30:00"), ("23:59:59", None)])
+    frame = table.to_pandas()
+    assert len(table & frame) == len(table & frame[:1]) + 1 == 2
+    assert (table & {"later": frame["later"].iloc[0]}).fetch1("at") == dt.timedelta(hours=1)
+    assert (table & {"at": np.timedelta64(3_600_000_000_000, "ns")}).fetch1("later") == dt.timedelta(
+        hours=2.5
+    )
+    table.delete_quick()
+    table.insert(frame)
+    assert len(table & frame) == 2
