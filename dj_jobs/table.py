@@ -103,7 +103,10 @@ def job_table_info(target: TableInfo, key_in_indexes: bool) -> TableInfo:
     name = (target.schema, job_table_name(target.name))
     info = table_info_of(spec, name, Tier.JOBS, _no_foreign_keys, allow_hidden=True)
     origins = {a.name: a.lineage for a in target.heading.all}
-    attributes = {a.name: replace(a, lineage=origins[a.name]) if a.in_key else a for a in info.heading.all}
+    attributes = {  # a key counts in the table where it began, not here
+        a.name: replace(a, lineage=origins[a.name], is_auto_increment=False) if a.in_key else a
+        for a in info.heading.all
+    }
     return replace(info, heading=info.heading.select(attributes))
 
 

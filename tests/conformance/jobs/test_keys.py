@@ -104,6 +104,17 @@ def test_jobs_match_their_table_and_its_parents(dj: Any, new_schema: Any) -> Non
         again = dj.VirtualModule("study", study.name, connection=study.connection).Result
 
 
+@pytest.mark.parametrize("type_", ["int auto_increment", "serial"])
+def test_two_keys_that_count_make_a_job(dj: Any, new_schema: Any, type_: str) -> None:
+    schema = new_schema()
+    parent = schema(type(dj.Manual)("Parent", (dj.Manual,), {"definition": f"k : {type_}\n---\nx : int8"}))
+    members = {"definition": "-> Parent\n-> Parent.proj(l='k')", "make": lambda self, key: self.insert1(key)}
+    child = schema(type(dj.Computed)("Child", (dj.Computed,), members), context={"Parent": parent})
+    parent.insert({"x": i} for i in range(2))
+    assert child.populate(reserve_jobs=True)["success"] == 4
+    assert not any(a.is_auto_increment for a in child.jobs.heading.all)
+
+
 def test_renamed_and_several_foreign_keys(dj: Any, new_schema: Any) -> None:
     schema = new_schema()
 
