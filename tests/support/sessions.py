@@ -53,6 +53,17 @@ def is_running(connection: Connection, session: int, text: str = "") -> bool:
     return _does(connection, session, "command = 'Query' AND locate(%s, info) > 0", text)
 
 
+def runs_anywhere(connection: Connection, text: str) -> bool:
+    """Whether any other session runs a statement in which a text stands."""
+    if connection.dialect.name == "postgresql":
+        others = "state = 'active' AND strpos(query, %s) > 0 AND pid <> pg_backend_pid()"
+    else:
+        others = "command = 'Query' AND locate(%s, info) > 0 AND id <> connection_id()"
+    return bool(
+        connection.query(f"SELECT 1 FROM {PROCESSES[connection.dialect.name]} WHERE {others}", [text])
+    )
+
+
 def is_waiting_for_table(connection: Connection, session: int) -> bool:
     """Whether a session waits for a lock on a table as a whole."""
     if connection.dialect.name == "postgresql":

@@ -136,6 +136,11 @@ class MysqlSession:
             try:
                 cursor.execute(text, params)
                 yield from python_batches(UnreadResult(cursor, text), batch_rows)
+            except (DataJointError, pymysql.err.MySQLError, GeneratorExit):
+                raise
+            except BaseException:
+                self._cut_off(connection)
+                raise
             finally:
                 close_at_once(connection)
                 forget_rest(cursor)
@@ -225,14 +230,18 @@ class MysqlSession:
             self._connection.close()
 
     def abort(self) -> None:
-        """Close without a word, which the server would read too late, and have another session end it."""
-        if not self._connection.open:
-            return
-        self._connection._force_close()
+        self._cut_off(self._connection)
+
+    def _cut_off(self, connection: Any) -> None:
+        """Close without a word, which the server would read too late, and have another session end it.
+
+        Also where it is closed: the driver does that where it is interrupted, and the server works on.
+        """
+        close_at_once(connection)
         with suppress(pymysql.err.MySQLError, OSError):  # it ends with the statement else
             other = self._reopen()
             try:
-                other.cursor().execute("KILL %s", [self.id])
+                other.cursor().execute("KILL %s", [connection.thread_id()])
             finally:
                 other.close()
 
