@@ -291,3 +291,28 @@ def test_the_server_ends_what_is_interrupted_while_it_works(
         end = time.monotonic() + 30
         while runs(holder):
             assert time.monotonic() < end, "it goes on in the server"
+
+
+def test_a_statement_of_a_handler_amid_another_one_is_refused_and_leaves_the_connection_in_step(
+    connection: Connection,
+) -> None:
+    """The driver of PostgreSQL has a lock for that, on which the handler would wait for ever."""
+    if connection.dialect.name == "postgresql":
+        pytest.skip("its driver waits")
+    refused: list[str] = []
+
+    def ask(*_: Any) -> None:
+        try:
+            connection.query("SELECT 7")
+        except RuntimeError as e:  # and goes on, as careless handlers do
+            refused.append(str(e))
+
+    before = signal.signal(signal.SIGALRM, ask)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        assert connection.query("SELECT SLEEP(1), 3") == [(0, 3)]  # again, on a session of its own
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(refused) == 1
+    assert [connection.query(f"SELECT {n}")[0][0] for n in (42, 43)] == [42, 43]
