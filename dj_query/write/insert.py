@@ -314,7 +314,9 @@ def _insert_query(
         )
     if not table.connection.dialect.flags.has_exact_texts:
         refuse_other_parents_of(table, query, fields)
-    select = select_text(narrowed_to(query.select, fields), table.connection.dialect)
+    dialect, taken = table.connection.dialect, [table.heading.by_name[name] for name in fields]
+    select = select_text(narrowed_to(query.select, fields), dialect)
+    select = dialect.rows.copied(select, table.table_id, taken, table.connection.execute)
     statement = sql("INSERT INTO {} ({}) {}", Ident(table.database, table.table_name), idents(fields), select)
     if replace or skip_duplicates:
         statement += _on_duplicate(table, fields, replace)

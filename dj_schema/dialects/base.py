@@ -214,6 +214,11 @@ class RowStatements(Protocol):
     def on_duplicate(self, table: tuple[str, str], key: Sequence[str], update: Sequence[str] | None) -> Sql:
         """Return the clause that skips a duplicate (`update` is None) or overwrites these columns."""
 
+    def copied(
+        self, select: Sql, table: tuple[str, str], attributes: Sequence[Attribute], execute: Execute
+    ) -> Sql:
+        """Return a query as its rows go into a table: `attributes` are those of the table, in its order."""
+
     def single_float(self, column: Sql) -> Sql:
         """Return how a column of float32 is selected with all of its digits."""
 

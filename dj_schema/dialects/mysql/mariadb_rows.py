@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from dj_schema.dialects.mysql.rows import (
+    copied,
     copy_text,
     json_found,
     on_duplicate,
@@ -20,6 +21,7 @@ from dj_schema.json_text import json_text
 from dj_schema.sql import Ident, Param, Sql, join, sql
 
 __all__ = [
+    "copied",
     "copy_text",
     "json_equals",
     "null_of",

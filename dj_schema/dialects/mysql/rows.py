@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dj_schema.dialects.base import Execute
 from dj_schema.heading import Attribute
 from dj_schema.json_text import json_path_parts, json_path_text, json_text
 from dj_schema.sql import EMPTY, Ident, Param, Sql, idents, join, one_of, sql
@@ -22,6 +23,11 @@ def on_duplicate(table: tuple[str, str], key: Sequence[str], update: Sequence[st
     else:
         sets = [sql("{} = {}", Ident(*table, c), Ident(*table, c)) for c in list(key)[:1]]
     return sql(" ON DUPLICATE KEY UPDATE {}", join(", ", sets))
+
+
+def copied(select: Sql, table: tuple[str, str], attributes: Sequence[Attribute], execute: Execute) -> Sql:
+    """Return a query as its rows go into a table."""
+    return select
 
 
 def single_float(column: Sql) -> Sql:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dj_schema.dialects.base import Execute
 from dj_schema.heading import Attribute
 from dj_schema.json_text import json_text
 from dj_schema.sql import Ident, Param, Sql, idents, join, sql
@@ -20,6 +21,28 @@ def on_duplicate(table: tuple[str, str], key: Sequence[str], update: Sequence[st
         return sql(" ON CONFLICT DO NOTHING")
     sets = join(", ", (sql("{} = EXCLUDED.{}", Ident(c), Ident(c)) for c in update))
     return sql(" ON CONFLICT ({}) DO UPDATE SET {}", idents(key), sets)
+
+
+def copied(select: Sql, table: tuple[str, str], attributes: Sequence[Attribute], execute: Execute) -> Sql:
+    """Return a query as its rows go into a table: each schema has types of its own for the same labels."""
+    if not any(a.is_enum for a in attributes):
+        return select
+    types = {c: Ident(*type_) for c, *type_ in execute(sql(_TYPES, *map(Param, table))).rows}
+    enums = {a.name for a in attributes if a.is_enum}
+    columns = (
+        sql("{}::text::{}", Ident(a.name), types[a.name]) if a.name in enums else sql("{}", Ident(a.name))
+        for a in attributes
+    )
+    return sql("SELECT {} FROM ({}) AS copied", join(", ", columns), select)
+
+
+_TYPES = """
+SELECT a.attname, tn.nspname, t.typname
+FROM pg_attribute a
+JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace
+WHERE n.nspname = {} AND c.relname = {} AND t.typtype = 'e' AND a.attnum > 0
+"""
 
 
 def single_float(column: Sql) -> Sql:

@@ -102,6 +102,20 @@ def test_types_that_fit_are_copied(lab: Any) -> None:
         target.delete(prompt=False)
 
 
+def test_labels_are_copied_from_another_schema(new_schema: Any, dj: Any) -> None:
+    definition = "k : int8\n---\nv = null : enum('b', 'a')\nn = 0 : int8"
+    cls = type(dj.Manual)
+    source, target = (new_schema()(cls("Labels", (dj.Manual,), {"definition": definition})) for _ in range(2))
+    source.insert([(1, "a", 1), (2, None, 2), (3, "b", 3)])
+    target.insert(source & dj.Top(2, "k"))
+    assert target.to_dicts(order_by="k") == source.to_dicts(order_by="k")[:2]
+    source.update1({"k": 1, "v": "b"})
+    target.insert(source.proj("v"), skip_duplicates=True)
+    assert [row["v"] for row in target.to_dicts(order_by="k")] == ["a", None, "b"]
+    target.insert(source, replace=True)
+    assert target.to_dicts(order_by="k") == source.to_dicts(order_by="k")
+
+
 def test_a_moment_is_found_by_the_value_that_was_inserted(new_schema: Any, dj: Any) -> None:
     table = new_schema()(type("Moment", (dj.Manual,), {"definition": "at : datetime(3)\n---\nn : int32"}))
     exact = dt.datetime(2024, 1, 2, 3, 4, 59, 999_600)
