@@ -17,7 +17,7 @@ from dj_schema.dialects.mysql import bulk
 from dj_schema.dialects.mysql.columns import python_batches
 from dj_schema.dialects.mysql.errors import from_number
 from dj_schema.dialects.mysql.unread import UnreadResult, close_at_once, forget_rest, run_all
-from dj_schema.dialects.mysql.wire import SelectCursor, is_made_here, open_connection
+from dj_schema.dialects.mysql.wire import SelectCursor, UnreadableTlsFileError, is_made_here, open_connection
 from dj_schema.errors import (
     ConnectionRefusedByServerError,
     DataError,
@@ -48,7 +48,7 @@ def connect(settings: ConnectionSettings) -> MysqlSession:
 
     try:
         return MysqlSession(open_connection(settings), partial(open_connection, settings))
-    except pymysql.err.MySQLError as e:
+    except (pymysql.err.MySQLError, UnreadableTlsFileError) as e:
         message = str(e.args[-1]) if e.args else type(e).__name__
         raise ConnectionRefusedByServerError(
             f"cannot connect to MySQL at {settings.host}:{settings.port} as {settings.user!r}: {message}. "

@@ -97,12 +97,20 @@ def _tls_options(tls: bool | Mapping[str, Any] | None) -> dict[str, Any]:
     if tls is None or isinstance(tls, bool):
         return {} if tls is None else {"ssl": _unverified()} if tls else {"ssl_disabled": True}
     verify = tls.get("verify", bool(tls.get("ca")))
-    context = ssl.create_default_context(cafile=tls.get("ca")) if verify else _unverified()
+    try:
+        context = ssl.create_default_context(cafile=tls.get("ca")) if verify else _unverified()
+        if tls.get("cert"):
+            context.load_cert_chain(tls["cert"], tls.get("key"))
+    except OSError as e:  # it names no file by itself
+        files = ", ".join(str(tls[name]) for name in ("ca", "cert", "key") if tls.get(name))
+        raise UnreadableTlsFileError(f"the files for TLS cannot be used ({files}): {e.strerror or e}") from e
     if verify:
         context.check_hostname = tls.get("check_hostname", True)
-    if tls.get("cert"):
-        context.load_cert_chain(tls["cert"], tls.get("key"))
     return {"ssl": context}
+
+
+class UnreadableTlsFileError(Exception):
+    """A file that `database.use_tls` names is not there, or holds no certificate or key."""
 
 
 def _unverified() -> ssl.SSLContext:

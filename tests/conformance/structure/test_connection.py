@@ -11,6 +11,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
@@ -736,6 +737,18 @@ def test_tls_is_used_where_the_server_offers_it_unless_it_is_asked_for(
     else:
         with pytest.raises(ConnectionRefusedByServerError, match="use_tls"):
             must.connect()
+
+
+def test_files_for_tls_that_are_not_there_are_named(
+    server: ServerUnderTest, config: Config, tmp_path: Path
+) -> None:
+    config["database.use_tls"] = {"ca": str(tmp_path / "absent.pem")}
+    if str(server.settings["host"]).startswith("/"):
+        with make_connection(server, config) as opened:  # a socket that nobody else can listen to
+            assert not _is_encrypted(opened)
+        return
+    with pytest.raises(ConnectionRefusedByServerError, match="absent.pem"):
+        make_connection(server, config).connect()
 
 
 def test_a_server_that_is_down_is_named(server: ServerUnderTest, config: Config) -> None:
