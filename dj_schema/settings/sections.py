@@ -6,6 +6,7 @@ reference/specs/autopopulate.md section 13, except where a ruling changes them.
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from dj_schema.settings.section import Section
 from dj_schema.settings.stores import Stores
 
-TLS_OPTIONS = ("ca", "cert", "key", "check_hostname", "verify")
+_TLS_FILES = ("ca", "cert", "key")
+_TLS_FLAGS = ("check_hostname", "verify")
+TLS_OPTIONS = (*_TLS_FILES, *_TLS_FLAGS)
 
 
 def _not_a_boolean(value: object) -> object:
@@ -25,9 +28,13 @@ def _not_a_boolean(value: object) -> object:
 
 def _known_tls_options(value: object) -> object:
     if isinstance(value, dict):
-        for name in value:
+        for name, option in value.items():
             if name not in TLS_OPTIONS:
                 raise ValueError(f"TLS option {name!r} is unknown, there are {', '.join(TLS_OPTIONS)}")
+            if name in _TLS_FILES and not isinstance(option, str | PathLike | None):
+                raise ValueError(f"TLS option {name!r} is the path of a file")
+            if name in _TLS_FLAGS and not isinstance(option, bool):
+                raise ValueError(f"TLS option {name!r} is true or false")
     return value
 
 

@@ -137,6 +137,8 @@ def test_a_setting_that_is_gone_says_what_replaced_it() -> None:
         ("database.host", 3, "string"),
         ("database.backend", "oracle", "mysql"),
         ("database.use_tls", {"cafile": "x"}, "cafile"),
+        ("database.use_tls", {"ca": 5}, "'ca' is the path of a file"),
+        ("database.use_tls", {"verify": "no"}, "'verify' is true or false"),
         ("safemode", "perhaps", "boolean"),
         ("safemode", None, "boolean"),
         ("jobs.default_priority", -1, "0"),
