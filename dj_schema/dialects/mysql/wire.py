@@ -194,10 +194,6 @@ class Connection(pymysql.Connection):
         self._sock.settimeout(None)
         self._rfile = io.BufferedReader(Incoming(self._rfile.detach(), self._sock))
 
-    def _get_server_information(self) -> None:
-        self._sock.settimeout(self.connect_timeout)  # versions before 1.2 wait for this without end
-        super()._get_server_information()  # type: ignore[misc]
-
     def _create_ssl_ctx(self, given: ssl.SSLContext | Mapping[str, Any]) -> _Encryption:
         return _Encryption(given if isinstance(given, ssl.SSLContext) else _unverified())
 
