@@ -45,6 +45,10 @@ _IN_MAKE = (
     "a make runs on this connection, which is needed to its end and for the keys after it; remove close() "
     "from make, or close a connection of its own: self.connection.clone()"
 )
+_IN_HANDLER = (
+    "a statement runs on this connection, amid which the handler of a signal can send no other; let it set "
+    "something that is looked at later, or use a connection of its own: connection.clone()"
+)
 DOOMED = (
     "the server rolled this transaction back, for a deadlock or a lock that was not granted, so nothing more "
     "can be done in it; let the error leave the block, and run the whole block again"
@@ -259,12 +263,14 @@ class LiveSession:
         The next statement would be given that one's rows. An interruption need not be Ctrl-C: the handler of
         a signal may raise whatever it likes, as those of timeouts do.
         """
+        if session.is_waiting:
+            raise DataJointError(_IN_HANDLER)
         try:
             return call(session)
-        except DataJointError:
-            raise
         except BaseException as e:
-            if not isinstance(e, Exception) or not session.is_in_step:
+            # an error of ours may be the handler's, about another connection
+            is_lost = isinstance(e, LostConnectionError) and not session.is_open()
+            if not is_lost and (not isinstance(e, Exception) or not session.is_in_step):
                 session.abort()
                 self._lose_session()
             raise

@@ -17,9 +17,14 @@ class Arrival:
     To sleep and be woken takes longer than a server needs for a short answer, and as much of the processor as
     to stay awake meanwhile. So after an answer that came soon, the next is awaited awake for a moment; not on
     a single core, which the server may need for it.
+
+    Attributes
+    ----------
+    is_waiting : bool
+        It waits now, or an interruption ended that, after which nobody reads on.
     """
 
-    __slots__ = ("_comes_soon", "_poll", "_soon_s")
+    __slots__ = ("_comes_soon", "_poll", "_soon_s", "is_waiting")
 
     def __init__(self, descriptor: int) -> None:
         poll = select.poll()
@@ -27,9 +32,11 @@ class Arrival:
         self._poll = poll.poll
         self._soon_s = _SOON_S if _n_cores() > 1 else 0.0
         self._comes_soon = False
+        self.is_waiting = False
 
     def wait(self) -> None:
         """Return when there is something to read, or the socket is at its end, which reading tells."""
+        self.is_waiting = True
         poll = self._poll
         start = time.perf_counter()
         if self._comes_soon:
@@ -37,10 +44,12 @@ class Arrival:
                 if time.perf_counter() - start > _MOMENT_S:
                     break
             else:
+                self.is_waiting = False
                 return
         while not poll(_STEP_MS):
             pass
         self._comes_soon = time.perf_counter() - start < self._soon_s
+        self.is_waiting = False
 
 
 def _n_cores() -> int:

@@ -48,6 +48,10 @@ class Session(Protocol):
     def is_in_step(self) -> bool:
         """Whether it is open, and the next answer will be to the next statement: none is on its way."""
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a statement waits for its answer: who asks then is the handler of a signal."""
+
     def execute(self, text: str, params: Sequence[Any] | None) -> Result: ...
 
     def defer(self, text: str) -> None:

@@ -89,6 +89,10 @@ class MysqlSession:
     def is_in_step(self) -> bool:
         return self.is_open() and self._connection.is_answered
 
+    @property
+    def is_waiting(self) -> bool:
+        return bool(self._connection.arrival.is_waiting)
+
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         is_query = text.startswith("SELECT")  # what may have many rows, and has one result
         cursor = self._select if is_query else self._cursor

@@ -24,14 +24,14 @@ class Incoming(io.RawIOBase):
         super().__init__()
         self._raw = raw
         self._n_decrypted = connected.pending if isinstance(connected, ssl.SSLSocket) else _none
-        self._arrival = Arrival(connected.fileno())
+        self.arrival = Arrival(connected.fileno())
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
         if not self._n_decrypted():
-            self._arrival.wait()
+            self.arrival.wait()
         return self._raw.readinto(buffer)
 
     def close(self) -> None:

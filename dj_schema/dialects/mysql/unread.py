@@ -6,7 +6,6 @@ PyMySQL makes an object of each field of one row after the other; what is read h
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from struct import Struct
@@ -177,16 +176,8 @@ def forget_rest(cursor: Any) -> None:
 
 
 def close_at_once(connection: Any) -> None:
-    """Close the socket; a polite close would first read the rows that nobody wants.
-
-    The handler of a signal may come amid a read, which lets nobody close its buffer. The read is at its end
-    then: each statement would else be given the answer to the one before it, from the handler's on.
-    """
-    connected = connection._sock
-    try:
-        connection._force_close()
-    except RuntimeError:
-        connected.shutdown(socket.SHUT_RDWR)
+    """Close the socket; a polite close would first read the rows that nobody wants."""
+    connection._force_close()
 
 
 def run_all(connection: Any, statements: Iterator[str]) -> int:

@@ -16,6 +16,7 @@ from pymysql.constants import CLIENT, CR, FIELD_TYPE
 from pymysql.converters import conversions, convert_date, convert_datetime, escape_bytes
 from pymysql.cursors import SSCursor
 
+from dj_schema.dialects.arrival import Arrival
 from dj_schema.dialects.base import Row
 from dj_schema.dialects.mysql import short_results
 from dj_schema.dialects.mysql.incoming import Incoming
@@ -174,6 +175,7 @@ class Connection(pymysql.Connection):
         Nothing that was sent is still to be answered, but for the rows of a result that is read in part.
     """
 
+    arrival: Arrival
     _rfile: io.BufferedReader
     _result: Any
     _sock: socket.socket
@@ -192,7 +194,9 @@ class Connection(pymysql.Connection):
         super().connect(sock)
         self._read_timeout = self._write_timeout = self._current_timeout = None
         self._sock.settimeout(None)
-        self._rfile = io.BufferedReader(Incoming(self._rfile.detach(), self._sock))
+        incoming = Incoming(self._rfile.detach(), self._sock)
+        self.arrival = incoming.arrival
+        self._rfile = io.BufferedReader(incoming)
 
     def _create_ssl_ctx(self, given: ssl.SSLContext | Mapping[str, Any]) -> _Encryption:
         return _Encryption(given if isinstance(given, ssl.SSLContext) else _unverified())
@@ -224,6 +228,12 @@ class Connection(pymysql.Connection):
     def _execute_command(self, command: int, sql: str | bytes) -> None:
         self.is_answered = False
         super()._execute_command(command, sql)  # type: ignore[misc]
+
+    def _read_ok_packet(self) -> Any:
+        """Read the answer to what is no query: a ping, or how to commit."""
+        answer = super()._read_ok_packet()  # type: ignore[misc]
+        self.is_answered = True
+        return answer
 
     def _read_query_result(self, unbuffered: bool = False) -> Any:
         try:

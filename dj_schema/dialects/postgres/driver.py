@@ -63,6 +63,7 @@ class PostgresSession:
         self._connection = connection
         self._on_close = on_close
         self._libpq = connection.pgconn
+        self._arrival = connection.arrival
         self._transformer = Transformer(connection)
         self._repeated = RepeatedTexts()
         self._cursor = connection.cursor(binary=True)
@@ -86,6 +87,10 @@ class PostgresSession:
     def is_in_step(self) -> bool:
         is_busy = self._libpq.transaction_status == pq.TransactionStatus.ACTIVE
         return self.is_open() and not is_busy and not self._is_sending
+
+    @property
+    def is_waiting(self) -> bool:
+        return self._arrival.is_waiting
 
     def execute(self, text: str, params: Sequence[Any] | None) -> Result:
         cursor = self._cursor

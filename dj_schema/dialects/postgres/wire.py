@@ -6,6 +6,7 @@ import select
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
@@ -48,16 +49,16 @@ class Connection(psycopg.Connection[Any]):
     In psycopg's own wait, which is in C, what another thread raises in this one comes after the answer.
     """
 
-    _arrival: Arrival | None = None
+    @cached_property
+    def arrival(self) -> Arrival:
+        return Arrival(self.pgconn.socket)
 
     def wait(self, gen: PQGen[T], interval: float = _INTERVAL_S, timeout: float | None = None) -> T:
         """Let psycopg send and receive; have the server end its statement where an interruption comes."""
         if timeout is not None:
             return super().wait(gen, interval, timeout)
         descriptor = self.pgconn.socket  # raises where the connection was lost before
-        arrival = self._arrival
-        if arrival is None:
-            arrival = self._arrival = Arrival(descriptor)
+        arrival = self.arrival
         try:
             wanted = next(gen)
             while True:
