@@ -6,7 +6,7 @@ import os
 import select
 import time
 
-_STEP_MS = 100  # what another thread raises in this one comes between two steps
+STEP_MS = 100  # what another thread raises in this one comes between two steps
 _MOMENT_S = 100e-6  # of waiting awake
 _SOON_S = 200e-6  # that an answer takes which may come in a moment, where the thread sleeps meanwhile
 
@@ -46,7 +46,7 @@ class Arrival:
             else:
                 self.is_waiting = False
                 return
-        while not poll(_STEP_MS):
+        while not poll(STEP_MS):
             pass
         self._comes_soon = time.perf_counter() - start < self._soon_s
         self.is_waiting = False

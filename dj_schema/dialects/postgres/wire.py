@@ -16,7 +16,7 @@ from psycopg.types.json import set_json_loads
 from psycopg.types.string import TextBinaryLoader
 from psycopg.waiting import Ready, Wait
 
-from dj_schema.dialects.arrival import Arrival
+from dj_schema.dialects.arrival import STEP_MS, Arrival
 from dj_schema.dialects.postgres.json_loads import json_loads
 from dj_schema.errors import ConnectionRefusedByServerError
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _INVALID_OID = 0
-_STEP_MS = 100
 _INTERVAL_S = 0.1  # as psycopg has it
 _LONGEST_CANCEL_S = 2.0
 _TO_READ, _IS_READABLE = Wait.R, Ready.R
@@ -87,7 +86,7 @@ def _ready(descriptor: int, wanted: Wait) -> Ready:
     """Wait until a socket can be written to, or read from where that is wanted too."""
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT | (select.POLLIN if wanted & Wait.R else 0))
-    while not (found := poll.poll(_STEP_MS)):
+    while not (found := poll.poll(STEP_MS)):
         pass
     events = found[0][1]
     is_readable = events & ~select.POLLOUT  # also at its end, which reading tells
